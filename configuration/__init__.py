@@ -1,0 +1,1 @@
+"""The typed configuration tree, and paths as the user means them."""

@@ -1,0 +1,1 @@
+"""Text environments in one process: ALFWorld, WebShop, and whatever the registry is given."""
