@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from configuration.section import Section
 
 
-class GeneratorSettings(BaseModel):
+class GeneratorSettings(Section):
     """New ALFWorld games from a seed, and the size of a synthetic WebShop catalogue."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     games: int = Field(60, ge=1)
     """Generated ALFWorld games in each split, spread evenly over the task types."""
@@ -25,10 +25,8 @@ class GeneratorSettings(BaseModel):
     """Products in the synthetic WebShop catalogue."""
 
 
-class EnvironmentSettings(BaseModel):
+class EnvironmentSettings(Section):
     """Everything that decides which tasks there are and how an episode of one goes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "alfworld"
     """A name of the registry: `alfworld`, `webshop`, or one that was added."""

@@ -1,0 +1,97 @@
+"""The `learner`, `ppo`, `critic`, `lora` and `imitation` sections of the configuration."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from configuration.section import Section
+from serving.settings import ServerSettings
+
+
+class LearnerSettings(ServerSettings):
+    """The learner service: how much it gathers, and what it computes with."""
+
+    updates: int = Field(2, ge=1)
+    """Updates in all; each takes one batch of episodes."""
+    episodes_per_update: int = Field(8, ge=1)
+    """Episodes in a batch."""
+    group_size: int = Field(1, ge=1)
+    """Episodes of the same task that follow each other; GRPO compares them."""
+    max_lag: int = Field(0, ge=0)
+    """Updates by which an episode may lag behind; 0 is synchronous, as in the paper."""
+    lease_seconds: float = Field(900.0, gt=0)
+    """Time for an episode after which it is leased again."""
+    model: str = "bundled"
+    """Base model of both policies and the critic; must be what the servers run."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of the base model; adapters, heads and optimizer are float32."""
+    threads: int = Field(2, ge=1)
+    """CPU threads; the model servers are idle during an update when max_lag is 0."""
+    pack_tokens: int = Field(1024, ge=128)
+    """Tokens computed together: turns are packed without padding up to this many."""
+
+
+class LoraSettings(Section):
+    """Shape of the adapters: planner's, executor's and critic's alike."""
+
+    rank: int = Field(16, ge=1)
+    """Rank of the two factors."""
+    alpha: int = Field(32, ge=1)
+    """Scale: the product of the factors is multiplied by alpha / rank."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Linear layers that are adapted, by the last part of their name."""
+
+
+class PpoSettings(Section):
+    """The policy update (PPO with clipping) of both adapters."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    """AdamW, constant."""
+    clip: float = Field(0.2, gt=0)
+    """Probability ratios beyond 1 ± clip give no gradient."""
+    kl_coefficient: float = Field(0.01, ge=0)
+    """Weight of the KL estimate (k3, low variance) to the base model without adapter."""
+    entropy_coefficient: float = Field(0.0, ge=0)
+    """Weight of the entropy bonus."""
+    epochs: int = Field(1, ge=1)
+    """Passes over a batch."""
+    minibatches: int = Field(1, ge=1)
+    """Optimizer steps in a pass; packs are dealt out evenly."""
+    max_gradient_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    importance_cap: float = Field(2.0, gt=0)
+    """Truncation of a token's weight: probability by the learner over probability when sampled."""
+    importance_band: tuple[float, float] = (0.5, 5.0)
+    """Tokens whose weight lies outside are left out of the loss."""
+    importance_stop: float = Field(0.2, gt=0, le=1)
+    """Share of tokens left out above which the run stops with a message."""
+
+
+class CriticSettings(Section):
+    """The value functions: heads on the base model with a LoRA adapter of its own."""
+
+    learning_rate: float = Field(3e-4, gt=0)
+    """AdamW, constant; for adapter and heads."""
+    heads: Literal["three", "two"] = "three"
+    """`three` has V_switch and trains the switch decision by it; `two` is the paper's."""
+    clip: float = Field(0.5, gt=0)
+    """Values move by at most this much in one update, in units of the success reward's tenth."""
+    epochs: int = Field(1, ge=1)
+    """Passes over a batch."""
+
+
+class ImitationSettings(Section):
+    """The warm start: both adapters learn the formats from demonstrations."""
+
+    enabled: bool = True
+    """False starts from adapters that change nothing."""
+    steps: int = Field(24, ge=1)
+    """Optimizer steps for each adapter."""
+    batch_turns: int = Field(8, ge=1)
+    """Turns in a step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """AdamW, falling linearly to zero."""
+    games: int = Field(60, ge=1)
+    """Tasks of the training split whose demonstrations are shown."""
