@@ -1,0 +1,1 @@
+"""The learner: advantages, updates of the two adapters, and their publication."""

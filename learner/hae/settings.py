@@ -1,0 +1,66 @@
+"""The `estimator` section of the configuration: which advantages are computed, and how."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class KeepPenalty(BaseModel):
+    """A cost of every KEEP turn, added to its reward before anything else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["none", "fixed", "normalized"] = "fixed"
+    """`fixed` adds `value` to each KEEP turn; `normalized` adds `value` / T to each KEEP turn of an episode
+    of T > 1 turns; `none` adds nothing."""
+    value: float = Field(-0.3, le=0.0, allow_inf_nan=False)
+    """In units of reward, not positive: HiPER has -0.3 (`fixed`, ALFWorld) and -3.5 (`normalized`, WebShop)."""
+
+
+class Normalize(BaseModel):
+    """Which levels are brought to mean 0 and standard deviation 1 over the whole batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: bool = True
+    """The executor's actions, over all turns."""
+    high: bool = True
+    """The planner's subgoals, over the turns that start a segment."""
+    switch: bool = True
+    """The planner's decisions, over all turns."""
+
+
+class EstimatorSettings(BaseModel):
+    """Everything between an episode's rewards and values and its advantages; the defaults are ALFWorld's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimator: Literal["hae", "gae", "grpo"] = "hae"
+    """`hae` hierarchical, `gae` flat over turns, `grpo` relative to the other episodes of a group."""
+    gamma: float = Field(1.0, gt=0.0, le=1.0)
+    """Discount per turn. Not used by `grpo`."""
+    lambda_turn: float = Field(1.0, ge=0.0, le=1.0)
+    """GAE's lambda from turn to turn: inside a segment (`hae`), along the episode (`gae`)."""
+    lambda_segment: float = Field(0.95, ge=0.0, le=1.0)
+    """GAE's lambda from segment to segment (`hae` only)."""
+    success_reward: float = Field(10.0, gt=0.0, allow_inf_nan=False)
+    """What the environment's score in [0, 1] is multiplied with. Applied by who builds the batch, not here."""
+    keep_penalty: KeepPenalty = KeepPenalty()
+    """The cost of KEEP turns."""
+    invalid_action_penalty: float = Field(0.1, ge=0.0, allow_inf_nan=False)
+    """Subtracted from the reward of a turn whose action could not be parsed."""
+    bootstrap: Literal["none", "last", "final"] = "none"
+    """The value after a truncated episode: `none` 0, right where running out of turns is a failure; `last`
+    the value read at the last turn (segment start), as HiPER's code has it; `final` the value at the
+    observation after the last turn, which the batch must then hold."""
+    normalize: Normalize = Normalize()
+    """Per level; `true` and `false` stand for all three. Not used by `grpo`."""
+    group_scale: Literal["std", "none"] = "std"
+    """`grpo`: divide by the group's standard deviation, or only subtract its mean (Dr. GRPO)."""
+
+    @field_validator("normalize", mode="before")
+    @classmethod
+    def _one_flag_for_all_levels(cls, value: Any) -> Any:
+        return Normalize(low=value, high=value, switch=value) if isinstance(value, bool) else value
