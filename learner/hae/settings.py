@@ -10,19 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 class KeepPenalty(BaseModel):
     """A cost of every KEEP turn, added to its reward before anything else."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     mode: Literal["none", "fixed", "normalized"] = "fixed"
     """`fixed` adds `value` to each KEEP turn; `normalized` adds `value` / T to each KEEP turn of an episode
     of T > 1 turns; `none` adds nothing."""
-    value: float = Field(-0.3, le=0.0, allow_inf_nan=False)
+    value: float = Field(default=-0.3, le=0.0, allow_inf_nan=False)
     """In units of reward, not positive: HiPER has -0.3 (`fixed`, ALFWorld) and -3.5 (`normalized`, WebShop)."""
 
 
 class Normalize(BaseModel):
     """Which levels are brought to mean 0 and standard deviation 1 over the whole batch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     low: bool = True
     """The executor's actions, over all turns."""
@@ -35,21 +35,21 @@ class Normalize(BaseModel):
 class EstimatorSettings(BaseModel):
     """Everything between an episode's rewards and values and its advantages; the defaults are ALFWorld's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     estimator: Literal["hae", "gae", "grpo"] = "hae"
     """`hae` hierarchical, `gae` flat over turns, `grpo` relative to the other episodes of a group."""
-    gamma: float = Field(1.0, gt=0.0, le=1.0)
+    gamma: float = Field(default=1.0, gt=0.0, le=1.0)
     """Discount per turn. Not used by `grpo`."""
-    lambda_turn: float = Field(1.0, ge=0.0, le=1.0)
+    lambda_turn: float = Field(default=1.0, ge=0.0, le=1.0)
     """GAE's lambda from turn to turn: inside a segment (`hae`), along the episode (`gae`)."""
-    lambda_segment: float = Field(0.95, ge=0.0, le=1.0)
+    lambda_segment: float = Field(default=0.95, ge=0.0, le=1.0)
     """GAE's lambda from segment to segment (`hae` only)."""
-    success_reward: float = Field(10.0, gt=0.0, allow_inf_nan=False)
+    success_reward: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
     """What the environment's score in [0, 1] is multiplied with. Applied by who builds the batch, not here."""
     keep_penalty: KeepPenalty = KeepPenalty()
     """The cost of KEEP turns."""
-    invalid_action_penalty: float = Field(0.1, ge=0.0, allow_inf_nan=False)
+    invalid_action_penalty: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     """Subtracted from the reward of a turn whose action could not be parsed."""
     bootstrap: Literal["none", "last", "final"] = "none"
     """The value after a truncated episode: `none` 0, right where running out of turns is a failure; `last`

@@ -1,0 +1,47 @@
+"""The keys of a section tree: their dotted names, defaults, help texts, and the nearest one to a typing error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Key:
+    """One value that can be set."""
+
+    name: str
+    """Dotted, such as `planner.model`."""
+    default: Any
+    help: str
+    field: FieldInfo
+
+    @property
+    def is_switch(self) -> bool:
+        return self.field.annotation is bool
+
+
+def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
+    """All keys of a section and of the sections in it, in the order they are written down."""
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from keys(annotation, f"{prefix}{name}.")
+        else:
+            default = field.get_default(call_default_factory=True)
+            yield Key(prefix + name, default, field.description or "", field)
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """` Did you mean ...?` for a name that is close to a known one, else the empty string."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not close:
+        tails = {key.rpartition(".")[2]: key for key in known}
+        tail = difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=1, cutoff=0.6)
+        close = [tails[match] for match in tail]
+    return f" Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,55 @@
+"""The whole configuration as one typed tree; needs neither torch nor gRPC."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from configuration.section import Section
+from environments.settings import EnvironmentSettings
+from learner.hae.settings import EstimatorSettings
+from learner.settings import (
+    CriticSettings,
+    ImitationSettings,
+    LearnerSettings,
+    LoraSettings,
+    PpoSettings,
+)
+from orchestrator.settings import OrchestratorSettings, RunSettings
+from serving.settings import ModelServerSettings
+
+
+class Configuration(Section):
+    """Everything a run is decided by; saved in its folder as it was used."""
+
+    run: RunSettings = RunSettings()
+    environment: EnvironmentSettings = EnvironmentSettings()
+    planner: ModelServerSettings = ModelServerSettings()
+    executor: ModelServerSettings = ModelServerSettings()
+    orchestrator: OrchestratorSettings = OrchestratorSettings()
+    learner: LearnerSettings = LearnerSettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+    lora: LoraSettings = LoraSettings()
+    ppo: PpoSettings = PpoSettings()
+    critic: CriticSettings = CriticSettings()
+    imitation: ImitationSettings = ImitationSettings()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        models = {
+            "planner": self.planner.model,
+            "executor": self.executor.model,
+            "learner": self.learner.model,
+        }
+        if len(set(models.values())) > 1:
+            named = ", ".join(f"{section}.model = {model!r}" for section, model in models.items())
+            raise ValueError(
+                f"the learner trains both adapters on one base model, but {named}; --model sets all three"
+            )
+        if self.learner.episodes_per_update % self.learner.group_size:
+            raise ValueError(
+                f"learner.episodes_per_update = {self.learner.episodes_per_update} is not a multiple of "
+                f"learner.group_size = {self.learner.group_size}"
+            )
+        return self
