@@ -1,0 +1,173 @@
+"""Base models: where one lies, what identifies it, and in which number format to compute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from configuration.paths import user_path
+from serving.bundled_model import bundled_model
+from serving.errors import InvalidInputError, NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+BUNDLED = "bundled"
+
+DtypeName = Literal["auto", "bfloat16", "float32"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "merges.txt", "*.jinja")
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_CONFIG_KEYS_OF_THE_WRITER = (
+    "transformers_version",
+    "_name_or_path",
+    "_model_name_or_path",
+    "dtype",
+    "torch_dtype",
+)
+_SAMPLES = 64
+_SAMPLE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A base model on disk: config.json, safetensors weights, tokenizer."""
+
+    path: Path
+    name: str
+    """As it was asked for: `bundled`, a path, or a hub id."""
+    fingerprint: str
+    """See `fingerprint`."""
+
+
+def resolve_model(name: str) -> ModelFolder:
+    """Finds, converts or downloads the model called `name`.
+
+    Args:
+        name: `bundled`, a local folder, or a hub id such as `Qwen/Qwen2.5-0.5B-Instruct`.
+
+    Raises:
+        NotFoundError: no such folder, or no such model on the hub.
+        InvalidInputError: the folder lacks files; the message names them.
+        UnavailableError: the hub cannot be reached and the model is not in its cache.
+    """
+    if name == BUNDLED:
+        path = bundled_model()
+    elif user_path(name).exists():
+        path = user_path(name)
+    elif _HUB_ID.fullmatch(name):
+        path = _download(name)
+    else:
+        raise NotFoundError(
+            f"no model at {user_path(name)}; accepted: `{BUNDLED}`, a local folder, or a hub id `owner/name`"
+        )
+    _check_files(path, name)
+    return ModelFolder(path=path, name=name, fingerprint=fingerprint(path))
+
+
+def fingerprint(folder: Path) -> str:
+    """Hex SHA-256 that tells base models apart without reading all of their bytes.
+
+    Covers config.json (parsed, without the keys that only say who wrote it) and, of each safetensors file in
+    order of name: its size, its header (names, types, shapes, offsets) and 64 samples of 4 KiB spread evenly.
+    The folder's place, the file times and the tokenizer do not count. Fine-tuned copies differ in the samples.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in config.items() if key not in _CONFIG_KEYS_OF_THE_WRITER}
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
+    for file in sorted(folder.glob("*.safetensors")):
+        _digest_weights(file, digest)
+    return digest.hexdigest()
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The folder's tokenizer, which must have a chat template."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if not tokenizer.chat_template:
+        raise InvalidInputError(
+            f"the tokenizer in {folder} has no chat template: an instruct model is needed"
+        )
+    return tokenizer
+
+
+def compute_device() -> torch.device:
+    """The first GPU where there is one, else the CPU."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compute_dtype(name: DtypeName) -> torch.dtype:
+    """The number format for `name`; `auto` is bfloat16 where the hardware multiplies in it, else float32.
+
+    Without such instructions a CPU converts back and forth, which is slower than float32. The CPU's flags
+    decide, not a timed probe: those are the same on every start, also on a busy machine.
+    """
+    import torch
+
+    if name != "auto":
+        return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else torch.float32
+
+
+def _cpu_flags() -> frozenset[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return frozenset()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    return frozenset(found.group(1).split()) if found else frozenset()
+
+
+def _digest_weights(file: Path, digest: hashlib._Hash) -> None:
+    size = file.stat().st_size
+    digest.update(size.to_bytes(8, "little"))
+    with file.open("rb") as stream:
+        header_size = int.from_bytes(stream.read(8), "little")
+        if header_size > size - 8:
+            raise InvalidInputError(f"{file} is not a whole safetensors file")
+        digest.update(stream.read(header_size))
+        first, last = 8 + header_size, max(8 + header_size, size - _SAMPLE_BYTES)
+        for sample in range(_SAMPLES):
+            stream.seek(first + (last - first) * sample // (_SAMPLES - 1))
+            digest.update(stream.read(_SAMPLE_BYTES))
+
+
+def _check_files(path: Path, name: str) -> None:
+    if not path.is_dir():
+        raise InvalidInputError(f"model {name}: {path} is a file; a folder is needed")
+    missing = []
+    if not (path / "config.json").is_file():
+        missing.append("config.json")
+    if not any(path.glob("*.safetensors")):
+        missing.append("weights (*.safetensors)")
+    if not any((path / file).is_file() for file in _TOKENIZER_FILES):
+        missing.append("a tokenizer (tokenizer.json, tokenizer.model or vocab.json)")
+    if missing:
+        raise InvalidInputError(f"model {name}: the folder {path} lacks {', '.join(missing)}")
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES)))
+    except GatedRepoError as error:
+        raise NotFoundError(f"model {hub_id} on the hub needs a login that has access: {error}") from error
+    except RepositoryNotFoundError as error:
+        raise NotFoundError(f"no folder and no model on the hub is called {hub_id}") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise UnavailableError(
+            f"no folder is called {hub_id}, it is not in the hub's cache, and the hub cannot be reached: {error}"
+        ) from error
