@@ -102,6 +102,7 @@ def _segment_returns(
 
 def _high(returns: Floats, value: Floats, segments: Segments, settings: EstimatorSettings) -> Floats:
     """[K]."""
-    decay = settings.lambda_segment * settings.gamma ** (segments.last - segments.first + 1)
+    length = segments.last - segments.first + 1
+    decay: Floats = settings.lambda_segment * np.power(settings.gamma, length, dtype=np.float64)
     decay[segments.final] = 0.0
     return reverse_scan(returns[segments.first] - value[segments.first], decay)

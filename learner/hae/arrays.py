@@ -16,7 +16,7 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
     """`values` as an array; a torch tensor is detached, and a float one widened, as numpy has no bfloat16."""
     if hasattr(values, "detach"):
         tensor = values.detach().cpu()
-        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        values = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
     return np.asarray(values)
 
 

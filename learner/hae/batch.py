@@ -99,6 +99,8 @@ class TurnBatch:
     @classmethod
     def from_episodes(cls, episodes: Sequence[Episode]) -> Self:
         """The batch of these episodes in this order; a field is given by all of them or by none."""
+        if not episodes:
+            raise BatchError("no episodes; at least one is needed")
         lengths = [len(episode.reward) for episode in episodes]
         columns: dict[str, Any] = {
             "episode_offsets": np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from learner.hae.arrays import Floats
 from learner.hae.batch import BatchError, TurnBatch
@@ -45,12 +48,13 @@ def grpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
     )
 
 
-def _relative_to_group(score: Floats, group: np.ndarray, scale: bool) -> Floats:
+def _relative_to_group(score: Floats, group: npt.NDArray[Any], scale: bool) -> Floats:
     """[E] each score less its group's mean, over its group's sample standard deviation where `scale`."""
     _, member = np.unique(group, return_inverse=True)
     size = np.bincount(member)
-    centred = score - (np.bincount(member, weights=score) / size)[member]
+    centred: Floats = score - (np.bincount(member, weights=score) / size)[member]
     if not scale:
         return centred
     variance = np.bincount(member, weights=centred**2) / np.maximum(size - 1, 1)
-    return centred / (np.sqrt(variance)[member] + EPSILON)
+    deviation: Floats = np.sqrt(variance)[member]
+    return centred / (deviation + EPSILON)

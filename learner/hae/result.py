@@ -38,8 +38,9 @@ class Advantages:
 
 def standardized(x: Floats) -> Floats:
     """(x - mean) / (population standard deviation + 1e-8)."""
-    centred = x - x.mean()
-    return centred / (np.sqrt(centred @ centred / len(x)) + 1e-8)
+    centred: Floats = x - x.mean()
+    deviation = float(np.sqrt(centred @ centred / len(x)))
+    return centred / (deviation + 1e-8)
 
 
 def normalized_levels(

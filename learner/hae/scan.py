@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import dtbsv
+from scipy.linalg.blas import dtbsv  # type: ignore[import-untyped]
 
 from learner.hae.arrays import Floats
 
@@ -25,4 +25,5 @@ def reverse_scan(x: Floats, decay: Floats) -> Floats:
     """
     bands = np.empty((2, len(x)), order="F")
     np.negative(decay[:-1], out=bands[0, 1:])
-    return dtbsv(1, bands, x, diag=1)
+    y: Floats = dtbsv(1, bands, x, diag=1)
+    return y

@@ -17,16 +17,16 @@ def shaped_rewards(batch: TurnBatch, settings: EstimatorSettings) -> Floats:
     Turn 0 counts as KEEP where it was recorded so.
 
     Returns:
-        [T] a new array.
+        [T] the batch's own array, read-only, where nothing is to be added.
     """
-    reward = batch.reward.copy()
     penalty = settings.keep_penalty
+    reward = batch.reward
     if penalty.mode == "fixed":
-        reward[~batch.switch] += penalty.value
+        reward = reward + penalty.value * ~batch.switch
     elif penalty.mode == "normalized":
         lengths = np.diff(batch.episode_offsets)
         per_turn = np.where(lengths > 1, penalty.value / lengths, 0.0)
-        reward += np.where(batch.switch, 0.0, np.repeat(per_turn, lengths))
+        reward = reward + np.repeat(per_turn, lengths) * ~batch.switch
     if settings.invalid_action_penalty and batch.action_valid is not None:
-        reward[~batch.action_valid] -= settings.invalid_action_penalty
+        reward = reward - settings.invalid_action_penalty * ~batch.action_valid
     return reward

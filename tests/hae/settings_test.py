@@ -1,0 +1,48 @@
+"""The settings, and that they can be read where torch is not wanted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from learner.hae import EstimatorSettings, Normalize
+
+
+def test_the_defaults_are_hipers_for_alfworld() -> None:
+    settings = EstimatorSettings()
+    assert (settings.gamma, settings.lambda_turn, settings.lambda_segment) == (1.0, 1.0, 0.95)
+    assert (settings.keep_penalty.mode, settings.keep_penalty.value) == ("fixed", -0.3)
+    assert (settings.invalid_action_penalty, settings.success_reward) == (0.1, 10.0)
+
+
+def test_one_flag_stands_for_all_levels() -> None:
+    assert EstimatorSettings(normalize=False).normalize == Normalize(low=False, high=False, switch=False)
+    assert EstimatorSettings.model_validate({"normalize": {"high": False}}).normalize == Normalize(high=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gama": 1.0},
+        {"gamma": 0.0},
+        {"lambda_turn": 1.5},
+        {"keep_penalty": {"mode": "fixed", "value": 0.3}},
+        {"bootstrap": "first"},
+        {"estimator": "reinforce"},
+    ],
+)
+def test_what_is_wrong_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        EstimatorSettings.model_validate(wrong)
+
+
+def test_the_library_loads_no_torch() -> None:
+    program = "import sys, learner.hae; sys.exit('torch' in sys.modules)"
+    path = [entry for entry in sys.path if entry]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {program}"], check=False
+    )
+    assert done.returncode == 0
