@@ -90,7 +90,7 @@ def _transformers_name(gguf_name: str) -> str:
 
 
 def _unpermute(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Undoes llama.cpp's interleaving of the two RoPE halves of each head; rows [heads * head_dim, hidden]."""
+    """Undoes llama.cpp's interleaving of the two RoPE halves of each head; rows [heads * dim, hidden]."""
     halves = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
 

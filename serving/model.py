@@ -76,7 +76,7 @@ def fingerprint(folder: Path) -> str:
 
     Covers config.json (parsed, without the keys that only say who wrote it) and, of each safetensors file in
     order of name: its size, its header (names, types, shapes, offsets) and 64 samples of 4 KiB spread evenly.
-    The folder's place, the file times and the tokenizer do not count. Fine-tuned copies differ in the samples.
+    The folder's place, file times and tokenizer do not count. Fine-tuned copies differ in the samples.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kept = {key: value for key, value in config.items() if key not in _CONFIG_KEYS_OF_THE_WRITER}
@@ -158,8 +158,12 @@ def _check_files(path: Path, name: str) -> None:
 
 def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES)))
@@ -169,5 +173,5 @@ def _download(hub_id: str) -> Path:
         raise NotFoundError(f"no folder and no model on the hub is called {hub_id}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise UnavailableError(
-            f"no folder is called {hub_id}, it is not in the hub's cache, and the hub cannot be reached: {error}"
+            f"{hub_id} is no folder and not in the hub's cache, and the hub cannot be reached: {error}"
         ) from error
