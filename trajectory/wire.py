@@ -84,8 +84,9 @@ def context_from_pb(message: pb.TurnContext) -> TurnContext:
     )
 
 
-def turn_to_pb(turn: Turn) -> pb.Turn:
+def turn_to_pb(turn: Turn, index: int) -> pb.Turn:
     return pb.Turn(
+        index=index,
         observation=turn.observation,
         decision=decision_to_pb(turn.plan.decision),
         subgoal=turn.plan.subgoal,
@@ -145,7 +146,7 @@ def episode_to_pb(episode: Episode) -> pb.Episode:
         benchmark=episode.benchmark,
         task_type=episode.task_type,
         goal=episode.goal,
-        turns=[turn_to_pb(turn) for turn in episode.turns],
+        turns=[turn_to_pb(turn, index) for index, turn in enumerate(episode.turns)],
         terminated=episode.terminated,
         truncated=episode.truncated,
         won=episode.won,

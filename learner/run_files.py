@@ -1,0 +1,73 @@
+"""The learner's part of a run's folder: where things are, and the metrics file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.role import Role
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Paths inside the folder of a run."""
+
+    root: Path
+
+    @property
+    def episodes(self) -> Path:
+        return self.root / "episodes.sqlite"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    def adapter(self, role: Role, version: int) -> Path:
+        return self.root / "adapters" / role.value / str(version)
+
+    def checkpoint(self, version: int) -> Path:
+        return self.root / "checkpoints" / str(version)
+
+    def checkpoint_versions(self) -> list[int]:
+        """Versions of the checkpoints that are there, whole or not, newest first."""
+        folder = self.root / "checkpoints"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
+class MetricsFile:
+    """metrics.jsonl: a line for each update, in order, each once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, line: dict[str, float]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def lines(self) -> list[dict[str, float]]:
+        """The whole lines; one that a crash cut off is left out."""
+        if not self._path.exists():
+            return []
+        return [
+            line for text in self._path.read_text(encoding="utf-8").splitlines() if (line := _parsed(text))
+        ]
+
+    def rewind(self, version: int) -> None:
+        """Drops what stands for updates after `version`, which will be made again, and a cut-off line."""
+        kept = [json.dumps(line) + "\n" for line in self.lines() if line["adapter/version"] <= version]
+        beside = self._path.with_suffix(".jsonl.new")
+        beside.write_text("".join(kept), encoding="utf-8")
+        os.replace(beside, self._path)
+
+
+def _parsed(text: str) -> dict[str, float] | None:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return line if isinstance(line, dict) and "adapter/version" in line else None

@@ -1,0 +1,268 @@
+"""One run of the learner: gathers episodes under leases, updates, keeps what it made, publishes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from hiper.v1 import episode_pb2 as pb
+
+from learner.episode_metrics import episode_metrics
+from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
+from learner.run_files import MetricsFile, RunFiles
+from learner.store import EpisodeStore, TurnAdvantages
+from serving.errors import CorruptDataError, InvalidInputError, PreconditionError, UnavailableError
+from serving.role import Role
+from trajectory.episode import Episode
+from trajectory.validation import EpisodeError, check
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and what is being done; from any thread."""
+
+
+class Phase(Enum):
+    """What the learner is doing."""
+
+    STARTING = "starting"
+    """Loads the model, warms up or restores, publishes; no leases yet."""
+    GATHERING = "gathering"
+    """Leases are open and episodes come in."""
+    UPDATING = "updating"
+    """An update is being computed."""
+    PUBLISHING = "publishing"
+    """Adapters are on their way to the servers."""
+    FINISHED = "finished"
+    """All updates are made and published."""
+    FAILED = "failed"
+    """Stopped by an error; what was acknowledged is kept."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a person watching the run wants to know."""
+
+    phase: Phase
+    message: str
+    progress: float
+    version: int
+    """Published last; -1 before the first."""
+    metrics: dict[str, float]
+    """Of the last update; empty before it."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update came to."""
+
+    metrics: dict[str, float]
+    advantages: Sequence[Sequence[TurnAdvantages]]
+    """For each episode, for each turn."""
+
+
+class Trainer(Protocol):
+    """The model and its optimizers. Called from one thread at a time, never from the event loop's."""
+
+    version: int
+
+    def begin(self, progress: Progress) -> None:
+        """Adapters of version 0: warmed up by imitation, or such that they change nothing."""
+
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
+
+    def save_adapter(self, role: Role, folder: Path) -> None: ...
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
+
+    def load_checkpoint(self, folder: Path) -> None: ...
+
+
+class Publisher(Protocol):
+    """Brings adapters to the model servers."""
+
+    async def publish(self, role: Role, version: int, folder: Path) -> None: ...
+
+
+class TrainingRun:
+    """The life of a run. Its methods are called from one event loop; `train` is awaited once."""
+
+    def __init__(
+        self,
+        files: RunFiles,
+        schedule: Schedule,
+        store: EpisodeStore,
+        make_trainer: Callable[[Progress], Trainer],
+        publisher: Publisher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = files
+        self._schedule = schedule
+        self._store = store
+        self._make_trainer = make_trainer
+        self._publisher = publisher
+        self._clock = clock
+        self._metrics_file = MetricsFile(files.metrics)
+        self._gate = LeaseGate(schedule, store.numbers(), 0)
+        self._stored = asyncio.Event()
+        self._stopping = False
+        self._status = Status(Phase.STARTING, "loading the model", 0.0, -1, {})
+
+    @property
+    def run_id(self) -> str:
+        return self._store.run_id
+
+    @property
+    def schedule(self) -> Schedule:
+        return self._schedule
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    @property
+    def episodes_stored(self) -> int:
+        return self._gate.stored
+
+    @property
+    def open_leases(self) -> int:
+        return self._gate.open_leases
+
+    def lease(self, run_id: str) -> Lease | Wait | Finished:
+        """The next episode to play, or why there is none now.
+
+        Raises:
+            PreconditionError: the caller takes part in another run.
+            UnavailableError: the learner has failed.
+        """
+        if run_id and run_id != self.run_id:
+            raise PreconditionError(f"this learner has run {self.run_id}, not {run_id}")
+        if self._status.phase is Phase.FAILED:
+            raise UnavailableError(f"the learner has failed: {self._status.message}")
+        if self._stopping or self._status.phase is Phase.FINISHED:
+            return Finished()
+        if self._status.phase is Phase.STARTING or self._status.version < 0:
+            return Wait(f"the learner is starting: {self._status.message}")
+        return self._gate.grant(self._clock())
+
+    async def submit(self, episode: pb.Episode) -> bool:
+        """Stores an episode; when this returns it is on disk. False if its place was taken already.
+
+        Raises:
+            InvalidInputError: names the turn and field that are wrong; nothing is stored.
+            PreconditionError: an episode of another run.
+            ExhaustedError: the disk is full; nothing is stored.
+        """
+        try:
+            check(episode)
+        except EpisodeError as error:
+            raise InvalidInputError(f"episode {episode.number}: {error}") from error
+        if episode.key.run_id != self.run_id:
+            raise PreconditionError(f"this learner has run {self.run_id}, not {episode.key.run_id}")
+        if episode.number >= self._schedule.episodes:
+            raise InvalidInputError(
+                f"episode {episode.number}: number: the run has {self._schedule.episodes} episodes, from 0"
+            )
+        new = await asyncio.to_thread(self._store.add, episode)
+        self._gate.complete(episode.number)
+        self._stored.set()
+        return new
+
+    def stop(self) -> None:
+        """Ends the run after the update in flight."""
+        self._stopping = True
+        self._stored.set()
+
+    async def train(self) -> None:
+        """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
+        try:
+            trainer = await asyncio.to_thread(self._start)
+            await self._publish(trainer.version)
+            while trainer.version < self._schedule.updates and await self._whole_batch():
+                await self._update(trainer)
+            self._show(Phase.FINISHED, f"{trainer.version} of {self._schedule.updates} updates made", 1.0)
+        except Exception as error:  # the phase tells the orchestrator, whatever it was
+            log.exception("the learner has failed")
+            self._show(Phase.FAILED, f"{type(error).__name__}: {error}", self._status.progress)
+
+    def _start(self) -> Trainer:
+        trainer = self._make_trainer(self._report)
+        if not self._restore(trainer):
+            trainer.begin(self._report)
+            self._keep(trainer, consumed=())
+        self._metrics_file.rewind(trainer.version)
+        last = self._metrics_file.lines()[-1:]
+        self._status = replace(self._status, metrics=dict(last[0]) if last else {})
+        self._gate.advance(trainer.version)
+        return trainer
+
+    def _restore(self, trainer: Trainer) -> bool:
+        """Loads the newest checkpoint that is whole; False where there is none."""
+        for version in self._files.checkpoint_versions():
+            self._report(0.0, f"restoring version {version}")
+            try:
+                trainer.load_checkpoint(self._files.checkpoint(version))
+            except CorruptDataError as error:
+                log.warning("checkpoint %d is left out: %s", version, error)
+            else:
+                return True
+        return False
+
+    async def _whole_batch(self) -> bool:
+        """Waits until the next update has all its episodes; False if the run is to stop."""
+        self._show(Phase.GATHERING, f"gathering for update {self._status.version + 1}", 0.0)
+        while not self._gate.batch_is_whole() and not self._stopping:
+            self._stored.clear()
+            await self._stored.wait()
+        return not self._stopping
+
+    async def _update(self, trainer: Trainer) -> None:
+        self._show(Phase.UPDATING, f"update {trainer.version + 1}", 0.0)
+        metrics = await asyncio.to_thread(self._train_on_next_batch, trainer)
+        await self._publish(trainer.version)
+        self._status = replace(self._status, metrics=metrics)
+
+    def _train_on_next_batch(self, trainer: Trainer) -> dict[str, float]:
+        began = self._clock()
+        numbers = self._schedule.batch(trainer.version)
+        episodes = self._store.load(numbers)
+        metrics = episode_metrics(episodes, trainer.version)
+        update = trainer.update(episodes, self._report)
+        for number, advantages in zip(numbers, update.advantages, strict=True):
+            self._store.set_advantages(number, advantages)
+        metrics |= {
+            "adapter/version": trainer.version,
+            **update.metrics,
+            "timing_s/update": self._clock() - began,
+        }
+        # The line first: after a crash in between, restoring drops it and the update is made again.
+        self._metrics_file.append(metrics)
+        self._keep(trainer, consumed=range(numbers.stop))
+        return metrics
+
+    def _keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
+        """Writes adapters and checkpoint; what stands in a checkpoint has its adapters on disk already."""
+        for role in Role:
+            trainer.save_adapter(role, self._files.adapter(role, trainer.version))
+        trainer.save_checkpoint(self._files.checkpoint(trainer.version), consumed)
+
+    async def _publish(self, version: int) -> None:
+        self._show(Phase.PUBLISHING, f"version {version} goes to the servers", 0.0)
+        await asyncio.gather(
+            *(self._publisher.publish(role, version, self._files.adapter(role, version)) for role in Role)
+        )
+        self._status = replace(self._status, version=version)
+        self._gate.advance(version)
+
+    def _report(self, share: float, message: str) -> None:
+        self._status = replace(self._status, progress=share, message=message)
+
+    def _show(self, phase: Phase, message: str, progress: float) -> None:
+        log.info("%s: %s", phase.value, message)
+        self._status = replace(self._status, phase=phase, message=message, progress=progress)
