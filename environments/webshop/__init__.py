@@ -1,0 +1,1 @@
+"""WebShop, text mode."""

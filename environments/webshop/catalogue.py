@@ -1,0 +1,83 @@
+"""All products of a shop, with the search engine over them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+from environments.errors import EnvironmentDataError
+from environments.webshop.files import WebShopFiles, nouns_command
+from environments.webshop.json_stream import array_elements, object_items
+from environments.webshop.products import Product, distinct_records, parse_product
+from environments.webshop.search import SearchEngine
+
+
+class Catalogue:
+    """Immutable; shared by all environments of a process."""
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        if not products:
+            raise EnvironmentDataError("a WebShop catalogue needs at least one product")
+        self.products = tuple(products)
+        """In file order, which the random draws follow."""
+        self.by_asin = {product.asin: product for product in self.products}
+
+    @cached_property
+    def engine(self) -> SearchEngine:
+        return SearchEngine(self.products)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal; equal for catalogues with equal products in the same order."""
+        hasher = hashlib.sha256()
+        for product in self.products:
+            hasher.update(repr(product).encode(errors="surrogatepass"))
+        return hasher.hexdigest()
+
+    def find(self, query: str) -> tuple[Product, ...]:
+        """At most 50 products, best first."""
+        return self.engine.search(query)
+
+
+def load_catalogue(files: WebShopFiles) -> Catalogue:
+    """The catalogue in the files; `EnvironmentDataError` names what is missing or broken.
+
+    One product at a time is parsed, so that the records of the full catalogue are never held together.
+    """
+    products, annotations, nouns = files.require()
+    human = dict(object_items(files.human)) if files.human else {}
+    return Catalogue(
+        parse_catalogue(
+            array_elements(products), dict(object_items(annotations)), human, _interned(object_items(nouns))
+        )
+    )
+
+
+def parse_catalogue(
+    records: Iterable[Mapping[str, Any]],
+    annotations: Mapping[str, Any],
+    human: Mapping[str, Any],
+    nouns: Mapping[str, tuple[str, ...]],
+) -> list[Product]:
+    """Products in file order from the contents of the benchmark's files; later records of an asin are dropped."""
+    found = []
+    command = nouns_command(Path("items_shuffle.json"))
+    for record in distinct_records(records):
+        asin = record["asin"]
+        if asin not in nouns:
+            raise EnvironmentDataError(
+                f"the title nouns of product {asin} are missing: the nouns file is of another catalogue. "
+                f"Compute them with\n  {command}"
+            )
+        found.append(
+            parse_product(record, annotations.get(asin, {}), tuple(human.get(asin, ())), nouns[asin])
+        )
+    return found
+
+
+def _interned(nouns: Iterable[tuple[str, list[str]]]) -> dict[str, tuple[str, ...]]:
+    return {asin: tuple(map(intern, words)) for asin, words in nouns}

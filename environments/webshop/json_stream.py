@@ -1,0 +1,93 @@
+"""Elements of a large JSON file one at a time, so that the full catalogue (gigabytes) never lies in memory twice.
+
+The standard library's decoder is used because the published files may hold `NaN`, which strict streaming
+parsers refuse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from environments.errors import EnvironmentDataError
+
+_CHUNK = 1 << 22
+_BLANK = " \t\r\n"
+_decoder = json.JSONDecoder()
+
+
+class _Reader:
+    def __init__(self, file: TextIO, path: Path) -> None:
+        self._file, self._path = file, path
+        self._text, self._at = "", 0
+
+    def _more(self) -> bool:
+        try:
+            chunk = self._file.read(_CHUNK)
+        except UnicodeDecodeError as error:
+            raise self.broken("is not UTF-8 text") from error
+        self._text, self._at = self._text[self._at :] + chunk, 0
+        return bool(chunk)
+
+    def broken(self, what: str) -> EnvironmentDataError:
+        return EnvironmentDataError(f"{self._path} {what}; it is truncated or not a WebShop file")
+
+    def mark(self) -> str:
+        """The next character that is not blank, which is consumed."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in _BLANK:
+                self._at += 1
+            if self._at < len(self._text):
+                self._at += 1
+                return self._text[self._at - 1]
+            if not self._more():
+                raise self.broken("ends too early")
+
+    def value(self) -> Any:
+        """The next JSON value; the blanks before it are skipped."""
+        self.mark()
+        self._at -= 1
+        while True:
+            try:
+                value, self._at = _decoder.raw_decode(self._text, self._at)
+                return value
+            except json.JSONDecodeError as error:
+                if not self._more():
+                    raise self.broken("holds broken JSON or ends too early") from error
+
+    def back(self) -> None:
+        self._at -= 1
+
+
+def array_elements(path: Path) -> Iterator[Any]:
+    """The elements of the JSON array of objects in the file; `EnvironmentDataError` where it is none."""
+    with path.open(encoding="utf-8") as file:
+        reader = _Reader(file, path)
+        yield from (reader.value() for _ in _separators(reader, "[", "]"))
+
+
+def object_items(path: Path) -> Iterator[tuple[str, Any]]:
+    """The keys and values of the JSON object in the file; `EnvironmentDataError` where it is none."""
+    with path.open(encoding="utf-8") as file:
+        reader = _Reader(file, path)
+        for _ in _separators(reader, "{", "}"):
+            key = reader.value()
+            if not isinstance(key, str) or reader.mark() != ":":
+                raise reader.broken("holds broken JSON")
+            yield key, reader.value()
+
+
+def _separators(reader: _Reader, opening: str, closing: str) -> Iterator[None]:
+    """One None before each element; checks the marks between them."""
+    if reader.mark() != opening:
+        raise reader.broken(f"does not start with '{opening}'")
+    if reader.mark() == closing:
+        return
+    reader.back()
+    yield
+    while (mark := reader.mark()) == ",":
+        yield
+    if mark != closing:
+        raise reader.broken(f"has {mark!r} where ',' or '{closing}' was expected")

@@ -1,0 +1,66 @@
+"""Compute the nouns of all product titles once, with spaCy, which play itself does not need.
+
+    python -m environments.webshop.nouns items_shuffle.json [--out title_nouns.json] [--model en_core_web_sm]
+
+The reward compares titles by their nouns and proper nouns as en_core_web_sm tags them. spaCy and the model
+are the user's to install, which is why this runs in the user's Python rather than in Bazel's; the file lands
+beside the products, where the benchmark looks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.progress import track
+
+from configuration.paths import user_path
+from environments.errors import BenchmarkError, MissingDependencyError
+from environments.webshop.json_stream import array_elements
+from environments.webshop.products import distinct_records
+
+MODEL = "en_core_web_sm"
+_KINDS = frozenset({"NOUN", "PROPN"})
+_BATCH = 256
+
+
+def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple[str, list[str]]]:
+    """Key and lower-cased nouns (with repeats, in order) of each keyed title; `model` as spaCy names it."""
+    try:
+        import spacy
+
+        tagger = spacy.load(model, exclude=["ner", "lemmatizer"])
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"title nouns need spaCy and its model {model}: pip install spacy && python -m spacy download {MODEL}"
+        ) from error
+    pairs = ((title, key) for key, title in titles)
+    for parsed, key in tagger.pipe(pairs, as_tuples=True, batch_size=_BATCH):
+        yield key, [token.text.lower() for token in parsed if token.pos_ in _KINDS]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Compute the nouns of all product titles.")
+    parser.add_argument("products", type=user_path, help="items_shuffle*.json")
+    parser.add_argument("--out", type=user_path, help="default: title_nouns.json beside the products")
+    parser.add_argument(
+        "--model", default=MODEL, help="name or folder of a spaCy model (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    out: Path = options.out or options.products.parent / "title_nouns.json"
+    try:
+        records = distinct_records(array_elements(options.products))
+        titles = ((record["asin"], record["name"]) for record in track(records, "Products"))
+        out.write_text(json.dumps(dict(title_nouns(titles, options.model))))
+    except (BenchmarkError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"wrote {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

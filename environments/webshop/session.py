@@ -1,0 +1,116 @@
+"""What a shopper's actions do: from one page to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from environments.webshop.catalogue import Catalogue
+from environments.webshop.products import Product
+
+MAX_QUERY_LENGTH = 8192
+"""Characters; a longer search is not understood."""
+PAGE_SIZE = 10
+SUB_PAGES = ("description", "features", "reviews")
+
+
+class Page(Enum):
+    """The kinds of pages of the shop."""
+
+    START = "start"
+    """The search bar."""
+    RESULTS = "results"
+    """Ten products of a search."""
+    ITEM = "item"
+    """One product with its options."""
+    SUB_PAGE = "sub-page"
+    """Description, features or reviews of a product."""
+    DONE = "done"
+    """After the purchase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where a shopper is; each action makes a new one, so that a copy costs nothing."""
+
+    page: Page = Page.START
+    query: str = ""
+    number: int = 1
+    """Page of the search results, from 1."""
+    product: Product | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    """Chosen options, name and value, in the order of choosing."""
+    sub_page: str = ""
+    """One of SUB_PAGES."""
+
+
+def parse_action(action: str) -> tuple[str, str]:
+    """Name and lower-cased argument of `name[argument]`; two empty texts for anything else.
+
+    The reference matches `(.+)\\[(.+)\\]` at the start, which takes quadratic time on a megabyte of brackets;
+    this finds the same groups in linear time: within the first line, up to the last `]`, from the last `[`
+    that leaves both groups at least one character.
+    """
+    line, _, _ = action.partition("\n")
+    end = line.rfind("]")
+    start = line.rfind("[", 1, max(end - 1, 0))
+    return ("", "") if start < 0 else (line[:start], line[start + 1 : end].lower())
+
+
+def after_search(query: str) -> Session | None:
+    """The results of a search; None for a query that is too long."""
+    return Session(Page.RESULTS, query) if len(query) <= MAX_QUERY_LENGTH else None
+
+
+def after_click(session: Session, target: str, catalogue: Catalogue) -> Session | None:
+    """The page after a click on `target`, which must be clickable; None where the click does nothing.
+
+    A name decides before the kind of thing clicked, as in the reference: an option called `buy now` buys.
+    """
+    if target == "search":
+        return None
+    if target == "buy now":
+        return Session(Page.DONE, session.query, session.number, session.product, session.options)
+    if target == "back to search":
+        return Session()
+    if session.page is Page.RESULTS:
+        return _from_results(session, target, catalogue)
+    if target == "< prev":
+        return _back(session)
+    if target in SUB_PAGES:
+        return _item(session, session.options, target)
+    return _choose(session, target)
+
+
+def results(session: Session, catalogue: Catalogue) -> tuple[Product, ...]:
+    """The products on a page of search results; none beyond the last page."""
+    first = (session.number - 1) * PAGE_SIZE
+    return catalogue.find(session.query)[first : first + PAGE_SIZE]
+
+
+def _from_results(session: Session, target: str, catalogue: Catalogue) -> Session:
+    if target == "next >":
+        return Session(Page.RESULTS, session.query, session.number + 1)
+    if target == "< prev":
+        return Session(Page.RESULTS, session.query, session.number - 1)
+    product = next(each for each in results(session, catalogue) if each.asin.lower() == target)
+    return Session(Page.ITEM, session.query, session.number, product)
+
+
+def _back(session: Session) -> Session:
+    """From a sub-page to the product with its options, from the product to the results without them."""
+    if session.page is Page.SUB_PAGE:
+        return _item(session, session.options)
+    return Session(Page.RESULTS, session.query, session.number)
+
+
+def _choose(session: Session, value: str) -> Session:
+    """The option that has this value is set to it; of several, the last."""
+    options = session.product.options if session.product else {}
+    name = [name for name, values in options.items() if value in values][-1]
+    return _item(session, tuple({**dict(session.options), name: value}.items()))
+
+
+def _item(session: Session, options: tuple[tuple[str, str], ...], sub_page: str = "") -> Session:
+    page = Page.SUB_PAGE if sub_page else Page.ITEM
+    return Session(page, session.query, session.number, session.product, options, sub_page)

@@ -1,0 +1,136 @@
+"""The tasks of a shop and their splits: ours, and the reference's for comparison."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+
+from environments.benchmark import Task
+from environments.errors import EnvironmentDataError, UnknownSplitError, UnknownTaskError
+from environments.webshop.catalogue import Catalogue
+from environments.webshop.goals import Goal, GoalList, human_goals, shuffled, synthetic_goals
+
+TRAIN, VALID, HUMAN = "train", "valid", "human"
+VALID_SHARE = 0.1
+"""Share of the products with an instruction whose goals validate."""
+HIPER_VALID_GOALS = 500
+"""The reference validates on the first goals of each worker's own shuffle, and trains on the rest."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A goal, and the prices drawn with it."""
+
+    goal: Goal
+    drawn: GoalList
+
+
+class TaskBook(ABC):
+    """Finds goals by task id, and lists the tasks of each split."""
+
+    splits: tuple[str, ...]
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        """Sorted by id; `UnknownSplitError` for a strange split."""
+        if split not in self.splits:
+            raise UnknownSplitError(split, self.splits)
+        return self._listed()[split]
+
+    @abstractmethod
+    def find(self, task_id: str) -> Assignment:
+        """`UnknownTaskError` for a strange id."""
+
+    @abstractmethod
+    def _listed(self) -> dict[str, tuple[Task, ...]]: ...
+
+
+class DisjointTasks(TaskBook):
+    """Every goal once; no product has goals both in `train` and in `valid`.
+
+    The goals that people wrote make up a third split where they are present; their products may lie in either
+    of the others.
+    """
+
+    def __init__(self, catalogue: Catalogue, seed: int) -> None:
+        made = synthetic_goals(catalogue.products, seed)
+        written = human_goals(catalogue.products, seed)
+        validating = _validating_products(made, seed)
+        split_of = {goal.id: VALID if goal.product.asin in validating else TRAIN for goal in made.goals}
+        split_of |= {goal.id: HUMAN for goal in written.goals}
+        self._assignments = {
+            goal.id: Assignment(goal, drawn) for drawn in (made, written) for goal in drawn.goals
+        }
+        self.splits = (TRAIN, VALID, HUMAN) if written.goals else (TRAIN, VALID)
+        tasks = sorted(Task(id_, self._category(id_), split) for id_, split in split_of.items())
+        self._tasks = {name: tuple(task for task in tasks if task.split == name) for name in self.splits}
+
+    def find(self, task_id: str) -> Assignment:
+        try:
+            return self._assignments[task_id]
+        except KeyError:
+            raise UnknownTaskError(task_id, self._assignments) from None
+
+    def _listed(self) -> dict[str, tuple[Task, ...]]:
+        return self._tasks
+
+    def _category(self, task_id: str) -> str:
+        return self._assignments[task_id].goal.product.category
+
+
+class HiperTasks(TaskBook):
+    """The reference's goals by index: `seed233-00042` is goal 42 after the shuffle with seed 233.
+
+    The splits are those of one seed. Worker w of the reference uses seed + w, so that its validation goals
+    are other workers' training goals; the tasks of any seed can be played by their ids.
+    """
+
+    splits = (TRAIN, VALID)
+
+    def __init__(self, catalogue: Catalogue, seed: int) -> None:
+        self._catalogue = catalogue
+        self._seed = seed
+        self.goals = lru_cache(maxsize=8)(self._goals)
+        """The goal list of a seed, in the reference's order."""
+        count = len(self.goals(seed).goals)
+        if count <= HIPER_VALID_GOALS:
+            raise EnvironmentDataError(
+                f"compat = hiper validates on goals 0 to {HIPER_VALID_GOALS - 1}, but there are only {count} goals"
+            )
+
+    def find(self, task_id: str) -> Assignment:
+        seed, _, index = task_id.removeprefix("seed").partition("-")
+        if seed.isdecimal() and index.isdecimal() and len(seed) < 12:
+            drawn = self.goals(int(seed))
+            if int(index) < len(drawn.goals) and task_id == _hiper_id(int(seed), int(index)):
+                return Assignment(drawn.goals[int(index)], drawn)
+        raise UnknownTaskError(task_id, (task.id for split in self.splits for task in self.tasks(split)))
+
+    def _listed(self) -> dict[str, tuple[Task, ...]]:
+        tasks = [
+            Task(
+                _hiper_id(self._seed, index),
+                goal.product.category,
+                VALID if index < HIPER_VALID_GOALS else TRAIN,
+            )
+            for index, goal in enumerate(self.goals(self._seed).goals)
+        ]
+        return {TRAIN: tuple(tasks[HIPER_VALID_GOALS:]), VALID: tuple(tasks[:HIPER_VALID_GOALS])}
+
+    def _goals(self, seed: int) -> GoalList:
+        drawn = synthetic_goals(self._catalogue.products, seed)
+        return GoalList(shuffled(drawn.goals, seed), drawn.prices)
+
+
+def _hiper_id(seed: int, index: int) -> str:
+    return f"seed{seed}-{index:07d}"
+
+
+def _validating_products(drawn: GoalList, seed: int) -> set[str]:
+    asins = sorted({goal.product.asin for goal in drawn.goals})
+    if len(asins) < 2:
+        raise EnvironmentDataError(
+            f"a train and a validation split need two products with instructions; there are {len(asins)}"
+        )
+    return set(Random(seed).sample(asins, max(1, round(VALID_SHARE * len(asins)))))
