@@ -1,0 +1,175 @@
+"""The life of a run: gathering, updating, publishing, and going on after a crash at any point."""
+
+import asyncio
+
+import pytest
+
+from learner.lease import Finished, Lease, Schedule, Wait
+from learner.run_files import MetricsFile, RunFiles
+from learner.store import EpisodeStore, TurnAdvantages
+from learner.training_run import Phase, TrainingRun, Update
+from serving.errors import CorruptDataError, InvalidInputError, PreconditionError, UnavailableError
+from serving.role import Role
+from tests.learner_service.episodes import episode
+
+SCHEDULE = Schedule(updates=2, episodes_per_update=2, group_size=1, max_lag=0, lease_seconds=60.0, seed=1)
+
+
+class CountingTrainer:
+    """Keeps what the run asks of a trainer on disk, without a model: its state is the list of episodes."""
+
+    def __init__(self, crash_before_checkpoint: int | None = None) -> None:
+        self.version = 0
+        self.seen: list[int] = []
+        self._crash = crash_before_checkpoint
+
+    def begin(self, progress):
+        progress(1.0, "warm")
+
+    def update(self, episodes, progress):
+        self.version += 1
+        self.seen += [e.number for e in episodes]
+        advantages = [[TurnAdvantages(1.0, 2.0, None)] * len(e.turns) for e in episodes]
+        return Update({"actor/loss": 0.5}, advantages)
+
+    def save_adapter(self, role, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights").write_text(f"{role.value} {self.seen}")
+
+    def save_checkpoint(self, folder, consumed):
+        if self._crash == self.version:
+            raise OSError("killed")
+        folder.mkdir(parents=True)
+        (folder / "state").write_text(" ".join(map(str, self.seen)))
+        assert self.seen == list(consumed)
+
+    def load_checkpoint(self, folder):
+        if not (folder / "state").exists():
+            raise CorruptDataError(f"{folder} is cut off")
+        self.version = int(folder.name)
+        self.seen = [int(word) for word in (folder / "state").read_text().split()]
+
+
+class Shelf:
+    """Takes what is published and remembers the order."""
+
+    def __init__(self):
+        self.published = []
+
+    async def publish(self, role, version, folder):
+        assert (folder / "weights").exists()
+        self.published.append((role, version))
+
+
+def open_run(tmp_path, trainer=None, shelf=None):
+    files = RunFiles(tmp_path)
+    store = EpisodeStore(files.episodes, "run")
+    trainer = trainer or CountingTrainer()
+    return TrainingRun(files, SCHEDULE, store, lambda progress: trainer, shelf or Shelf(), clock=lambda: 0.0)
+
+
+async def play(run):
+    """Plays whatever the run leases until it has finished or failed."""
+    while True:
+        try:
+            outcome = run.lease("run")
+        except UnavailableError:
+            return
+        if isinstance(outcome, Finished):
+            return
+        if isinstance(outcome, Lease):
+            assert await run.submit(episode(outcome.number))
+        await asyncio.sleep(0)
+
+
+async def whole(run):
+    await asyncio.gather(run.train(), play(run))
+
+
+def test_a_run_gathers_updates_publishes_and_finishes(tmp_path):
+    trainer, shelf = CountingTrainer(), Shelf()
+    run = open_run(tmp_path, trainer, shelf)
+    assert isinstance(run.lease(""), Wait)
+    asyncio.run(whole(run))
+    assert run.status.phase is Phase.FINISHED
+    assert trainer.seen == [0, 1, 2, 3]
+    assert [version for _, version in shelf.published] == [0, 0, 1, 1, 2, 2]
+    assert {role for role, _ in shelf.published} == set(Role)
+    lines = MetricsFile(RunFiles(tmp_path).metrics).lines()
+    assert [line["adapter/version"] for line in lines] == [1, 2]
+    assert lines[0]["episode/success_rate"] == 1.0 and lines[0]["actor/loss"] == 0.5
+    assert len(run._store.advantages(3)) == 3
+
+
+def test_a_run_that_was_killed_before_its_checkpoint_makes_the_update_again_and_counts_it_once(tmp_path):
+    run = open_run(tmp_path, CountingTrainer(crash_before_checkpoint=2))
+    asyncio.run(whole(run))
+    assert run.status.phase is Phase.FAILED and "killed" in run.status.message
+    assert len(MetricsFile(RunFiles(tmp_path).metrics).lines()) == 2
+
+    trainer = CountingTrainer()
+    again = open_run(tmp_path, trainer)
+    asyncio.run(whole(again))
+    assert again.status.phase is Phase.FINISHED
+    assert trainer.seen == [0, 1, 2, 3]
+    assert [m["adapter/version"] for m in MetricsFile(RunFiles(tmp_path).metrics).lines()] == [1, 2]
+
+
+def test_a_checkpoint_that_is_cut_off_gives_way_to_the_one_before(tmp_path):
+    asyncio.run(whole(open_run(tmp_path)))
+    (tmp_path / "checkpoints" / "2" / "state").unlink()
+    (tmp_path / "checkpoints" / "2").rmdir()
+    (tmp_path / "checkpoints" / "2").mkdir()
+    trainer = CountingTrainer()
+    trainer.save_checkpoint = lambda folder, consumed: None
+    asyncio.run(whole(open_run(tmp_path, trainer)))
+    assert trainer.version == 2 and trainer.seen == [0, 1, 2, 3]
+
+
+def test_an_episode_is_refused_by_run_place_and_content_and_acknowledged_once(tmp_path):
+    run = open_run(tmp_path)
+
+    async def submissions():
+        assert await run.submit(episode(0))
+        assert not await run.submit(episode(0))
+        with pytest.raises(PreconditionError, match="not other"):
+            await run.submit(episode(1, run_id="other"))
+        with pytest.raises(InvalidInputError, match="has 4 episodes"):
+            await run.submit(episode(4))
+        broken = episode(1)
+        del broken.turns[1]
+        with pytest.raises(InvalidInputError, match="episode 1: turn 1 is missing"):
+            await run.submit(broken)
+
+    asyncio.run(submissions())
+    assert run.episodes_stored == 1
+    with pytest.raises(PreconditionError, match="has run run, not other"):
+        run.lease("other")
+
+
+def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path):
+    run = open_run(tmp_path)
+
+    async def stopped():
+        training = asyncio.create_task(run.train())
+        while isinstance(run.lease("run"), Wait):
+            await asyncio.sleep(0)
+        await run.submit(episode(0))
+        run.stop()
+        await training
+
+    asyncio.run(stopped())
+    assert isinstance(run.lease("run"), Finished)
+    assert run.status.phase is Phase.FINISHED and "0 of 2 updates" in run.status.message
+    assert run.episodes_stored == 1
+
+
+def test_a_metrics_file_with_a_cut_off_line_is_read_and_rewound(tmp_path):
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    for version in (1, 2, 3):
+        file.append({"adapter/version": version})
+    with (tmp_path / "metrics.jsonl").open("a") as handle:
+        handle.write('{"adapter/version": 4, "actor')
+    file.rewind(2)
+    assert [line["adapter/version"] for line in file.lines()] == [1, 2]
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
