@@ -36,9 +36,9 @@ class LearnerSettings(ServerSettings):
 class LoraSettings(Section):
     """Shape of the adapters: planner's, executor's and critic's alike."""
 
-    rank: int = Field(16, ge=1)
+    rank: int = Field(8, ge=1)
     """Rank of the two factors."""
-    alpha: int = Field(32, ge=1)
+    alpha: int = Field(16, ge=1)
     """Scale: the product of the factors is multiplied by alpha / rank."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     """Linear layers that are adapted, by the last part of their name."""
