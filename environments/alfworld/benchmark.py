@@ -1,0 +1,97 @@
+"""ALFWorld as a benchmark: its tasks, its environments, its demonstrations and its scripted players."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+from typing import Literal
+
+from environments.alfworld.compiler import load_game
+from environments.alfworld.demonstration import demonstrate
+from environments.alfworld.environment import AlfworldEnvironment, Started
+from environments.alfworld.episode import Episode
+from environments.alfworld.game import Game
+from environments.alfworld.policies import make_policy
+from environments.alfworld.sources import GameSource, open_source
+from environments.benchmark import DemonstrationStep, Policy, Task
+from environments.errors import EnvironmentDataError, UnknownSplitError, UnknownTaskError
+from environments.locations import data_path
+from environments.settings import EnvironmentSettings
+
+KEPT_GAMES = 2048
+"""Compiled games that are kept for the next reset, about 40 kB each."""
+
+
+class AlfworldBenchmark:
+    """All games of a source; environments share what they have compiled."""
+
+    name = "alfworld"
+
+    def __init__(
+        self, source: GameSource, step_limit: int = 50, backend: Literal["native", "textworld"] = "native"
+    ) -> None:
+        self._source = source
+        self._step_limit = step_limit
+        self._backend = backend
+        by_split: dict[str, list[Task]] = defaultdict(list)
+        for task in source.tasks():
+            by_split[task.split].append(task)
+        if not by_split:
+            raise EnvironmentDataError("the ALFWorld data holds no games")
+        self._by_split = {split: tuple(tasks) for split, tasks in by_split.items()}
+        self._by_id = {task.id: task for tasks in by_split.values() for task in tasks}
+        self.splits = tuple(self._by_split)
+        self.game = lru_cache(maxsize=KEPT_GAMES)(self._load_game)
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        try:
+            return self._by_split[split]
+        except KeyError:
+            raise UnknownSplitError(split, self.splits) from None
+
+    def task(self, task_id: str) -> Task:
+        try:
+            return self._by_id[task_id]
+        except KeyError:
+            raise UnknownTaskError(task_id, self._by_id) from None
+
+    def environment(self) -> AlfworldEnvironment:
+        drawn_from = tuple(task.id for task in self._by_split[self.splits[0]])
+        if self._backend == "textworld":
+            from environments.alfworld.stock import StockEngine
+
+            engine = StockEngine(self._source)
+            return AlfworldEnvironment(
+                lambda task_id: engine.start(self.task(task_id)), drawn_from, self._step_limit, engine.close
+            )
+        return AlfworldEnvironment(self._start, drawn_from, self._step_limit, lambda: None)
+
+    def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
+        return demonstrate(self.game(task.id))
+
+    def policy(self, name: str, seed: int) -> Policy:
+        return make_policy(name, seed, lambda task_id: self.demonstration(self.task(task_id)))
+
+    def _start(self, task_id: str) -> Started:
+        game = self.game(task_id)
+        return Started(self._by_id[task_id], game.goal_text, Episode(game))
+
+    def _load_game(self, task_id: str) -> Game:
+        return load_game(self._source.read(self.task(task_id).id), f"game {task_id}")
+
+
+def load(settings: EnvironmentSettings) -> AlfworldBenchmark:
+    """The games that `settings` ask for: those found on disk, or generated ones."""
+    path = None if settings.source == "generated" else data_path(settings.data, "ALFWORLD_DATA")
+    if path is not None:
+        source: GameSource = open_source(path)
+    elif settings.source == "real":
+        raise EnvironmentDataError(
+            "no ALFWorld data: set ALFWORLD_DATA or environment.data to a tree made by alfworld-download or to "
+            "the packed archive, or leave environment.source at `auto` to play generated games"
+        )
+    else:
+        from environments.alfworld.generator import GeneratedSource
+
+        source = GeneratedSource(settings.generator, settings.seed)
+    return AlfworldBenchmark(source, settings.step_limit, settings.backend)

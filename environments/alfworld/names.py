@@ -1,0 +1,31 @@
+"""Names that players read (`sinkbasin 1`) for the identifiers of a problem."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+
+def display_names(identifiers: Iterable[str]) -> dict[str, str]:
+    """The name of each identifier, numbered as alfworld's Demangler numbers them.
+
+    Identifiers are lower case, such as `mug_bar__plus_01_dot_36…`. Those of one class are numbered from the
+    highest number down in the order of their identifiers; the classes themselves have no number.
+    """
+    ordered = sorted(set(identifiers))
+    classes = {identifier: _class_name(identifier) for identifier in ordered}
+    left = Counter(name for name in classes.values() if name is not None)
+    names = {}
+    for identifier, name in classes.items():
+        if name is not None:
+            names[identifier] = sys.intern(f"{name} {left[name]}")
+            left[name] -= 1
+    return names
+
+
+def _class_name(identifier: str) -> str | None:
+    name, bar, _ = identifier.partition("_bar_")
+    if not bar:
+        return None
+    return name + "basin" if "basin" in identifier else name

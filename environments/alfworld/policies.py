@@ -1,0 +1,53 @@
+"""Scripted players: the expert that knows the walkthrough, and one that acts at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+from environments.alfworld import subgoals
+from environments.alfworld.rule_policy import RulePolicy
+from environments.benchmark import DemonstrationStep, Policy, StepInfo
+from environments.errors import UnknownPolicyError
+
+Demonstrations = Callable[[str], tuple[DemonstrationStep, ...]]
+"""The demonstration of a task id."""
+
+
+class ExpertPolicy:
+    """Replays the demonstration of the task it is given."""
+
+    def __init__(self, demonstrations: Demonstrations) -> None:
+        self._demonstrations = demonstrations
+        self._left: Iterator[DemonstrationStep] = iter(())
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._left = iter(self._demonstrations(info["task_id"]))
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        return next(self._left, DemonstrationStep(subgoals.explore(), "look"))
+
+
+class RandomPolicy:
+    """Draws uniformly from the admissible actions."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        """Nothing is remembered from one turn to the next."""
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        return DemonstrationStep(subgoals.explore(), self._random.choice(info["admissible_actions"]))
+
+
+def make_policy(name: str, seed: int, demonstrations: Demonstrations) -> Policy:
+    """The player `expert`, `rule` or `random`; `UnknownPolicyError` for another name."""
+    players: dict[str, Callable[[], Policy]] = {
+        "expert": lambda: ExpertPolicy(demonstrations),
+        "rule": RulePolicy,
+        "random": lambda: RandomPolicy(seed),
+    }
+    if name not in players:
+        raise UnknownPolicyError(name, players)
+    return players[name]()

@@ -1,0 +1,75 @@
+"""Where the games are: a tree of folders, a packed archive, or a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from environments.alfworld.errors import GameFileError
+from environments.benchmark import Task
+from environments.errors import EnvironmentDataError
+
+SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
+"""The splits of the release; `valid_train` is a held-out part of ALFRED's train, seldom used."""
+
+GAME_FILE = "game.tw-pddl"
+
+
+class GameSource(Protocol):
+    """Games by task id, such as `valid_seen/pick_and_place_simple-Mug-None-Desk-308/trial_T2019…`."""
+
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks of all splits, sorted."""
+        ...
+
+    def read(self, task_id: str) -> bytes:
+        """The game file of a task that `tasks` lists."""
+        ...
+
+
+class TreeSource:
+    """A tree as `alfworld-download` lays it out: `<split>/<task>/<trial>/game.tw-pddl`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def tasks(self) -> tuple[Task, ...]:
+        found = (task_of(path.parent.relative_to(self.root).as_posix()) for path in self._files())
+        return tuple(sorted(task for task in found if task is not None))
+
+    def read(self, task_id: str) -> bytes:
+        path = self.root / task_id / GAME_FILE
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise GameFileError(str(path), f"it cannot be read ({error.strerror})") from None
+
+    def _files(self) -> list[Path]:
+        return [path for split in SPLITS for path in (self.root / split).glob(f"*/*/{GAME_FILE}")]
+
+
+def task_of(task_id: str) -> Task | None:
+    """The task that an id names; None for what the benchmark leaves out (sliced objects, movable receptacles)."""
+    parts = task_id.split("/")
+    if len(parts) != 3 or parts[0] not in SPLITS or "movable" in task_id or "Sliced" in task_id:
+        return None
+    return Task(id=task_id, type=parts[1].partition("-")[0], split=parts[0])
+
+
+def open_source(path: Path) -> GameSource:
+    """The games at `path`: the packed archive, or a folder that holds the splits, json_2.1.1, or the archive."""
+    from environments.alfworld.archive import ArchiveSource
+
+    if path.is_file():
+        return ArchiveSource(path)
+    if not path.is_dir():
+        raise EnvironmentDataError(f"no ALFWorld data at {path}: there is no such file or folder")
+    for root in (path, path / "json_2.1.1"):
+        if any((root / split).is_dir() for split in SPLITS):
+            return TreeSource(root)
+    if archives := sorted(path.glob("alfworld*.tar.*")):
+        return ArchiveSource(archives[-1])
+    raise EnvironmentDataError(
+        f"no ALFWorld data in {path}: expected the folders {', '.join(SPLITS)} (in it or in its json_2.1.1), "
+        "as alfworld-download makes them, or one packed alfworld*.tar.xz"
+    )

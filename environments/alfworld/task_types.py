@@ -1,0 +1,22 @@
+"""The six kinds of task, by the names that ALFRED gives them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TaskType(StrEnum):
+    """Each value is also the first part of a task's folder name."""
+
+    PICK = "pick_and_place_simple"
+    """Put an object on or in a receptacle."""
+    LOOK = "look_at_obj_in_light"
+    """Hold an object beside a lamp that is switched on."""
+    CLEAN = "pick_clean_then_place_in_recep"
+    """Clean an object at a sink basin, then put it somewhere."""
+    HEAT = "pick_heat_then_place_in_recep"
+    """Heat an object with the microwave, then put it somewhere."""
+    COOL = "pick_cool_then_place_in_recep"
+    """Cool an object with the fridge, then put it somewhere."""
+    TWO = "pick_two_obj_and_place"
+    """Put two objects of one kind in the same receptacle."""
