@@ -1,0 +1,52 @@
+"""What the planner is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from planner import compact_format, paper_format
+from serving.chat import Chat, fit
+from trajectory.episode import TurnContext
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+FIRST_TURN_PREFIX = "switch:"
+"""At turn 0 the switch is given: the prompt ends with it, and only the subgoal is sampled."""
+
+_FORMATS = {"compact": compact_format, "paper": paper_format}
+
+
+class PlannerPrompt:
+    """Renders a turn as the token ids of a prompt: instructions, then the task, then what changes."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        format: Literal["compact", "paper"],
+        history: int,
+        context_length: int,
+        max_new_tokens: int = 24,
+    ) -> None:
+        """`context_length` is that of prompt and answer together; `max_new_tokens` of it are left free."""
+        self._chat = Chat(tokenizer)
+        self._format = _FORMATS[format]
+        self._history = history
+        self._room = context_length - max_new_tokens
+
+    def render(self, context: TurnContext) -> tuple[int, ...]:
+        """Token ids, the chat template's own included.
+
+        A context that is too long loses its oldest turns first, then the middle of its observation.
+
+        Raises:
+            PromptTooLongError: it does not fit even so.
+        """
+        kept = context.history[-self._history :] if self._history else ()
+        return fit(self._render, replace(context, history=kept), self._room)
+
+    def _render(self, context: TurnContext) -> tuple[int, ...]:
+        message = self._format.message(self._chat, context)
+        forced = FIRST_TURN_PREFIX if context.turn == 0 else ""
+        return self._chat.prompt_ids(self._format.INSTRUCTIONS, message, forced)
