@@ -8,7 +8,7 @@ from learner.hae.arrays import Floats
 from learner.hae.batch import TurnBatch
 from learner.hae.bootstrap import bootstrap_values, required
 from learner.hae.result import Advantages, normalized_levels
-from learner.hae.scan import reverse_scan
+from learner.hae.scan import gae_scan, reverse_scan
 from learner.hae.segments import Segments
 from learner.hae.settings import EstimatorSettings
 from learner.hae.shaping import shaped_rewards
@@ -42,7 +42,7 @@ def hae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
     reward = shaped_rewards(batch, settings)
     after_low, after_high = _values_after_segments(batch, settings, segments, value_low, value_high)
 
-    low = _low(reward, value_low, after_low, segments, settings)
+    low = gae_scan(reward, value_low, segments.last, after_low, settings.gamma, settings.lambda_turn)
     returns = _segment_returns(reward, after_high, segments, settings)
     high = np.zeros(batch.turns)
     high[segments.first] = _high(returns, value_high, segments, settings)
@@ -77,17 +77,6 @@ def _values_after_segments(
         batch, settings, value_high, segments.first[segments.final], "final_value_high"
     )
     return after_low, after_high
-
-
-def _low(
-    reward: Floats, value: Floats, after: Floats, segments: Segments, settings: EstimatorSettings
-) -> Floats:
-    next_value = np.empty_like(value)
-    next_value[:-1] = value[1:]
-    next_value[segments.last] = after
-    decay = np.full(len(value), settings.gamma * settings.lambda_turn)
-    decay[segments.last] = 0.0
-    return reverse_scan(reward + settings.gamma * next_value - value, decay)
 
 
 def _segment_returns(

@@ -8,7 +8,7 @@ from learner.hae.arrays import Floats
 from learner.hae.batch import TurnBatch
 from learner.hae.bootstrap import bootstrap_values, required
 from learner.hae.result import Advantages, normalized_levels
-from learner.hae.scan import reverse_scan
+from learner.hae.scan import gae_scan
 from learner.hae.segments import Segments
 from learner.hae.settings import EstimatorSettings
 from learner.hae.shaping import shaped_rewards
@@ -58,9 +58,5 @@ def _along_episodes(
     batch: TurnBatch, settings: EstimatorSettings, reward: Floats, value: Floats, final: str
 ) -> Floats:
     last = batch.episode_offsets[1:] - 1
-    next_value = np.empty_like(value)
-    next_value[:-1] = value[1:]
-    next_value[last] = bootstrap_values(batch, settings, value, last, final)
-    decay = np.full(len(value), settings.gamma * settings.lambda_turn)
-    decay[last] = 0.0
-    return reverse_scan(reward + settings.gamma * next_value - value, decay)
+    after = bootstrap_values(batch, settings, value, last, final)
+    return gae_scan(reward, value, last, after, settings.gamma, settings.lambda_turn)

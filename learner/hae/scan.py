@@ -1,11 +1,11 @@
-"""The one recursion behind every estimator here."""
+"""The one recursion behind every estimator here, and GAE written with it."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.linalg.blas import dtbsv  # type: ignore[import-untyped]
 
-from learner.hae.arrays import Floats
+from learner.hae.arrays import Floats, Ints
 
 
 def reverse_scan(x: Floats, decay: Floats) -> Floats:
@@ -27,3 +27,31 @@ def reverse_scan(x: Floats, decay: Floats) -> Floats:
     np.negative(decay[:-1], out=bands[0, 1:])
     y: Floats = dtbsv(1, bands, x, diag=1)
     return y
+
+
+def gae_scan(
+    reward: Floats, value: Floats, last: Ints, after: Floats, gamma: float, lambda_turn: float
+) -> Floats:
+    """GAE (arXiv 1506.02438) inside each of many stretches of turns.
+
+        delta_t = reward_t + gamma * next_t - value_t
+        A_t     = delta_t + gamma * lambda_turn * A_{t+1}      (0 beyond the stretch)
+        next_t  = value_{t+1} inside the stretch, `after` on its last turn
+
+    Args:
+        reward, value: [T].
+        last: [N] the last turn of each stretch; T - 1 is one of them.
+        after: [N] the value that follows each stretch.
+
+    Returns:
+        [T] A.
+    """
+    delta = np.empty_like(value)
+    delta[:-1] = value[1:]
+    delta[last] = after
+    delta *= gamma
+    delta += reward
+    delta -= value
+    decay = np.full(len(value), gamma * lambda_turn)
+    decay[last] = 0.0
+    return reverse_scan(delta, decay)
