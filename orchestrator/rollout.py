@@ -1,0 +1,111 @@
+"""`bazel run //orchestrator:rollout`: starts everything, plays, learns, shows the result."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from configuration import command
+from configuration.errors import ConfigurationError
+from configuration.files import to_toml
+from configuration.section import Section
+from configuration.tree import Configuration
+from environments.errors import BenchmarkError
+from learner.run_files import MetricsFile, RunFiles
+from orchestrator import result, run_folder
+from orchestrator.display import display_for
+from orchestrator.preflight import check_inputs
+from orchestrator.report import Report
+from orchestrator.run import Run
+from orchestrator.services import ServiceDiedError
+from orchestrator.tally import Tally
+from serving.errors import HiperError
+
+PROGRAM = "rollout"
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes beside 0."""
+
+
+class Flags(Section):
+    """Options of this command alone."""
+
+    dry_run: bool = False
+    """Prints the configuration as it would be used, checks it, and starts nothing."""
+
+
+def read(argv: Sequence[str]) -> tuple[Configuration, Flags]:
+    """The configuration, `run.dir` decided; a run that is resumed goes on with what it was started with."""
+    line = command.read(argv, PROGRAM, Flags)
+    configuration = line.configuration
+    root = run_folder.choose(configuration)
+    if configuration.run.resume and configuration.run.dir is not None:
+        configuration = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root)).configuration
+    placed = configuration.run.model_copy(update={"dir": root})
+    run_folder.check(root, configuration)
+    return configuration.model_copy(update={"run": placed}), line.flags
+
+
+def rollout(argv: Sequence[str]) -> int:
+    """The command; its exit code."""
+    console = Console()
+    try:
+        configuration, flags = read(argv)
+        if flags.dry_run:
+            console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
+            console.print(f"# {check_inputs(configuration)}", markup=False, highlight=False, soft_wrap=True)
+            return 0
+        return play(configuration, console)
+    except BenchmarkError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def play(configuration: Configuration, console: Console) -> int:
+    """Plays the run in its folder and prints what came of it."""
+    assert configuration.run.dir is not None
+    held = run_folder.hold(configuration.run.dir, configuration)
+    tally = Tally()
+    episodes = configuration.learner.updates * configuration.learner.episodes_per_update
+    console.print(f"run folder: {held.folder.root}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        with display_for(console, tally, episodes) as display:
+            run = Run(configuration, held.folder, Report(tally, display))
+            asyncio.run(run.play())
+    except HiperError as error:
+        return _failed(error, held.folder.root)
+    except KeyboardInterrupt:
+        _hint("interrupted", held.folder.root)
+        return INTERRUPTED
+    finally:
+        held.release()
+    result.show(
+        console,
+        held.folder.root,
+        updates(held.folder.root, tally),
+        result.time_shares(tally, (run.planner_time, run.executor_time)),
+        small=configuration.planner.model == "bundled",
+    )
+    return 0
+
+
+def updates(root: Path, tally: Tally) -> list[result.Metrics]:
+    """The metrics of all updates: from the folder, else what a learner elsewhere told us."""
+    lines = MetricsFile(RunFiles(root).metrics).lines()
+    return lines or [tally.metrics[version] for version in sorted(tally.metrics)]
+
+
+def _failed(error: HiperError, root: Path) -> int:
+    _hint(f"error: {error}", root)
+    refused = isinstance(error, ServiceDiedError) and error.exit_code == BAD_INPUT
+    return BAD_INPUT if refused else FAILED
+
+
+def _hint(text: str, root: Path) -> None:
+    print(f"{text}\nTo go on where it stopped: {result.resume_command(root)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    command.main(rollout)

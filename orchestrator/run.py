@@ -1,0 +1,122 @@
+"""One run from start to end: servers, connections, benchmark, episodes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from configuration.tree import Configuration
+from environments import registry
+from environments.benchmark import Benchmark
+from orchestrator.clients import CallTime, ExecutorClient, PlannerClient
+from orchestrator.dispatch import Dispatcher
+from orchestrator.identity import check_role
+from orchestrator.learner_clients import EpisodeClient, LearnerClient
+from orchestrator.play import Players
+from orchestrator.report import Report
+from orchestrator.retry import RetryPolicy
+from orchestrator.rpc import Connection, Server
+from orchestrator.run_folder import RunFolder
+from orchestrator.services import ServiceSpec, Supervisor, server_command
+from orchestrator.together import together
+from orchestrator.watch import Watch
+from serving.channel import open_channel, wait_healthy
+from serving.settings import ServerSettings
+from trajectory.seeds import derive
+
+_STOP_MARGIN = 5.0
+"""Seconds beyond a server's own drain time before it is killed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is made of."""
+
+    configuration: Configuration
+    folder: RunFolder
+    report: Report
+    planner_time: CallTime = field(default_factory=CallTime)
+    executor_time: CallTime = field(default_factory=CallTime)
+
+    async def play(self) -> None:
+        """Plays all episodes and waits for the last update.
+
+        Raises:
+            HiperError: the run failed; the message says why. What the learner acknowledged is kept.
+            BenchmarkError: there is nothing to play.
+        """
+        sections = (self._section(name) for name in ("planner", "executor", "learner"))
+        supervisor = Supervisor(max(section.drain_seconds for section in sections) + _STOP_MARGIN)
+        try:
+            await supervisor.guard(self._play(supervisor))
+        finally:
+            self.report.say("ending the servers")
+            await supervisor.stop()
+
+    async def _play(self, supervisor: Supervisor) -> None:
+        self.report.say("starting the servers")
+        planner, executor = await asyncio.gather(
+            self._address("planner", supervisor), self._address("executor", supervisor)
+        )
+        models = {"planner.address": planner, "executor.address": executor}
+        learner = await self._address("learner", supervisor, models)
+        # Loading real data takes seconds in which the servers load their models.
+        benchmark = await asyncio.to_thread(registry.load, self.configuration.environment)
+        tasks = benchmark.tasks(self.configuration.orchestrator.split)
+        self.report.say("waiting until the servers are healthy")
+        planning, executing, learning = await asyncio.gather(
+            self._connect("planner", planner),
+            self._connect("executor", executor),
+            self._connect("learner", learner),
+        )
+        dispatcher = Dispatcher(
+            episodes=EpisodeClient(learning, f"{socket.gethostname()}:{os.getpid()}"),
+            players=self._players(planning, executing, benchmark),
+            benchmark=benchmark,
+            tasks=tasks,
+            concurrency=self.configuration.orchestrator.concurrency,
+            observer=self.report,
+        )
+        await together(dispatcher.run(), Watch(LearnerClient(learning), self.report.learner).run())
+
+    async def _address(
+        self, name: str, supervisor: Supervisor, overrides: Mapping[str, str] | None = None
+    ) -> str:
+        """Where the server is: as configured, or that of one which is started."""
+        address = self._section(name).address
+        if address is not None:
+            return address
+        ready_file = self.folder.ready_file(name)
+        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides or {})
+        service = await supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
+        return await service.address(self.configuration.orchestrator.start_seconds)
+
+    async def _connect(self, name: str, address: str) -> Connection:
+        """A connection to a healthy server of the right kind."""
+        settings = self.configuration.orchestrator
+        channel = open_channel(address, self._section(name).tls)
+        await wait_healthy(channel, settings.start_seconds)
+        policy = RetryPolicy(
+            attempts=settings.attempts, seed=derive(self.configuration.run.seed, "retry", name)
+        )
+        connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
+        await check_role(connection)
+        return connection
+
+    def _players(self, planning: Connection, executing: Connection, benchmark: Benchmark) -> Players:
+        configuration = self.configuration
+        return Players(
+            planner=PlannerClient(planning, self.planner_time),
+            executor=ExecutorClient(executing, self.executor_time),
+            benchmark=benchmark.name,
+            history=max(configuration.planner.history, configuration.executor.history),
+            final_prompts=configuration.estimator.bootstrap == "final",
+            on_turn=self.report.turn,
+        )
+
+    def _section(self, name: str) -> ServerSettings:
+        section: ServerSettings = getattr(self.configuration, name)
+        return section
