@@ -1,0 +1,127 @@
+"""New games from a seed."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+
+from environments.alfworld.compiler import compile_game
+from environments.alfworld.errors import GameFileError
+from environments.alfworld.game_file import GameFile
+from environments.alfworld.generator.draw import Draw, draw
+from environments.alfworld.generator.package import read_world
+from environments.alfworld.generator.problem_text import problem_text
+from environments.alfworld.generator.scene import furnish
+from environments.alfworld.goal_text import word_goal
+from environments.alfworld.goals import Goal
+from environments.alfworld.plan import plan
+from environments.alfworld.task_types import TaskType
+from environments.benchmark import Task
+from environments.errors import UnknownTaskTypeError
+from environments.settings import GeneratorSettings
+
+SPLITS = ("train", "valid_seen", "valid_unseen")
+"""The first two share rooms, as in the release; the third has rooms of its own."""
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a game is made from, and nothing else."""
+
+    split: str
+    index: int
+    draw: Draw
+
+
+class GeneratedSource:
+    """Games made on demand: game i of a split depends on the seed, the split, i and the settings alone.
+
+    Every game is proven solvable when it is made: its walkthrough has been played, and won at its last step.
+    """
+
+    def __init__(self, settings: GeneratorSettings, seed: int) -> None:
+        """`UnknownTaskTypeError` for a strange task type, `MissingDependencyError` without alfworld."""
+        self.settings = settings
+        self.seed = seed
+        self._world = read_world()
+        self._rooms = {room.scene: room for room in self._world.rooms}
+        self._types = [_task_type(name) for name in settings.task_types] or list(TaskType)
+        origins = (self._origin(split, index) for split in SPLITS for index in range(settings.games))
+        self._origins = {self._task_id(origin): origin for origin in origins}
+
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple(
+            sorted(Task(task_id, origin.draw.task_type, origin.split) for task_id, origin in self._origins.items())
+        )
+
+    def read(self, task_id: str) -> bytes:
+        """The game as a `game.tw-pddl` file, which stock TextWorld loads too."""
+        origin = self._origins[task_id]
+        for attempt in range(_ATTEMPTS):
+            rng = self._rng(origin.split, origin.index, f"scene {attempt}")
+            goal_text, problem = self._problem(origin, rng, task_id)
+            walkthrough = plan(compile_game(GameFile(problem, goal_text, ()), task_id))
+            if walkthrough is not None:
+                return self._file(goal_text, problem, walkthrough)
+        raise GameFileError(task_id, f"no solvable game came of it in {_ATTEMPTS} attempts")
+
+    def traj_data(self, task_id: str) -> bytes:
+        """The `traj_data.json` that alfworld looks for beside a game, as far as text games need it."""
+        drawn = self._origins[task_id].draw
+        lamp = drawn.place_class if drawn.task_type is TaskType.LOOK else ""
+        content = {
+            "task_id": task_id.rpartition("/")[2],
+            "task_type": drawn.task_type,
+            "pddl_params": {
+                "mrecep_target": "",
+                "object_sliced": False,
+                "object_target": drawn.object_class,
+                "parent_target": "" if lamp else drawn.place_class,
+                "toggle_target": lamp,
+            },
+            "turk_annotations": {"anns": []},
+            "scene": {"floor_plan": f"FloorPlan{drawn.scene}", "scene_num": drawn.scene},
+        }
+        return json.dumps(content).encode()
+
+    def _origin(self, split: str, index: int) -> _Origin:
+        task_type = self._types[index % len(self._types)]
+        rng = self._rng(split, index, "task")
+        return _Origin(split, index, draw(rng, task_type, unseen=split == "valid_unseen"))
+
+    def _rng(self, split: str, index: int, purpose: str) -> random.Random:
+        return random.Random(f"alfworld {self.seed} {split} {index} {purpose}")
+
+    def _task_id(self, origin: _Origin) -> str:
+        """As the release names them, so that the type, the object and the room can be read off."""
+        drawn = origin.draw
+        words = (drawn.task_type, drawn.object_class, "None", drawn.place_class, str(drawn.scene))
+        return f"{origin.split}/{'-'.join(words)}/trial_G{self.seed}_{origin.index:06d}"
+
+    def _problem(self, origin: _Origin, rng: random.Random, task_id: str) -> tuple[str, str]:
+        """The task in words and the PDDL problem of one furnished room."""
+        drawn = origin.draw
+        goal = Goal(drawn.task_type, drawn.object_class.lower(), drawn.place_class.lower())
+        scene = furnish(rng, drawn, self._rooms[drawn.scene], self._world, self.settings)
+        problem = problem_text(scene, goal, self._world, task_id.rpartition("/")[2])
+        return word_goal(goal, rng.randrange(2)) + ".", problem
+
+    def _file(self, goal_text: str, problem: str, walkthrough: tuple[str, ...]) -> bytes:
+        content = {
+            "pddl_domain": self._world.domain,
+            "grammar": self._world.grammar.replace("UNKNOWN GOAL.", goal_text),
+            "pddl_problem": problem,
+            "solvable": True,
+            "walkthrough": walkthrough,
+        }
+        return json.dumps(content).encode()
+
+
+def _task_type(name: str) -> TaskType:
+    try:
+        return TaskType(name)
+    except ValueError:
+        raise UnknownTaskTypeError(name, TaskType) from None
