@@ -100,8 +100,9 @@ def _room(openable: Path) -> Room:
 
 
 def _place_type(place: str) -> str:
+    """The class by which players know it: basins are named after what they are part of."""
     first, *_, last = place.split("|")
-    return last if last.endswith("Basin") else first
+    return f"{first}Basin" if last.endswith("Basin") else first
 
 
 def _literals(module: Path) -> dict[str, object]:

@@ -1,0 +1,82 @@
+"""Ours against the stock engine: the same games and actions, and every answer compared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from environments.alfworld.environment import Playthrough
+from environments.alfworld.episode import Episode
+from environments.alfworld.game import Game
+
+JUNK = (
+    "",
+    "   ",
+    "Look",
+    "LOOK",
+    "go to",
+    "go to nowhere 1",
+    "take",
+    "put mug 1 in/on desk 1",
+    "look\n",
+    "\x00\x1b[2J\u202e",
+    "examine",
+    "use",
+    "slice bread 1 with knife 1",
+    "ł" * 2000,
+)
+"""Actions that a model may well say; two of them are understood all the same, blanks around them dropped."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first field in which one answer differs."""
+
+    game: str
+    step: int
+    """0 is the answer to the reset."""
+    action: str
+    field: str
+    stock: str
+    ours: str
+
+    def __str__(self) -> str:
+        return f"{self.game}, step {self.step} ({self.action!r}), {self.field}: {self.stock!r}, ours {self.ours!r}"
+
+
+def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: Iterator[str]) -> str:
+    """Mostly admissible actions, leaning to those that change something; the walkthrough's next; junk."""
+    kind = rng.random()
+    if kind < 0.15:
+        return rng.choice(JUNK)
+    if kind < 0.4 and (action := next(walkthrough, None)) is not None:
+        return action
+    changing = [action for action in episode.admissible if not action.startswith(("go to", "help", "examine"))]
+    return rng.choice(changing if changing and kind < 0.75 else episode.admissible)
+
+
+def compare(name: str, game: Game, stock: Playthrough, steps: int, seed: int) -> Iterator[Difference | None]:
+    """One item for the reset and one for each step: None where all of an answer agrees. Stops at the win."""
+    rng = random.Random(f"{seed} {name}")
+    ours, walkthrough = Episode(game), iter(game.walkthrough)
+    yield _difference(name, 0, "", (stock.introduction(), ours.introduction()), stock, ours)
+    for step in range(1, steps + 1):
+        if ours.won or stock.won:
+            return
+        action = draw_action(rng, game, ours, walkthrough)
+        yield _difference(name, step, action, (stock.act(action), ours.act(action)), stock, ours)
+
+
+def _difference(
+    name: str, step: int, action: str, observations: tuple[str, str], stock: Playthrough, ours: Playthrough
+) -> Difference | None:
+    fields: Iterable[tuple[str, object, object]] = (
+        ("observation", *observations),
+        ("admissible actions", stock.admissible, ours.admissible),
+        ("won", stock.won, ours.won),
+    )
+    for field, theirs, own in fields:
+        if theirs != own:
+            return Difference(name, step, action, field, str(theirs), str(own))
+    return None

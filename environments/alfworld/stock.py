@@ -1,0 +1,132 @@
+"""The stock engine, TextWorld with alfworld's names, behind the same interface: slow, and the oracle of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from environments.alfworld.environment import Started
+from environments.alfworld.sources import GameSource
+from environments.benchmark import Task
+from environments.errors import BenchmarkError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import textworld
+
+_LOCK = threading.RLock()
+"""fast-downward's translator keeps its state in globals: one call at a time in a process."""
+
+
+class StockEngine:
+    """One TextWorld environment, kept for all games: each holds a 34 MB library that it loads when made."""
+
+    def __init__(self, source: GameSource) -> None:
+        self._source = source
+        self._env: textworld.Environment | None = None
+        self._running: StockEpisode | None = None
+
+    def start(self, task: Task) -> Started:
+        """Loads the game, about 2.5 s; the episode that ran before can no longer be played."""
+        content = json.loads(self._source.read(task.id))
+        episode = StockEpisode(self, content)
+        return Started(task, episode.introduction().rpartition("Your task is to: ")[2], episode)
+
+    def load(self, content: dict[str, object], episode: StockEpisode) -> textworld.GameState:
+        """Starts a game from its content, in the name of `episode`."""
+        with _LOCK, _as_found():
+            if self._env is None:
+                self._env = _new_environment()
+            self._env.load(content)
+            _rename(self._env)
+            self._running = episode
+            return self._env.reset()
+
+    def step(self, command: str, episode: StockEpisode) -> textworld.GameState:
+        if self._env is None or self._running is not episode:
+            raise BenchmarkError("TextWorld plays one episode at a time, and another has begun since")
+        with _LOCK, _as_found():
+            return self._env.step(command)[0]
+
+    def close(self) -> None:
+        """Frees the library; the engine loads it again when it is used again."""
+        with _LOCK:
+            if self._env is not None:
+                import fast_downward
+
+                fast_downward.close_lib(self._env.downward_lib)
+            self._env = self._running = None
+
+    def twin(self) -> StockEngine:
+        return StockEngine(self._source)
+
+
+class StockEpisode:
+    """A `Playthrough` on TextWorld."""
+
+    def __init__(self, engine: StockEngine, content: dict[str, object]) -> None:
+        self._engine = engine
+        self._content = content
+        self._commands: list[str] = []
+        self._state = engine.load(content, self)
+        self._introduction = str(self._state.feedback)
+
+    @property
+    def admissible(self) -> tuple[str, ...]:
+        return tuple(self._state.admissible_commands)
+
+    @property
+    def won(self) -> bool:
+        return bool(self._state.won)
+
+    def introduction(self) -> str:
+        return self._introduction
+
+    def act(self, command: str) -> str:
+        self._state = self._engine.step(command, self)
+        self._commands.append(command)
+        return str(self._state.feedback)
+
+    def copy(self) -> StockEpisode:
+        """TextWorld cannot copy a game in mid-episode: the copy gets an engine of its own and plays it again."""
+        twin = StockEpisode(self._engine.twin(), self._content)
+        for command in self._commands:
+            twin.act(command)
+        return twin
+
+
+def _new_environment() -> textworld.Environment:
+    try:
+        import textworld
+        from textworld.envs.pddl import PddlEnv
+
+        return PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True))
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"backend textworld needs alfworld and textworld[pddl] (pip install alfworld): {error}"
+        ) from None
+
+
+def _rename(env: textworld.Environment) -> None:
+    """What alfworld's AlfredDemangler does on load: names for identifiers, by the package's own Demangler."""
+    from alfworld.agents.utils.misc import Demangler
+
+    demangler = Demangler(game_infos=env._entity_infos, shuffle=False)
+    for info in env._entity_infos.values():
+        info.name = demangler.demangle_alfred_name(info.id)
+
+
+@contextlib.contextmanager
+def _as_found() -> Iterator[None]:
+    """Puts back what TextWorld and alfworld change in passing: the command line and ALFWORLD_DATA."""
+    arguments, data = sys.argv, os.environ.get("ALFWORLD_DATA")
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        if data is None:
+            os.environ.pop("ALFWORLD_DATA", None)
