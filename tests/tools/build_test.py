@@ -1,0 +1,35 @@
+"""What every other test takes for granted of the build."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+
+import hiper.v1
+
+PARTS = "benchmarks configuration environments executor hiper learner orchestrator planner serving tests tools trajectory"
+
+
+def test_no_folder_of_a_main_file_is_on_the_path() -> None:
+    folders = {Path(entry).resolve() for entry in sys.path if entry}
+    assert Path(__file__).resolve().parent not in folders
+    assert sys.flags.safe_path
+
+
+def test_no_installed_package_has_a_name_of_ours() -> None:
+    assert not set(PARTS.split()) & set(importlib.metadata.packages_distributions())
+
+
+def test_stubs_are_generated_for_every_protocol_file() -> None:
+    folder = Path(hiper.v1.__file__).parent
+    names = {path.name.split("_pb2")[0] for path in folder.glob("*_pb2*.py")}
+    assert {"adapter", "episode", "executor", "learner", "planner"} <= names
+
+
+def test_the_environment_of_a_test_is_set() -> None:
+    assert os.environ["FROM_BUILD"] == "yes"
+    assert os.environ["HOME"] == os.environ["TEST_TMPDIR"]
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert "PYTHONPATH" not in os.environ or os.environ["TEST_SRCDIR"] in os.environ["PYTHONPATH"]

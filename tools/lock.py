@@ -1,0 +1,99 @@
+"""Resolves requirements/*.in into locks with hashes: ./bazelw run //tools:lock [-- --upgrade].
+
+uv reads no pip configuration, so pip's sources are handed to it; none of them lands in a lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from uv import find_uv_bin
+
+COMMAND = "./bazelw run //tools:lock"
+# torch has no CPU build on PyPI: it is taken from pip's find-links, or from the page that uv knows.
+TARGET = ["--python-version=3.11", "--python-platform=x86_64-manylinux_2_28"]
+
+
+class LockError(Exception):
+    """A lock that must not be written; the message says why."""
+
+
+def pip_setting(name: str) -> list[str]:
+    """Values of one of pip's settings, from its files and environment."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    values = [line.partition("=")[2].strip("'") for line in run.stdout.splitlines() if f".{name}=" in line]
+    return list(dict.fromkeys(" ".join(values).replace("\\n", " ").split()))
+
+
+def sources(torch: str | None) -> list[str]:
+    links = pip_setting("find-links") if torch else []
+    options = [f"--find-links={link}" for link in links]
+    if torch and not links:
+        options.append(f"--torch-backend={torch}")
+    return options + [f"--default-index={index}" for index in pip_setting("index-url")]
+
+
+def checked(text: str, must_hold: str) -> str:
+    if must_hold not in text:
+        raise LockError(
+            f"the resolution does not hold {must_hold}: name a folder or page with it in PIP_FIND_LINKS"
+        )
+    if any("://" in line for line in text.splitlines()):
+        raise LockError("the resolution names a package source: it would not serve other machines")
+    return text
+
+
+def resolve(folder: Path, name: str, torch: str | None, must_hold: str, upgrade: bool) -> None:
+    lock = folder / f"{name}.lock"
+    run = subprocess.run(
+        [
+            find_uv_bin(),
+            "pip",
+            "compile",
+            f"{name}.in",
+            "--generate-hashes",
+            "--quiet",
+            "--no-config",
+            "--excludes=excluded.txt",
+            f"--custom-compile-command={COMMAND}",
+            f"--output-file={lock.name}",
+            *TARGET,
+            *sources(torch),
+            *(["--upgrade"] if upgrade else []),
+        ],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    del run
+    checked(lock.read_text(), must_hold)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--upgrade", action="store_true", help="take newer versions of indirect dependencies")
+    options = parser.parse_args(arguments)
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path(__file__).resolve().parents[1])
+    for name, torch, must_hold in (
+        ("build", None, "cmake=="),
+        ("cpu", "cpu", "torch==2.13.0+cpu"),
+        ("gpu", None, "vllm=="),
+    ):
+        print(f"requirements/{name}.lock ...", file=sys.stderr, flush=True)
+        try:
+            resolve(workspace / "requirements", name, torch, must_hold, options.upgrade)
+        except (LockError, subprocess.CalledProcessError) as error:
+            print(f"requirements/{name}.lock: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
