@@ -21,7 +21,7 @@ def reverse_scan(x: Floats, decay: Floats) -> Floats:
         decay: [T] float64; the last is not read.
 
     Returns:
-        [T] float64, bit for bit what the loop gives.
+        [T] float64: what the loop gives, but for the roundings saved where BLAS fuses multiply and add.
     """
     bands = np.empty((2, len(x)), order="F")
     np.negative(decay[:-1], out=bands[0, 1:])
