@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, Self, TypedDict
+from typing import Protocol, Self, TypedDict, runtime_checkable
 
 import gymnasium
 
@@ -91,4 +91,13 @@ class Benchmark(Protocol):
 
     def policy(self, name: str, seed: int) -> Policy:
         """The scripted player `expert`, `rule` or `random`."""
+        ...
+
+
+@runtime_checkable
+class ReferencedBenchmark(Protocol):
+    """A benchmark that says what its results should be read beside: a ceiling, baselines."""
+
+    def reference_lines(self, split: str) -> tuple[str, ...]:
+        """Lines to print beneath a result on the split."""
         ...

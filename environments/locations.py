@@ -17,7 +17,7 @@ def data_path(given: Path | None, variable: str) -> Path | None:
 
 
 def shared_data_path(given: Path | None, variable: str, name: str) -> Path | None:
-    """As `data_path`, and then the folder `name` in HIPER_DATA, or in ../shared beside the workspace, if it is there."""
+    """As `data_path`, else the folder `name` in HIPER_DATA, or in ../shared beside the workspace."""
     if (path := data_path(given, variable)) is not None:
         return path
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())

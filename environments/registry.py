@@ -19,7 +19,7 @@ LOADERS: dict[str, str] = {
 
 
 def load(settings: EnvironmentSettings) -> Benchmark:
-    """The benchmark that `settings` name, with its data read; `UnknownEnvironmentError` for a strange name."""
+    """The benchmark that `settings` name, its data read; `UnknownEnvironmentError` for a strange name."""
     try:
         module, _, function = LOADERS[settings.name].partition(":")
     except KeyError:

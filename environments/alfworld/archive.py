@@ -47,7 +47,7 @@ class ArchiveSource:
 
 
 def read_members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Id and content of every game in the archive, in its order; `EnvironmentDataError` where it is cut off."""
+    """Id and content of every game, in the archive's order; `EnvironmentDataError` where it is cut off."""
     try:
         with tarfile.open(archive, "r|*") as members:
             for member in members:

@@ -87,8 +87,8 @@ def load(settings: EnvironmentSettings) -> AlfworldBenchmark:
         source: GameSource = open_source(path)
     elif settings.source == "real":
         raise EnvironmentDataError(
-            "no ALFWorld data: set ALFWORLD_DATA or environment.data to a tree made by alfworld-download or to "
-            "the packed archive, or leave environment.source at `auto` to play generated games"
+            "no ALFWorld data: set ALFWORLD_DATA or environment.data to a tree made by alfworld-download or "
+            "to the packed archive, or leave environment.source at `auto` to play generated games"
         )
     else:
         from environments.alfworld.generator import GeneratedSource

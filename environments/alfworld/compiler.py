@@ -98,7 +98,7 @@ class _Compiler:
         return starts[0]
 
     def _check_known(self) -> None:
-        """Receptacles without a type, or unnumbered things, do not occur in games and would be played wrongly."""
+        """Receptacles without a type, or things without a number, would be played wrongly."""
         used = {*self.where, *(receptacle for _, receptacle in self.problem.pairs["inReceptacle"])}
         strange = sorted(used - set(self.receptacles)) + sorted(
             {*self.objects, *self.receptacles} - set(self.names)

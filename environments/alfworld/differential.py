@@ -42,7 +42,8 @@ class Difference:
     ours: str
 
     def __str__(self) -> str:
-        return f"{self.game}, step {self.step} ({self.action!r}), {self.field}: {self.stock!r}, ours {self.ours!r}"
+        where = f"{self.game}, step {self.step} ({self.action!r})"
+        return f"{where}, {self.field}: {self.stock!r}, ours {self.ours!r}"
 
 
 def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: Iterator[str]) -> str:
@@ -52,7 +53,9 @@ def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: I
         return rng.choice(JUNK)
     if kind < 0.4 and (action := next(walkthrough, None)) is not None:
         return action
-    changing = [action for action in episode.admissible if not action.startswith(("go to", "help", "examine"))]
+    changing = [
+        action for action in episode.admissible if not action.startswith(("go to", "help", "examine"))
+    ]
     return rng.choice(changing if changing and kind < 0.75 else episode.admissible)
 
 

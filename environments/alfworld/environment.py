@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import gymnasium
+
 from environments.benchmark import StepInfo, Task, TextEnvironment
 from environments.errors import ActionTypeError, EpisodeError
 
@@ -57,7 +59,7 @@ class AlfworldEnvironment(TextEnvironment):
     def reset(
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
-        super().reset(seed=seed)
+        gymnasium.Env.reset(self, seed=seed)
         task_id = (options or {}).get("task")
         if task_id is None:
             task_id = self._task_ids[int(self.np_random.integers(len(self._task_ids)))]

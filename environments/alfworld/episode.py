@@ -162,7 +162,7 @@ class Episode:
         return _MIDDLE.format("nothing")
 
     def _surroundings(self) -> str:
-        """Objects count as next to the receptacles here once they were taken out of one and put into another."""
+        """Objects are next to the receptacles here once they were taken out of one and put into another."""
         game = self.game
         here = game.locations[self.location].receptacles
         beside = [

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from environments.alfworld.errors import GameFileError
 from environments.alfworld.goals import Goal
-from environments.alfworld.names import display_names
-from environments.alfworld.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Location:
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Objects, receptacles and locations, each in the order of their identifiers, which texts list them in."""
+    """Objects, receptacles and locations, each in the order of their identifiers, as texts list them."""
 
     goal: Goal
     goal_text: str

@@ -12,19 +12,19 @@ from environments.alfworld.errors import GameFileError
 
 KNOWN_DOMAINS = frozenset(
     {
-        "0af55e7f92d12b09d28515aa730e4d03fddd17228ef1fd7b18a3ee8ba49b27b9",  # games of json_2.1.3_tw-pddl
-        "f1473041ed01da514de1f87adfd7ef0804862361f83ccf63c75e43633b0eb280",  # data/alfred.pddl of alfworld 0.4.2
+        "0af55e7f92d12b09d28515aa730e4d03fddd17228ef1fd7b18a3ee8ba49b27b9",
+        "f1473041ed01da514de1f87adfd7ef0804862361f83ccf63c75e43633b0eb280",
     }
 )
-"""SHA-256 of the PDDL domains whose rules the engine plays."""
+"""SHA-256 of the PDDL domains whose rules the engine plays: of the games 2.1.3, and of alfworld 0.4.2."""
 
 KNOWN_GRAMMARS = frozenset(
     {
-        "0597b9bb89eb98597ef8313a9316d62a29f39e81bf5dbcf048bad4da675eecde",  # games of json_2.1.3_tw-pddl
-        "d425fe0f52e3875dc1bcbc143669a83079734dddf3e14416f82ee02efa9bba9c",  # data/alfred.twl2 of alfworld 0.4.2
+        "0597b9bb89eb98597ef8313a9316d62a29f39e81bf5dbcf048bad4da675eecde",
+        "d425fe0f52e3875dc1bcbc143669a83079734dddf3e14416f82ee02efa9bba9c",
     }
 )
-"""SHA-256 of the text grammars, without the words of the task, whose texts the engine writes."""
+"""SHA-256 of the text grammars that the engine writes, without the words of the task: likewise."""
 
 _TASK = re.compile(r'"Your task is to: ([^"#{}\[\]|;<>\\]*)"')
 
@@ -70,7 +70,7 @@ def _json(text: str | bytes, origin: str) -> dict[str, Any]:
 
 def _checked_rules(domain: str, grammar: str, origin: str) -> str:
     """The words of the task, once the rules are known to be those that the engine plays."""
-    tasks = _TASK.findall(grammar)
+    tasks: list[str] = _TASK.findall(grammar)
     if len(tasks) != 1:
         raise GameFileError(origin, "its grammar states no task, or more than one")
     known = _digest(domain) in KNOWN_DOMAINS and _digest(_TASK.sub("", grammar)) in KNOWN_GRAMMARS

@@ -10,7 +10,7 @@ from environments.alfworld.task_types import TaskType
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal without its logic: what of which type belongs where. Type names are lower case, such as `mug`."""
+    """A goal without its logic: what belongs where. Names of types are lower case, such as `mug`."""
 
     task_type: TaskType
     object_type: str
@@ -49,7 +49,7 @@ _BY_SHAPE = {_packed(re.sub("<[or]>", "T", shape)): task_type for task_type, sha
 
 
 def parse_goal(text: str) -> Goal | None:
-    """The goal that `text`, from `(:goal` to the end of the problem, states; None if it has none of the six shapes."""
+    """The goal that `text`, from `(:goal` on, states; None if it has none of the six shapes."""
     typed = _TYPE_OF.findall(text)
     task_type = _BY_SHAPE.get(_packed(_TYPE_OF.sub(r"(\1 \2 T)", text)))
     if task_type is None:

@@ -6,7 +6,11 @@ from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game, Receptacle
 from environments.alfworld.task_types import TaskType
 
-_TOOLS = {TaskType.CLEAN: ("clean", "sinkbasin"), TaskType.HEAT: ("heat", "microwave"), TaskType.COOL: ("cool", "fridge")}
+_TOOLS = {
+    TaskType.CLEAN: ("clean", "sinkbasin"),
+    TaskType.HEAT: ("heat", "microwave"),
+    TaskType.COOL: ("cool", "fridge"),
+}
 
 
 def plan(game: Game) -> tuple[str, ...] | None:
@@ -46,7 +50,9 @@ class _Planner:
         if not lamps or not targets:
             return False
         lamp, place = lamps[0]
-        return self._fetch(targets[0]) and self._approach(place) and self._do(f"use {self.game.objects[lamp]}")
+        return (
+            self._fetch(targets[0]) and self._approach(place) and self._do(f"use {self.game.objects[lamp]}")
+        )
 
     def _deliver(self, target: tuple[int, Receptacle], place: Receptacle) -> bool:
         name = self.game.objects[target[0]]
@@ -64,7 +70,9 @@ class _Planner:
         if self.game.goal.task_type not in _TOOLS:
             return True
         verb, kind = _TOOLS[self.game.goal.task_type]
-        tool = next((place for place in self.game.receptacles if place.type == kind and place.location >= 0), None)
+        tool = next(
+            (place for place in self.game.receptacles if place.type == kind and place.location >= 0), None
+        )
         return tool is not None and self._approach(tool) and self._do(f"{verb} {name} with {tool.name}")
 
     def _access(self, place: Receptacle) -> bool:

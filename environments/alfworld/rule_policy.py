@@ -1,4 +1,4 @@
-"""A player that knows the rules but not where things are: it searches, remembers, and does what the task asks."""
+"""A player that knows the rules but not where things are: it searches, remembers, and does its task."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class TreeSource:
 
 
 def task_of(task_id: str) -> Task | None:
-    """The task that an id names; None for what the benchmark leaves out (sliced objects, movable receptacles)."""
+    """The task that an id names; None for what alfworld leaves out (sliced objects, movable receptacles)."""
     parts = task_id.split("/")
     if len(parts) != 3 or parts[0] not in SPLITS or "movable" in task_id or "Sliced" in task_id:
         return None
@@ -57,7 +57,7 @@ def task_of(task_id: str) -> Task | None:
 
 
 def open_source(path: Path) -> GameSource:
-    """The games at `path`: the packed archive, or a folder that holds the splits, json_2.1.1, or the archive."""
+    """The games at `path`: the archive, or a folder that holds the splits, json_2.1.1, or the archive."""
     from environments.alfworld.archive import ArchiveSource
 
     if path.is_file():

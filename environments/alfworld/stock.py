@@ -1,4 +1,4 @@
-"""The stock engine, TextWorld with alfworld's names, behind the same interface: slow, and the oracle of ours."""
+"""The stock engine, TextWorld with alfworld's names, behind the same interface: the oracle of ours."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class StockEpisode:
         return str(self._state.feedback)
 
     def copy(self) -> StockEpisode:
-        """TextWorld cannot copy a game in mid-episode: the copy gets an engine of its own and plays it again."""
+        """TextWorld cannot copy a game in mid-episode: the copy gets its own engine and plays it again."""
         twin = StockEpisode(self._engine.twin(), self._content)
         for command in self._commands:
             twin.act(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from environments.alfworld.generator.furniture import places_of
 from environments.alfworld.generator.package import Room, World, read_world
@@ -41,11 +41,13 @@ def draw(rng: random.Random, task_type: TaskType, *, unseen: bool) -> Draw:
     return rng.choice(scenes[rng.randrange(len(scenes))])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _choices(task_type: TaskType, unseen: bool) -> tuple[tuple[Draw, ...], ...]:
     world = read_world()
     by_room = (
-        tuple(_room_choices(task_type, room, world)) for room in world.rooms if is_unseen(room.scene) == unseen
+        tuple(_room_choices(task_type, room, world))
+        for room in world.rooms
+        if is_unseen(room.scene) == unseen
     )
     return tuple(choices for choices in by_room if choices)
 

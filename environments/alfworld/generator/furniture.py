@@ -1,9 +1,9 @@
-"""All receptacles of a room: those with a measured pose, and those that alfworld knows only by their class."""
+"""All receptacles of a room: those with a measured pose, and those known only by their class."""
 
 from __future__ import annotations
 
 import random
-from functools import lru_cache
+from functools import cache
 
 from environments.alfworld.generator.package import Place, Room
 
@@ -20,7 +20,7 @@ UNMEASURED = {
 """Classes that the layouts give no pose, with the number of them in a room that has any."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def places_of(room: Room) -> tuple[Place, ...]:
     """The room's receptacles; the unmeasured ones stand at made-up spots, always the same for a room."""
     rng = random.Random(f"furniture of {room.scene}")
@@ -38,7 +38,12 @@ def _place(rng: random.Random, kind: str, room: Room) -> Place:
     """A place of the kind, to be used from a spot where no measured place is."""
     taken = {place.pose for place in room.places}
     while True:
-        pose = (rng.randrange(-16, 17) / 4, rng.randrange(-16, 17) / 4, 90 * rng.randrange(4), rng.choice((30, 45, 60)))
+        pose = (
+            rng.randrange(-16, 17) / 4,
+            rng.randrange(-16, 17) / 4,
+            90 * rng.randrange(4),
+            rng.choice((30, 45, 60)),
+        )
         if pose not in taken:
             x, y, z = pose[0], rng.uniform(0, 1.5), pose[1]
             return Place(f"{kind}|{x:+06.2f}|{y:+06.2f}|{z:+06.2f}", kind, pose)

@@ -66,7 +66,9 @@ def read_world() -> World:
         actions = {kind: frozenset(things) for kind, things in constants["VAL_ACTION_OBJECTS"].items()}
         openable = frozenset(constants["OPENABLE_CLASS_LIST"]) - containers
     except KeyError as error:
-        raise EnvironmentDataError(f"{root}/gen/constants.py defines no {error}: this needs alfworld 0.4") from None
+        raise EnvironmentDataError(
+            f"{root}/gen/constants.py defines no {error}: this needs alfworld 0.4"
+        ) from None
     layouts = sorted((root / "gen" / "layouts").glob("FloorPlan*-openable.json"))
     rooms = sorted((_room(path) for path in layouts), key=lambda room: room.scene)
     return World(
@@ -95,7 +97,10 @@ def _room(openable: Path) -> Room:
     scene = openable.name.removeprefix("FloorPlan").partition("-")[0]
     poses = json.loads(openable.read_text())
     classes = json.loads(openable.with_name(f"FloorPlan{scene}-objects.json").read_text())
-    places = (Place(place, _place_type(place), (x, z, int(turn), int(tilt))) for place, (x, z, turn, tilt) in poses.items())
+    places = (
+        Place(place, _place_type(place), (x, z, int(turn), int(tilt)))
+        for place, (x, z, turn, tilt) in poses.items()
+    )
     return Room(int(scene), tuple(places), frozenset(classes))
 
 
@@ -129,13 +134,18 @@ def _value(node: ast.expr, known: dict[str, object]) -> object | None:
         table = known.get(entry[0])
         return table.get(entry[1]) if isinstance(table, dict) else None
     try:
-        return ast.literal_eval(node)
+        literal: object = ast.literal_eval(node)
+        return literal
     except ValueError:
         return None
 
 
 def _entry(node: ast.expr) -> tuple[str, str] | None:
     """Name and key of an expression such as `TABLE['key']`."""
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Constant):
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and isinstance(node.slice, ast.Constant)
+    ):
         return node.value.id, str(node.slice.value)
     return None

@@ -54,7 +54,10 @@ class GeneratedSource:
 
     def tasks(self) -> tuple[Task, ...]:
         return tuple(
-            sorted(Task(task_id, origin.draw.task_type, origin.split) for task_id, origin in self._origins.items())
+            sorted(
+                Task(task_id, origin.draw.task_type, origin.split)
+                for task_id, origin in self._origins.items()
+            )
         )
 
     def read(self, task_id: str) -> bytes:

@@ -1,0 +1,81 @@
+"""`bazel run //environments:differential -- --games 100`: our ALFWorld engine against stock TextWorld."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from configuration.paths import user_path
+from environments import command
+from environments.alfworld.benchmark import AlfworldBenchmark
+from environments.alfworld.differential import compare
+from environments.alfworld.generator import GeneratedSource
+from environments.alfworld.sources import GameSource, open_source
+from environments.alfworld.stock import StockEngine
+from environments.benchmark import Task
+from environments.locations import shared_data_path
+from environments.settings import GeneratorSettings
+
+
+def main() -> int:
+    options = command.parser(
+        "Plays the same games with random, junk and walkthrough actions on both engines. The last line is "
+        "`N steps in G games, D differences`; the exit code is 0 only for D = 0."
+    )
+    options.add_argument("--games", type=int, default=12, help="spread evenly over the task types")
+    options.add_argument("--steps", type=int, default=25, help="at most so many in a game, about 50 ms each")
+    options.add_argument("--seed", type=int, default=0, help="draws games and actions")
+    options.add_argument("--data", type=user_path, default=None, help="real games; else where they are found")
+    options.add_argument(
+        "--generated", action="store_true", help="generated games, also where real ones are found"
+    )
+    arguments = options.parse_args()
+    source = _source(arguments.data, arguments.generated, arguments.games, arguments.seed)
+    benchmark, engine = AlfworldBenchmark(source), StockEngine(source)
+    tasks = spread(benchmark, arguments.games, arguments.seed)
+    answers = differences = 0
+    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
+        for task in progress.track(tasks, description="comparing"):
+            stock = engine.start(task).playthrough
+            for difference in compare(
+                task.id, benchmark.game(task.id), stock, arguments.steps, arguments.seed
+            ):
+                answers += 1
+                if difference is not None:
+                    differences += 1
+                    print(difference)
+    print(f"{answers - len(tasks)} steps in {len(tasks)} games, {differences} differences")
+    return 0 if differences == 0 else 1
+
+
+def spread(benchmark: AlfworldBenchmark, count: int, seed: int) -> list[Task]:
+    """Games of all splits, as evenly over the task types as there are games."""
+    tasks = [task for split in benchmark.splits for task in benchmark.tasks(split)]
+    random.Random(seed).shuffle(tasks)
+    by_type: dict[str, Iterator[Task]] = {
+        kind: iter([task for task in tasks if task.type == kind])
+        for kind in sorted({task.type for task in tasks})
+    }
+    chosen: list[Task] = []
+    while by_type and len(chosen) < count:
+        for kind in list(by_type):
+            task = next(by_type[kind], None)
+            if task is None:
+                del by_type[kind]
+            elif len(chosen) < count:
+                chosen.append(task)
+    return chosen
+
+
+def _source(data: Path | None, generated: bool, games: int, seed: int) -> GameSource:
+    found = None if generated else shared_data_path(data, "ALFWORLD_DATA", "alfworld")
+    return open_source(found) if found is not None else GeneratedSource(GeneratorSettings(games=games), seed)
+
+
+if __name__ == "__main__":
+    command.end(main)

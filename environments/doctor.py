@@ -1,0 +1,128 @@
+"""`bazel run //environments:doctor`: which benchmark data is where, how complete, and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from environments import command
+from environments.alfworld.sources import open_source
+from environments.errors import BenchmarkError
+from environments.locations import shared_data_path
+from environments.webshop.files import PUBLISHED, find_files
+
+RELEASED = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
+"""Games of each split that alfworld-download brings and alfworld plays."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for."""
+
+    what: str
+    fine: bool
+    lines: tuple[str, ...]
+    """What was found, or what to do."""
+
+
+def main() -> int:
+    options = command.parser("Says which data is where, how complete it is, and how to get what is missing.")
+    options.parse_args()
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in (*alfworld_data(), alfworld_package(), webshop_data()):
+        mark = "[green]found[/green]  " if finding.fine else "[yellow]missing[/yellow]"
+        console.print(f"{mark}  [bold]{finding.what}[/bold]")
+        for line in finding.lines:
+            console.print(f"           {line}", markup=False)
+    return 0
+
+
+def alfworld_data() -> tuple[Finding, ...]:
+    what = "ALFWorld games"
+    get = (
+        "to get them:  pip install alfworld && alfworld-download --data-dir ~/alfworld",
+        "then:         export ALFWORLD_DATA=~/alfworld",
+        "without them: generated games are played, and nothing needs to be done",
+    )
+    path = shared_data_path(None, "ALFWORLD_DATA", "alfworld")
+    if path is None:
+        return (Finding(what, False, ("neither in ALFWORLD_DATA nor in HIPER_DATA or ../shared", *get)),)
+    try:
+        counts = Counter(task.split for task in open_source(path).tasks())
+    except BenchmarkError as error:
+        return (Finding(what, False, (str(error), *get)),)
+    lines = [f"in {path}{_where_from('ALFWORLD_DATA')}"]
+    lines += [f"{split}: {count} games{_expected(split, count)}" for split, count in sorted(counts.items())]
+    short = [split for split, count in RELEASED.items() if counts[split] < count]
+    return (Finding(what, not short, (*lines, *(get if short else ()))),)
+
+
+def _expected(split: str, count: int) -> str:
+    released = RELEASED.get(split)
+    return "" if released is None else f" of {released}"
+
+
+def _where_from(variable: str) -> str:
+    from os import environ
+
+    return (
+        "" if environ.get(variable) else f" (used by the conformance command; set {variable} to train on it)"
+    )
+
+
+def alfworld_package() -> Finding:
+    missing = [
+        name for name in ("alfworld", "textworld", "fast_downward") if importlib.util.find_spec(name) is None
+    ]
+    if "alfworld" in missing:
+        lines = ("needed to generate games and for --backend textworld:  pip install alfworld",)
+    elif missing:
+        lines = (
+            f"generated games work; --backend textworld lacks {', '.join(missing)}:  pip install alfworld",
+        )
+    else:
+        lines = ("generated games and --backend textworld work",)
+    return Finding("alfworld package", not missing, lines)
+
+
+def webshop_data() -> Finding:
+    what = "WebShop catalogue"
+    path = shared_data_path(None, "WEBSHOP_DATA", "webshop")
+    if path is None:
+        return Finding(
+            what, False, ("neither in WEBSHOP_DATA nor in HIPER_DATA or ../shared", *_webshop_downloads())
+        )
+    try:
+        files = find_files(path)
+    except BenchmarkError as error:
+        return Finding(what, False, (str(error), *_webshop_downloads()))
+    found = [
+        each for each in (files.products, files.annotations, files.human, files.nouns) if each is not None
+    ]
+    lines = [f"the {files.setting} setting in {files.folder}{_where_from('WEBSHOP_DATA')}"]
+    lines += [f"{file.relative_to(files.folder)}: {_size(file)}" for file in found]
+    lines += [f"missing: {line}" for line in files.missing]
+    return Finding(what, not files.missing, tuple(lines))
+
+
+def _webshop_downloads() -> tuple[str, ...]:
+    """Every published file with its size, hash and command."""
+    lines = ["without it a synthetic catalogue is used, and nothing needs to be done; to get it:"]
+    for setting, files in PUBLISHED.items():
+        lines.append(f"{setting} setting:")
+        lines += [
+            f"  {file.command}  # {file.purpose}, {file.size:,} bytes, sha256 {file.sha256}" for file in files
+        ]
+    return tuple(lines)
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size:,} bytes"
+
+
+if __name__ == "__main__":
+    command.end(main)

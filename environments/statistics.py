@@ -1,0 +1,38 @@
+"""How sure a measured success rate is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.stats import norm
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share of successes, with the interval that the true share lies in; all three in [0, 1]."""
+
+    rate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.rate:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
+    """Wilson's score interval: E. B. Wilson, Probable inference, JASA 22 (1927), pp. 209-212.
+
+    Unlike the normal approximation it stays within [0, 1] and is usable for few trials and rates near 0 or 1.
+    `ValueError` unless 0 <= successes <= trials, trials > 0 and 0 < confidence < 1.
+    """
+    if not (0 <= successes <= trials and trials > 0 and 0 < confidence < 1):
+        raise ValueError(f"{successes} successes of {trials} trials at confidence {confidence}")
+    z = float(norm.ppf((1 + confidence) / 2))
+    rate = successes / trials
+    scale = 1 + z * z / trials
+    centre = (rate + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Proportion(rate, low, high)
