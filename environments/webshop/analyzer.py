@@ -15,10 +15,11 @@ from nltk.stem.porter import PorterStemmer
 MAX_TOKEN_LENGTH = 255
 """Lucene cuts longer words into pieces of this many characters."""
 
-STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there "
-    "these they this to was will with".split()
+_STOP_WORDS = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these "
+    "they this to was will with"
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 """`EnglishAnalyzer.ENGLISH_STOP_WORDS_SET` of Lucene."""
 
 # Extended_Pictographic as Lucene's grammar was generated (Unicode 12.1): later versions of Unicode withdrew

@@ -100,12 +100,12 @@ def _assemble(
 def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
     """1 / (k1 · (1 - b + b · |d| / average |d|)) of each document, [documents]."""
     one = np.float32(1)
-    average = np.float32(lengths.sum() / max(1, len(lengths)))
-    kept = np.array([_stored_length(int(length)) for length in lengths], dtype=np.float32)
+    average = np.float32(max(1, lengths.sum()) / max(1, len(lengths)))
+    kept = np.array([stored_length(int(length)) for length in lengths], dtype=np.float32)
     return one / (K1 * ((one - B) + B * kept / average))
 
 
-def _stored_length(length: int) -> int:
+def stored_length(length: int) -> int:
     """The length that Lucene remembers: four significant bits above 24 (`SmallFloat.byte4ToInt`)."""
     if length < _EXACT_LENGTHS:
         return length

@@ -63,7 +63,7 @@ def parse_catalogue(
     human: Mapping[str, Any],
     nouns: Mapping[str, tuple[str, ...]],
 ) -> list[Product]:
-    """Products in file order from the contents of the benchmark's files; later records of an asin are dropped."""
+    """Products in file order from the contents of the benchmark's files; repeated asins are dropped."""
     found = []
     command = nouns_command(Path("items_shuffle.json"))
     for record in distinct_records(records):

@@ -28,8 +28,9 @@ class WebShopEnvironment(TextEnvironment):
     def reset(
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
-        """`UnknownTaskError` for a task that the shop does not have; without one, a training task is drawn."""
-        super().reset(seed=seed)
+        """`UnknownTaskError` for a task that the shop does not have; without one, draws a training task."""
+        # TextEnvironment only declares `reset`; gymnasium's own seeds the generator.
+        super(TextEnvironment, self).reset(seed=seed)
         task_id = (options or {}).get("task") or self._draw()
         self._assignment = self._book.find(task_id)
         self._task_id = task_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,9 +104,8 @@ class WebShopFiles:
         ]
         lost = [f"{name}: {download[name]}" for path, name in wanted if path is None]
         if self.nouns is None:
-            lost.append(
-                f"title_nouns.json: {nouns_command(self.products or self.folder / _PRODUCTS[self.setting][-1])}"
-            )
+            products = self.products or self.folder / _PRODUCTS[self.setting][-1]
+            lost.append(f"title_nouns.json: {nouns_command(products)}")
         return tuple(lost)
 
     def require(self) -> tuple[Path, Path, Path]:
@@ -142,12 +140,6 @@ def find_files(data: Path) -> WebShopFiles:
         human=_first(folder, (_HUMAN.name,)),
         nouns=next((path for place in (folder, folder / "golden") for path in _nouns(place)), None),
     )
-
-
-def configured_folder(data: Path | None) -> Path | None:
-    """The folder (or product file) that the settings or the environment name."""
-    named = os.environ.get(DATA_VARIABLE)
-    return data or (Path(named) if named else None)
 
 
 def _setting(data: Path, folder: Path) -> Literal["small", "full"]:

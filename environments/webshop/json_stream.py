@@ -1,4 +1,4 @@
-"""Elements of a large JSON file one at a time, so that the full catalogue (gigabytes) never lies in memory twice.
+"""Elements of a large JSON file one at a time: the full catalogue has gigabytes of text.
 
 The standard library's decoder is used because the published files may hold `NaN`, which strict streaming
 parsers refuse.
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from environments.errors import EnvironmentDataError
 
-_CHUNK = 1 << 22
+CHUNK = 1 << 22
 _BLANK = " \t\r\n"
 _decoder = json.JSONDecoder()
 
@@ -25,7 +25,7 @@ class _Reader:
 
     def _more(self) -> bool:
         try:
-            chunk = self._file.read(_CHUNK)
+            chunk = self._file.read(CHUNK)
         except UnicodeDecodeError as error:
             raise self.broken("is not UTF-8 text") from error
         self._text, self._at = self._text[self._at :] + chunk, 0

@@ -35,7 +35,8 @@ def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple
         tagger = spacy.load(model, exclude=["ner", "lemmatizer"])
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            f"title nouns need spaCy and its model {model}: pip install spacy && python -m spacy download {MODEL}"
+            f"title nouns need spaCy and its model {model}: "
+            f"pip install spacy && python -m spacy download {MODEL}"
         ) from error
     pairs = ((title, key) for key, title in titles)
     for parsed, key in tagger.pipe(pairs, as_tuples=True, batch_size=_BATCH):

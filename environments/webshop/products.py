@@ -93,9 +93,9 @@ def _parse(
     price_tag, prices = _prices(record.get("pricing"))
     return Product(
         asin=record["asin"],
-        title=record["name"],
-        description=record["full_description"],
-        features=tuple(features) if isinstance(features, list) else (features,),
+        title=_text(record["name"]),
+        description=_text(record["full_description"]),
+        features=tuple(map(_text, features if isinstance(features, list) else [features])),
         price_tag=price_tag,
         prices=prices,
         options=_options(record["customization_options"]),
@@ -107,6 +107,12 @@ def _parse(
         human_instructions=tuple(_human_instruction(each) for each in human),
         title_nouns=title_nouns,
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _prices(pricing: str | None) -> tuple[str, tuple[float, ...]]:

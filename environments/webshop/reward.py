@@ -16,15 +16,17 @@ from environments.webshop.products import Product
 SIMILAR = 85
 """Token set ratios above this count as a match."""
 
-COLORS = tuple(
-    "alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy "
-    "camel camo caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral "
-    "cranberry cream crystal dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass "
-    "gray green grey heather indigo ivory ivy khaki lavender lemon leopard light lilac lime magenta maroon "
-    "mauve merlot midnight mint mocha multicolor mushroom mustard natural navy nude olive orange peach pewter "
-    "pink plum purple rainbow red rose royal rust sand sapphire seashell silver skull slate steel stone "
-    "stonewash sunflower tan taupe teal tiger turquoise violet walnut wheat white wine yellow".split()
+_COLORS = (
+    "alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown "
+    "burgundy camel camo caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac "
+    "copper coral cranberry cream crystal dark denim eggplant elephant espresso fuchsia gold granite "
+    "grape graphite grass gray green grey heather indigo ivory ivy khaki lavender lemon leopard light "
+    "lilac lime magenta maroon mauve merlot midnight mint mocha multicolor mushroom mustard natural navy "
+    "nude olive orange peach pewter pink plum purple rainbow red rose royal rust sand sapphire seashell "
+    "silver skull slate steel stone stonewash sunflower tan taupe teal tiger turquoise violet walnut "
+    "wheat white wine yellow"
 )
+COLORS = tuple(_COLORS.split())
 """The first of these within an option's value stands for the whole value."""
 
 
@@ -85,17 +87,17 @@ def has_attribute(product: Product, attribute: str) -> bool:
 
 
 def _matched_options(chosen: tuple[str, ...], goal: Goal) -> int:
-    """Options of the goal that some chosen value is close to.
+    return sum(any(matches_option(value, *wanted) for value in chosen) for wanted in goal.options)
+
+
+def matches_option(chosen: str, name: str, wanted: str) -> bool:
+    """Whether a chosen value is close to an option of a goal (no name in goals that people wrote).
 
     The chosen value is cut down to a colour wherever it contains one; the goal's only where it is nothing
-    else (goals that people wrote: as the chosen). So `titanium` becomes `tan` on one side alone, and such a
-    goal cannot be met: the reference does this, and the ceiling of the benchmark is below 1 because of it.
+    else. So `titanium` becomes `tan` on one side alone, and such a goal cannot be met: the reference does
+    this, and the ceiling of the benchmark is below 1 because of it.
     """
-    values = [_color_or_all(value) for value in chosen]
-    return sum(
-        any(token_set_ratio(value, wanted) > SIMILAR for value in values)
-        for wanted in (_wanted_text(name, value) for name, value in goal.options)
-    )
+    return bool(token_set_ratio(_color_or_all(chosen), _wanted_text(name, wanted)) > SIMILAR)
 
 
 def _color_or_all(value: str) -> str:
@@ -103,7 +105,8 @@ def _color_or_all(value: str) -> str:
 
 
 def _wanted_text(name: str, value: str) -> str:
-    """The reference compares with the printed pair of name and value, quotes, escapes and all."""
+    """The reference compares with the printed pair of name and value, quotes, escapes and all; what people
+    wrote has no name and is cut down as the chosen value is."""
     if not name:
         return _color_or_all(value)
     return next((color for color in COLORS if color in (name, value)), str((name, value)))

@@ -96,21 +96,21 @@ class HiperTasks(TaskBook):
         count = len(self.goals(seed).goals)
         if count <= HIPER_VALID_GOALS:
             raise EnvironmentDataError(
-                f"compat = hiper validates on goals 0 to {HIPER_VALID_GOALS - 1}, but there are only {count} goals"
+                f"compat = hiper validates on goals 0 to {HIPER_VALID_GOALS - 1}; there are {count} goals"
             )
 
     def find(self, task_id: str) -> Assignment:
         seed, _, index = task_id.removeprefix("seed").partition("-")
         if seed.isdecimal() and index.isdecimal() and len(seed) < 12:
             drawn = self.goals(int(seed))
-            if int(index) < len(drawn.goals) and task_id == _hiper_id(int(seed), int(index)):
+            if int(index) < len(drawn.goals) and task_id == hiper_task_id(int(seed), int(index)):
                 return Assignment(drawn.goals[int(index)], drawn)
         raise UnknownTaskError(task_id, (task.id for split in self.splits for task in self.tasks(split)))
 
     def _listed(self) -> dict[str, tuple[Task, ...]]:
         tasks = [
             Task(
-                _hiper_id(self._seed, index),
+                hiper_task_id(self._seed, index),
                 goal.product.category,
                 VALID if index < HIPER_VALID_GOALS else TRAIN,
             )
@@ -123,7 +123,8 @@ class HiperTasks(TaskBook):
         return GoalList(shuffled(drawn.goals, seed), drawn.prices)
 
 
-def _hiper_id(seed: int, index: int) -> str:
+def hiper_task_id(seed: int, index: int) -> str:
+    """The id of the reference's goal `index` (from 0) after its shuffle with `seed`."""
     return f"seed{seed}-{index:07d}"
 
 

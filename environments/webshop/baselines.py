@@ -1,0 +1,78 @@
+"""`bazel run //environments/webshop:baselines`: the ceiling and the scripted baselines, measured."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from configuration.paths import user_path
+from environments import command
+from environments.benchmark import Task
+from environments.locations import shared_data_path
+from environments.settings import EnvironmentSettings
+from environments.statistics import wilson
+from environments.webshop.benchmark import WebShop, load
+from environments.webshop.files import DATA_VARIABLE
+from environments.webshop.outcomes import Scores, ceiling, play
+
+REFERENCE = {"ceiling": "success 93.4 %", "rule": "0.788, 52.5 %", "random": "0.118, 0.2 %"}
+"""Measured with the reference environment: small setting, all 6,910 goals of seed 233; its step limit for the
+random player was not recorded."""
+_WIDTH = 110
+
+
+def main() -> int:
+    options = command.parser("Measures the ceiling and the scripted baselines over all goals of a shop.")
+    options.add_argument("--data", type=user_path, default=None, help="folder or product file")
+    options.add_argument("--source", choices=("auto", "real", "generated"), default="auto")
+    options.add_argument("--seed", type=int, default=233, help="seed of the goals and of the random player")
+    options.add_argument("--compat", choices=("none", "hiper"), default="hiper", help="whose goals and order")
+    options.add_argument("--step_limit", type=int, default=15, help="turns, which bound the random player")
+    arguments = options.parse_args()
+    if arguments.source != "generated":
+        arguments.data = shared_data_path(arguments.data, DATA_VARIABLE, "webshop")
+    shop = load(EnvironmentSettings(name="webshop", **vars(arguments)))
+    tasks = [task for split in ("train", "valid") for task in shop.tasks(split)]
+    table = _table(f"{len(shop.catalogue.products):,} products, {len(tasks):,} goals, seed {arguments.seed}")
+    table.add_row("ceiling", *_cells(ceiling(tasks, shop.book)), REFERENCE["ceiling"])
+    for name in ("rule", "random"):
+        table.add_row(name, *_cells(_played(name, shop, tasks, arguments.seed)), REFERENCE[name])
+    (Console() if sys.stdout.isatty() else Console(width=_WIDTH)).print(table)
+    return 0
+
+
+def _played(name: str, shop: WebShop, tasks: Sequence[Task], seed: int) -> Scores:
+    progress = Console(file=sys.stderr)
+    return play(
+        shop.environment(),
+        track(tasks, name, console=progress, transient=True),
+        shop.policy(name, seed),
+    )
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE)
+    for column in ("", "score [95 %]", "success [95 % Wilson]", "reference, seed 233"):
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _cells(scores: Scores) -> tuple[str, str]:
+    """Mean score with its normal interval, success with Wilson's."""
+    count = len(scores.each)
+    variance = sum((score - scores.mean) ** 2 for score in scores.each) / max(1, count - 1)
+    half = 1.96 * math.sqrt(variance / count)
+    return (
+        f"{scores.mean:.3f} [{scores.mean - half:.3f}, {scores.mean + half:.3f}]",
+        str(wilson(scores.successes, count)),
+    )
+
+
+if __name__ == "__main__":
+    command.end(main)

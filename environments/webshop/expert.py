@@ -1,0 +1,72 @@
+"""A shopper who knows the product: what imitation learning is shown."""
+
+from __future__ import annotations
+
+from environments.benchmark import DemonstrationStep
+from environments.webshop.catalogue import Catalogue
+from environments.webshop.goals import Goal
+from environments.webshop.reward import matches_option
+from environments.webshop.session import PAGE_SIZE
+
+SEARCH = "search for the product"
+OPEN = "open a matching product"
+CHOOSE = "choose the options"
+BUY = "buy it"
+
+
+def demonstrate(goal: Goal, catalogue: Catalogue) -> tuple[DemonstrationStep, ...]:
+    """Searches with the instruction's key words, opens the right product, chooses its options and buys it."""
+    query, rank = _search(goal, catalogue)
+    turns = [DemonstrationStep(OPEN, "click[next >]")] * (rank // PAGE_SIZE)
+    choices = [DemonstrationStep(CHOOSE, f"click[{value}]") for value in right_options(goal).values()]
+    return (
+        DemonstrationStep(SEARCH, f"search[{query}]"),
+        *turns,
+        DemonstrationStep(OPEN, f"click[{goal.product.asin.lower()}]"),
+        *choices,
+        DemonstrationStep(BUY, "click[buy now]"),
+    )
+
+
+def right_options(goal: Goal) -> dict[str, str]:
+    """The values to choose, by option name; for goals that people wrote, those that their words match."""
+    if goal.named_options or not goal.options:
+        return goal.named_options
+    return {
+        name: value
+        for name, values in goal.product.options.items()
+        for value in [next((each for each in values if _wanted(each, goal)), None)]
+        if value is not None
+    }
+
+
+def _wanted(value: str, goal: Goal) -> bool:
+    return any(matches_option(value, name, wanted) for name, wanted in goal.options)
+
+
+def _search(goal: Goal, catalogue: Catalogue) -> tuple[str, int]:
+    """The first query with the product on its first page, else the best; and the rank there, from 0."""
+    ranked = []
+    for query in _queries(goal):
+        rank = _rank(goal, query, catalogue)
+        if rank < PAGE_SIZE:
+            return query, rank
+        ranked.append((rank, query))
+    rank, query = min(ranked)
+    return query, rank
+
+
+def _rank(goal: Goal, query: str, catalogue: Catalogue) -> int:
+    """The product's place among the results; beyond all of them where it is missing."""
+    found = catalogue.find(query.lower())
+    return found.index(goal.product) if goal.product in found else len(found) + PAGE_SIZE
+
+
+def _queries(goal: Goal) -> tuple[str, ...]:
+    """From the plainest on; the last resort is the title, which the instruction does not give away."""
+    values = tuple(value for _, value in goal.options)
+    plain = " ".join((*goal.attributes, goal.product.query))
+    return tuple(
+        query.replace("[", " ").replace("]", " ")
+        for query in (plain, " ".join((plain, *values)), goal.text, goal.product.title)
+    )

@@ -1,0 +1,79 @@
+"""Scripted shoppers: the rule and the random baseline, and the expert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from environments.benchmark import DemonstrationStep, StepInfo
+from environments.webshop.catalogue import Catalogue
+from environments.webshop.expert import BUY, CHOOSE, OPEN, SEARCH
+from environments.webshop.pages import SEARCH_ACTION
+from environments.webshop.products import Product
+
+NAMES = ("expert", "random", "rule")
+TRY = "try anything"
+
+
+class RulePolicy:
+    """Searches the whole instruction, opens the first hit, chooses the options it names, and buys.
+
+    Of the values of an option that the instruction contains, the longest is chosen.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._by_link = {product.asin.lower(): product for product in catalogue.products}
+        self._choices: list[str] = []
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._choices = []
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        targets = [action.removeprefix("click[").removesuffix("]") for action in info["admissible_actions"]]
+        if SEARCH_ACTION in info["admissible_actions"]:
+            return DemonstrationStep(SEARCH, f"search[{info['goal']}]")
+        if "buy now" not in targets:
+            return self._open(targets, info["goal"])
+        if self._choices:
+            return DemonstrationStep(CHOOSE, f"click[{self._choices.pop(0)}]")
+        return DemonstrationStep(BUY, "click[buy now]")
+
+    def _open(self, targets: Sequence[str], goal: str) -> DemonstrationStep:
+        link = next((target for target in targets if target in self._by_link), None)
+        if link is None:
+            return DemonstrationStep(SEARCH, "click[back to search]")
+        self._choices = _named_values(self._by_link[link], goal.lower())
+        return DemonstrationStep(OPEN, f"click[{link}]")
+
+
+class RandomPolicy:
+    """Takes any admissible action with equal chances; where that is a search, searches the instruction."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        pass
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        action = self._random.choice(info["admissible_actions"])
+        return DemonstrationStep(TRY, f"search[{info['goal']}]" if action == SEARCH_ACTION else action)
+
+
+class ExpertPolicy:
+    """Plays the demonstration of the task; after its end, which only a foreign start can reach, it buys."""
+
+    def __init__(self, demonstrate: Callable[[str], tuple[DemonstrationStep, ...]]) -> None:
+        self._demonstrate = demonstrate
+        self._steps: list[DemonstrationStep] = []
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._steps = list(self._demonstrate(info["task_id"]))
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        return self._steps.pop(0) if self._steps else DemonstrationStep(BUY, "click[buy now]")
+
+
+def _named_values(product: Product, goal: str) -> list[str]:
+    named = ([value for value in values if value in goal] for values in product.options.values())
+    return [max(values, key=len) for values in named if values]
