@@ -13,13 +13,14 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-# PyTorch's own page of CPU builds: PyPI has none. Asked only where pip's configured sources lack the locked one.
+# PyTorch's own page of CPU builds; PyPI has none. Asked only where pip's own sources lack the locked one.
 TORCH_CPU_BUILDS = "https://download.pytorch.org/whl/cpu/torch/"
 
 
@@ -43,7 +44,7 @@ def fingerprint(inputs: list[Path]) -> str:
     for path in inputs:
         content = path.read_bytes()
         digest.update(b"%d " % len(content) + content)
-    digest.update(f"{sys.version} {sys.executable} {platform.platform()}".encode())
+    digest.update(f"{sys.version} {sys.executable} {sysconfig.get_platform()} {platform.libc_ver()}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -135,7 +136,7 @@ class Environment:
 
     def check(self, excluded: set[str]) -> None:
         """Every dependency that an installed package asks for is there, but those left out on purpose."""
-        # Its third complaint, "not supported on this platform", is about how a wheel's builder spelled its tags.
+        # pip also complains of "not supported on this platform": a matter of how a wheel's tags are spelled.
         asked = [
             line
             for line in self.pip("check").stdout.splitlines()
@@ -149,17 +150,20 @@ class Environment:
 
 def make(folder: Path, lock: Path, build_lock: Path, excluded: set[str]) -> None:
     count = sum("==" in line for line in lock.read_text().splitlines())
-    steps = {
-        "virtual environment and build tools": lambda env: (env.create(), env.install(build_lock)),
-        "PyTorch": lambda env: env.install_torch(lock),
-        f"{count} packages, three of them compiled": lambda env: env.install(lock, "--no-build-isolation"),
-        "check": lambda env: env.check(excluded),
-    }
     environment = Environment(folder)
+    steps: dict[str, Callable[[], object]] = {
+        "virtual environment": environment.create,
+        "build tools": lambda: environment.install(build_lock),
+        "PyTorch": lambda: environment.install_torch(lock),
+        f"{count} packages, three of them compiled": lambda: environment.install(
+            lock, "--no-build-isolation"
+        ),
+        "check": lambda: environment.check(excluded),
+    }
     for number, (name, step) in enumerate(steps.items(), start=1):
         begin = time.monotonic()
         print(f"Python environment {number}/{len(steps)}: {name} ...", file=sys.stderr, flush=True)
-        step(environment)
+        step()
         print(f"    {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
 
 

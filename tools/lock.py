@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -50,30 +52,26 @@ def checked(text: str, must_hold: str) -> str:
 
 
 def resolve(folder: Path, name: str, torch: str | None, must_hold: str, upgrade: bool) -> None:
+    """Writes folder/NAME.lock, or leaves it as it was."""
     lock = folder / f"{name}.lock"
-    run = subprocess.run(
-        [
+    with tempfile.TemporaryDirectory() as scratch:
+        new = Path(scratch, lock.name)
+        if lock.exists() and not upgrade:
+            shutil.copy(lock, new)  # uv prefers the versions that it finds there
+        command = [
             find_uv_bin(),
             "pip",
             "compile",
             f"{name}.in",
             "--generate-hashes",
-            "--quiet",
             "--no-config",
-            "--excludes=excluded.txt",
-            f"--custom-compile-command={COMMAND}",
-            f"--output-file={lock.name}",
-            *TARGET,
-            *sources(torch),
-            *(["--upgrade"] if upgrade else []),
-        ],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    del run
-    checked(lock.read_text(), must_hold)
+            "--quiet",
+        ]
+        options = ["--excludes=excluded.txt", f"--custom-compile-command={COMMAND}", f"--output-file={new}"]
+        subprocess.run(
+            [*command, *options, *TARGET, *sources(torch)], cwd=folder, stdout=subprocess.DEVNULL, check=True
+        )
+        lock.write_text(checked(new.read_text(), must_hold))
 
 
 def main(arguments: list[str]) -> int:

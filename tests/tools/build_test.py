@@ -9,7 +9,19 @@ from pathlib import Path
 
 import hiper.v1
 
-PARTS = "benchmarks configuration environments executor hiper learner orchestrator planner serving tests tools trajectory"
+PARTS = {
+    *(
+        "benchmarks",
+        "configuration",
+        "environments",
+        "executor",
+        "hiper",
+        "learner",
+        "orchestrator",
+        "planner",
+    ),
+    *("serving", "tests", "tools", "trajectory"),
+}
 
 
 def test_no_folder_of_a_main_file_is_on_the_path() -> None:
@@ -19,7 +31,7 @@ def test_no_folder_of_a_main_file_is_on_the_path() -> None:
 
 
 def test_no_installed_package_has_a_name_of_ours() -> None:
-    assert not set(PARTS.split()) & set(importlib.metadata.packages_distributions())
+    assert not PARTS & set(importlib.metadata.packages_distributions())
 
 
 def test_stubs_are_generated_for_every_protocol_file() -> None:
