@@ -41,7 +41,7 @@ class Lease:
     group: int
     attempt: int
     task_seed: int
-    """The same for all episodes of a group."""
+    """Of the run's order of tasks, in which the group has its place."""
     seed: int
     version: int
     """Updates made when it was given."""
@@ -125,7 +125,7 @@ class LeaseGate:
             number=number,
             group=group,
             attempt=attempt,
-            task_seed=derive(schedule.seed, "task", group),
+            task_seed=derive(schedule.seed, "tasks"),
             seed=derive(schedule.seed, "episode", number, attempt),
             version=self._version,
         )

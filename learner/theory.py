@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -57,8 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     findings, outcomes = study(chosen, console)
     given = shlex.join(sys.argv[1:] if arguments is None else arguments)
+    threads = os.environ.get("OMP_NUM_THREADS")
     run = Run(
-        command=f"bazel run //learner:theory{' -- ' if given else ''}{given}",
+        command=f"{f'OMP_NUM_THREADS={threads} ' if threads else ''}bazel run //learner:theory{' -- ' if given else ''}{given}",
         seed=chosen.seed,
         episodes=chosen.episodes,
         variance_episodes=chosen.variance_episodes,

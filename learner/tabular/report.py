@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -132,7 +133,7 @@ def _run(run: Run) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
     return (
         f"`{run.command}`, seed {run.seed}, {run.episodes:,} episodes for each row of the first table and "
-        f"{run.variance_episodes:,} of the others; {run.seconds:.0f} s on {_processor()}, one thread; "
+        f"{run.variance_episodes:,} of the others; {run.seconds:.0f} s on {_processor()}, {os.cpu_count()} cores; "
         f"{platform.system()}, Python {platform.python_version()}, {packages}."
     )
 

@@ -1,0 +1,138 @@
+"""The value functions: heads on the base model under the critic's adapter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from learner.credit import Floats, ValueTargets
+from learner.optimizer import AdapterOptimizer
+from learner.packing import Pack, TokenSequence, computed_tokens, pack
+from learner.policy import CRITIC, AdaptedModel
+from learner.policy_update import Advance, step_metrics
+from learner.settings import CriticSettings
+
+
+class ValueHeads(nn.Module):
+    """One linear function of the last hidden state a head, in float32; 0 everywhere at first."""
+
+    def __init__(self, names: tuple[str, ...], hidden_size: int) -> None:
+        super().__init__()
+        self.names = names
+        self.weight = nn.Parameter(torch.zeros(len(names), hidden_size))
+        self.bias = nn.Parameter(torch.zeros(len(names)))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[S, hidden size] to [S, heads]."""
+        return nn.functional.linear(hidden.float(), self.weight, self.bias)
+
+
+class Critic:
+    """Reads values at the last token of prompts, and moves them towards targets."""
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        heads: ValueHeads,
+        optimizer: AdapterOptimizer,
+        settings: CriticSettings,
+        clip: float,
+        pack_tokens: int,
+    ) -> None:
+        """`clip` is how far a value may move in one update, in units of reward."""
+        self._model = model
+        self._heads = heads
+        self._optimizer = optimizer
+        self._settings = settings
+        self._clip = clip
+        self._pack_tokens = pack_tokens
+
+    @torch.no_grad()
+    def values(self, prompts: Sequence[tuple[int, ...]], advance: Advance) -> Floats:
+        """[P, heads], one row a prompt."""
+        values = np.zeros((len(prompts), len(self._heads.names)))
+        packs = self._packs(prompts)
+        for done, one in enumerate(packs, start=1):
+            values[list(one.members)] = self._read(one).double().cpu().numpy()
+            advance(done / len(packs))
+        return values
+
+    def update(
+        self, prompts: Sequence[tuple[int, ...]], old: Floats, targets: ValueTargets, advance: Advance
+    ) -> dict[str, float]:
+        """Passes over a batch of P prompts, an optimizer step each; returns metrics without a prefix.
+
+        The loss is, for each head, the mean over its targets of max((V - target)^2, (V_clip - target)^2) / 2
+        with V_clip no further from the old value than the clip (verl's clipped value loss); heads are summed.
+
+        Args:
+            prompts: P.
+            old: [P, heads] their values before the update.
+            targets: For these prompts, [P, heads].
+            advance: Told of progress.
+        """
+        began = time.perf_counter()
+        packs = self._packs(prompts)
+        steps, losses, clipped = [], [], []
+        for epoch in range(self._settings.epochs):
+            loss = beyond = 0.0
+            for done, one in enumerate(packs, start=1):
+                pack_loss, pack_beyond = self._backward(one, old, targets)
+                loss, beyond = loss + pack_loss, beyond + pack_beyond
+                advance((epoch + done / len(packs)) / self._settings.epochs)
+            losses.append(loss)
+            clipped.append(beyond / targets.learns.sum())
+            steps.append(self._optimizer.step())
+        return {
+            "loss": float(np.mean(losses)),
+            "clip_fraction": float(np.mean(clipped)),
+            **step_metrics(steps),
+            **self._head_metrics(old, targets),
+            "sequence_tokens": float(sum(map(len, prompts))),
+            "computed_tokens": float(computed_tokens(packs)),
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _packs(self, prompts: Sequence[tuple[int, ...]]) -> list[Pack]:
+        return pack([TokenSequence(prompt) for prompt in prompts], self._pack_tokens, self._model.device)
+
+    def _read(self, one: Pack) -> Tensor:
+        """[S, heads] in the order of the pack's members."""
+        return self._heads(self._model.hidden_states(one, CRITIC)[one.prompt_ends])
+
+    def _backward(self, one: Pack, old: Floats, targets: ValueTargets) -> tuple[float, float]:
+        members = list(one.members)
+        learns = self._tensor(targets.learns[members])
+        share = learns / self._tensor(targets.learns.sum(axis=0).clip(min=1))
+        target, before = self._tensor(targets.values[members]), self._tensor(old[members])
+        values = self._read(one)
+        near = before + (values - before).clamp(-self._clip, self._clip)
+        plain, clipped = (values - target).square(), (near - target).square()
+        loss = (torch.maximum(plain, clipped) * share).sum() / 2
+        loss.backward()
+        return float(loss.detach()), float(((clipped > plain).float() * learns).sum())
+
+    def _head_metrics(self, old: Floats, targets: ValueTargets) -> dict[str, float]:
+        metrics = {}
+        for place, head in enumerate(self._heads.names):
+            learns = targets.learns[:, place]
+            if learns.any():
+                value, target = old[learns, place], targets.values[learns, place]
+                metrics[f"values/{head}/mean"] = float(value.mean())
+                metrics[f"targets/{head}/mean"] = float(target.mean())
+                metrics[f"explained_variance/{head}"] = _explained_variance(value, target)
+        return metrics
+
+    def _tensor(self, array: npt.NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.asarray(array)).to(self._model.device, torch.float32)
+
+
+def _explained_variance(value: Floats, target: Floats) -> float:
+    """1 - Var(target - value) / Var(target); 0 where the targets do not vary."""
+    variance = float(target.var())
+    return 1 - float((target - value).var()) / variance if variance > 1e-12 else 0.0

@@ -1,0 +1,129 @@
+"""One base model in memory that is planner, executor, critic and reference, by the adapter that is on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.helpers import disable_input_dtype_casting
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from learner import attention
+from learner.packing import Pack
+from learner.settings import LoraSettings
+from serving.errors import InvalidInputError
+
+PLANNER, EXECUTOR, CRITIC = "planner", "executor", "critic"
+ADAPTERS = (PLANNER, EXECUTOR, CRITIC)
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerScores:
+    """Of each of the R answer tokens of a pack, in the pack's order."""
+
+    logprobs: Tensor
+    """[R] float32, natural logarithm, temperature applied."""
+    entropy: Tensor
+    """[R] float32, in nats, of the distribution that the token was drawn from."""
+
+
+class AdaptedModel:
+    """A frozen base model with one LoRA adapter a role, in float32 whatever the base computes in.
+
+    Adapters start such that they change nothing. Finish the backward pass of one adapter before the next
+    call with another: switching adapters switches which parameters require a gradient.
+    """
+
+    def __init__(
+        self, folder: Path, lora: LoraSettings, dtype: torch.dtype, device: torch.device, seed: int
+    ) -> None:
+        base = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
+        ).eval()
+        _check(base, lora)
+        self.device = device
+        self._dtype = dtype
+        self._backbone = base.get_decoder()
+        self._head: nn.Module = base.get_output_embeddings()
+        self.peft = _with_adapters(base, lora, seed)
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self._head.weight.shape[1])
+
+    def parameters_of(self, adapter: str) -> dict[str, nn.Parameter]:
+        """The adapter's matrices by name, the same names for every adapter."""
+        mark = f".{adapter}."
+        return {
+            name.replace(mark, "."): parameter
+            for name, parameter in self.peft.named_parameters()
+            if mark in name and "lora_" in name
+        }
+
+    def hidden_states(self, pack: Pack, adapter: str | None) -> Tensor:
+        """[N, hidden size] last hidden states of the pack's rows; `None` is the base model alone."""
+        with self._switched_to(adapter):
+            output = self._backbone(
+                input_ids=pack.token_ids[None], position_ids=pack.positions[None], use_cache=False, pack=pack
+            )
+        return output.last_hidden_state[0]
+
+    def answer_scores(
+        self, pack: Pack, adapter: str | None, temperatures: Tensor, entropy_gradient: bool = False
+    ) -> AnswerScores:
+        """Log-probabilities and entropies of the answers' tokens.
+
+        Args:
+            pack: R answer tokens; the head is computed for them only.
+            adapter: `None` is the base model alone.
+            temperatures: [R] that logits are divided by.
+            entropy_gradient: Whether the entropies are to be differentiated, too.
+        """
+        hidden = self.hidden_states(pack, adapter)[pack.predicting].float()
+        logits = nn.functional.linear(hidden, self._head.weight.float()) / temperatures[:, None]
+        normalizer = logits.logsumexp(-1)
+        logprobs = logits.gather(-1, pack.targets[:, None])[:, 0] - normalizer
+        with torch.set_grad_enabled(torch.is_grad_enabled() and entropy_gradient):
+            entropy = normalizer - ((logits - normalizer[:, None]).exp() * logits).sum(-1)
+        return AnswerScores(logprobs, entropy)
+
+    @contextmanager
+    def _switched_to(self, adapter: str | None) -> Iterator[None]:
+        with ExitStack() as stack:
+            if adapter is None:
+                stack.enter_context(self.peft.disable_adapter())
+            else:
+                self.peft.set_adapter(adapter)
+            if self._dtype is not torch.float32:
+                # PEFT alone would widen each layer's input to float32; autocast narrows the small matrices.
+                stack.enter_context(disable_input_dtype_casting(self.peft))
+                stack.enter_context(torch.autocast(self.device.type, self._dtype))
+            yield
+
+
+def _check(base: PreTrainedModel, lora: LoraSettings) -> None:
+    if "sliding_attention" in (getattr(base.config, "layer_types", None) or ()):
+        raise InvalidInputError("the learner has no sliding-window attention, which this model uses")
+    linear = {
+        name.rpartition(".")[2] for name, module in base.named_modules() if isinstance(module, nn.Linear)
+    }
+    if unknown := sorted(set(lora.targets) - linear):
+        raise InvalidInputError(f"lora.targets {unknown}: this model's linear layers are {sorted(linear)}")
+
+
+def _with_adapters(base: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
+    base.requires_grad_(False)
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), task_type="CAUSAL_LM"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        peft = get_peft_model(base, config, adapter_name=ADAPTERS[0])
+        for adapter in ADAPTERS[1:]:
+            peft.add_adapter(adapter, config)
+    return peft

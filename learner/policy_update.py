@@ -1,0 +1,173 @@
+"""One update of one adapter by PPO."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from learner.optimizer import AdapterOptimizer, Step
+from learner.packing import Pack, computed_tokens, pack
+from learner.policy import AdaptedModel
+from learner.ppo import AnswerTokens, TokenSums, token_losses
+from learner.samples import AnswerSample
+from learner.settings import PpoSettings
+from serving.errors import PreconditionError
+
+Advance = Callable[[float], None]
+"""Told the share that is done, in [0, 1]."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyBatch:
+    """A pack with what is known of its R answer tokens."""
+
+    pack: Pack
+    tokens: AnswerTokens
+    reference: Tensor | None
+    """[R] log-probabilities by the base model."""
+    old: Tensor | None
+    """[R] by the learner before the update; None where the only pass over it is the first."""
+
+
+class PolicyUpdate:
+    """PPO on one adapter. The loss is the mean over the tokens of a minibatch that learn, as in verl."""
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        adapter: str,
+        optimizer: AdapterOptimizer,
+        settings: PpoSettings,
+        pack_tokens: int,
+    ) -> None:
+        self._model = model
+        self._adapter = adapter
+        self._optimizer = optimizer
+        self._settings = settings
+        self._pack_tokens = pack_tokens
+
+    def run(
+        self, samples: Sequence[AnswerSample], generator: np.random.Generator, advance: Advance
+    ) -> dict[str, float]:
+        """Updates the adapter; returns metrics without a prefix.
+
+        A step with a loss or gradient that is not finite is left out and counted.
+
+        Raises:
+            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. The
+                adapter is as the steps before that left it.
+        """
+        if not samples:
+            return {"skipped_steps": 0.0, "tokens": 0.0}
+        began = time.perf_counter()
+        packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
+        batches = [self._prepared(p, samples, advance, share) for p, share in _with_share(packs, 0.0, 0.3)]
+        minibatches = list(self._minibatches(batches, generator))
+        sums, steps = [], []
+        for minibatch, share in _with_share(minibatches, 0.3, 1.0):
+            minibatch_sums, step = self._step(minibatch)
+            sums.append(minibatch_sums)
+            steps.append(step)
+            advance(share)
+        return self._metrics(sums, steps) | {
+            "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
+            "computed_tokens": float(computed_tokens(packs)),
+            "seconds": time.perf_counter() - began,
+        }
+
+    @torch.no_grad()
+    def _prepared(
+        self, pack: Pack, samples: Sequence[AnswerSample], advance: Advance, share: float
+    ) -> PolicyBatch:
+        tokens = _answer_tokens([samples[place] for place in pack.members], self._model.device)
+        reference = old = None
+        if self._settings.kl_coefficient:
+            reference = self._model.answer_scores(pack, None, tokens.temperatures).logprobs
+        if self._settings.epochs * self._settings.minibatches > 1:
+            old = self._model.answer_scores(pack, self._adapter, tokens.temperatures).logprobs
+        advance(share)
+        return PolicyBatch(pack, tokens, reference, old)
+
+    def _minibatches(
+        self, batches: Sequence[PolicyBatch], generator: np.random.Generator
+    ) -> Iterator[list[PolicyBatch]]:
+        count = min(self._settings.minibatches, len(batches))
+        for _ in range(self._settings.epochs):
+            order: npt.NDArray[np.int64] = generator.permutation(len(batches))
+            for part in np.array_split(order, count):
+                yield [batches[place] for place in part]
+
+    def _step(self, minibatch: Sequence[PolicyBatch]) -> tuple[TokenSums, Step]:
+        total = sum(batch.tokens.learns.sum() for batch in minibatch)
+        sums = [self._backward(batch, total) for batch in minibatch]
+        whole = sum(sums[1:], sums[0])
+        if whole.mean("masked") > self._settings.importance_stop:
+            self._optimizer.forget_gradients()
+            raise PreconditionError(
+                f"sampler and learner disagree: the importance weight of {whole.mean('masked'):.0%} of the "
+                f"{self._adapter}'s tokens lies outside {self._settings.importance_band}; at most "
+                f"{self._settings.importance_stop:.0%} (ppo.importance_stop) are accepted. Do both run the "
+                f"same base model?"
+            )
+        return whole, self._optimizer.step()
+
+    def _backward(self, batch: PolicyBatch, total: Tensor | int) -> TokenSums:
+        scores = self._model.answer_scores(
+            batch.pack,
+            self._adapter,
+            batch.tokens.temperatures,
+            entropy_gradient=self._settings.entropy_coefficient > 0,
+        )
+        old = scores.logprobs.detach() if batch.old is None else batch.old
+        sums = token_losses(scores, old, batch.reference, batch.tokens, self._settings)
+        (sums.loss / total).backward()
+        return sums.detached()
+
+    def _metrics(self, sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
+        whole = sum(sums[1:], sums[0])
+        return {
+            "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
+            "loss": whole.mean("loss"),
+            "policy_loss": whole.mean("policy_loss"),
+            "clip_fraction": whole.mean("clipped"),
+            "importance_masked_share": whole.mean("masked"),
+            "kl_to_base": whole.mean("kl_to_base"),
+            "kl_sampler": whole.mean("kl_sampler"),
+            "kl_update": whole.mean("kl_update"),
+            "sampler_difference": whole.mean("sampler_difference"),
+            "entropy": whole.mean("entropy"),
+        } | step_metrics(steps)
+
+
+def step_metrics(steps: Sequence[Step]) -> dict[str, float]:
+    """Mean norm of the gradients of the steps that were taken, and how many were not."""
+    norms = [step.gradient_norm for step in steps if not step.skipped]
+    return {
+        "gradient_norm": sum(norms) / max(len(norms), 1),
+        "skipped_steps": float(sum(step.skipped for step in steps)),
+    }
+
+
+def _answer_tokens(samples: Sequence[AnswerSample], device: torch.device) -> AnswerTokens:
+    def joined(arrays: Sequence[npt.NDArray[np.float64]]) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(device, torch.float32)
+
+    return AnswerTokens(
+        sampled=joined([sample.sampled_logprobs for sample in samples]),
+        advantages=joined([sample.advantages for sample in samples]),
+        learns=torch.from_numpy(np.concatenate([sample.learns for sample in samples])).to(device),
+        temperatures=joined([np.full(len(s.response_ids), s.temperature) for s in samples]),
+    )
+
+
+def _with_share(items: Sequence[_T], begin: float, end: float) -> Iterator[tuple[_T, float]]:
+    for done, item in enumerate(items, start=1):
+        yield item, begin + (end - begin) * done / len(items)
