@@ -23,12 +23,12 @@ def test_a_synchronous_run_leases_a_batch_and_waits_for_its_update():
     assert gate.grant(0.0).number == 4
 
 
-def test_episodes_of_a_group_share_the_task_and_nothing_else():
+def test_episodes_of_a_group_share_their_place_in_the_order_of_tasks_and_nothing_else():
     gate = LeaseGate(schedule(), frozenset(), 0)
     a, b, c, _ = (gate.grant(0.0) for _ in range(4))
-    assert a.task_seed == b.task_seed != c.task_seed
-    assert len({a.seed, b.seed, c.seed}) == 3
+    assert a.task_seed == b.task_seed == c.task_seed
     assert (a.group, b.group, c.group) == (0, 0, 1)
+    assert len({a.seed, b.seed, c.seed}) == 3
 
 
 def test_a_lease_that_ran_out_is_granted_again_as_the_next_attempt():
