@@ -1,4 +1,4 @@
-"""Times the advantages against a plain loop over turns of the same equations, in one run on the same batches."""
+"""Times the advantages against a plain loop over turns of the same equations, on the same batches."""
 
 from __future__ import annotations
 

@@ -59,8 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     findings, outcomes = study(chosen, console)
     given = shlex.join(sys.argv[1:] if arguments is None else arguments)
     threads = os.environ.get("OMP_NUM_THREADS")
+    setting = f"OMP_NUM_THREADS={threads} " if threads else ""
     run = Run(
-        command=f"{f'OMP_NUM_THREADS={threads} ' if threads else ''}bazel run //learner:theory{' -- ' if given else ''}{given}",
+        command=f"{setting}bazel run //learner:theory{' -- ' if given else ''}{given}",
         seed=chosen.seed,
         episodes=chosen.episodes,
         variance_episodes=chosen.variance_episodes,

@@ -35,7 +35,7 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class TurnBatch:
-    """E episodes with T turns in all; episode e is turns `episode_offsets[e]` to `episode_offsets[e + 1] - 1`.
+    """E episodes with T turns in all; episode e begins at turn `episode_offsets[e]`.
 
     Takes numpy arrays, sequences and torch tensors; holds read-only numpy arrays. A float64 array is not
     copied, so do not change it afterwards. Raises `BatchError` for wrong shapes, offsets and types, and for

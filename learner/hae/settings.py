@@ -16,7 +16,7 @@ class KeepPenalty(BaseModel):
     """`fixed` adds `value` to each KEEP turn; `normalized` adds `value` / T to each KEEP turn of an episode
     of T > 1 turns; `none` adds nothing."""
     value: float = Field(default=-0.3, le=0.0, allow_inf_nan=False)
-    """In units of reward, not positive: HiPER has -0.3 (`fixed`, ALFWorld) and -3.5 (`normalized`, WebShop)."""
+    """Reward, not positive; HiPER has -0.3 (`fixed`) for ALFWorld, -3.5 (`normalized`) for WebShop."""
 
 
 class Normalize(BaseModel):
@@ -46,7 +46,7 @@ class EstimatorSettings(BaseModel):
     lambda_segment: float = Field(default=0.95, ge=0.0, le=1.0)
     """GAE's lambda from segment to segment (`hae` only)."""
     success_reward: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
-    """What the environment's score in [0, 1] is multiplied with. Applied by who builds the batch, not here."""
+    """What the score in [0, 1] is multiplied with; by who builds the batch, not here."""
     keep_penalty: KeepPenalty = KeepPenalty()
     """The cost of KEEP turns."""
     invalid_action_penalty: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)

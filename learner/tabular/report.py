@@ -132,9 +132,9 @@ def _ratio(ratio: Ratio) -> str:
 def _run(run: Run) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
     return (
-        f"`{run.command}`, seed {run.seed}, {run.episodes:,} episodes for each row of the first table and "
-        f"{run.variance_episodes:,} of the others; {run.seconds:.0f} s on {_processor()}, {os.cpu_count()} cores; "
-        f"{platform.system()}, Python {platform.python_version()}, {packages}."
+        f"`{run.command}`, seed {run.seed}, {run.episodes:,} episodes for each row of the first table "
+        f"and {run.variance_episodes:,} of the others; {run.seconds:.0f} s on {_processor()}, "
+        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {packages}."
     )
 
 
