@@ -1,0 +1,104 @@
+"""What `show` prints of a real store."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from configuration.errors import ConfigurationError
+from learner.store import EpisodeStore, TurnAdvantages
+from orchestrator.episode import Assignment, Finished, Planning, StepOutcome, begin
+from orchestrator.show import episodes_table, print_episode, show
+from tests.orchestrator.answers import act, keep, switch
+from trajectory.episode import EpisodeKey
+from trajectory.wire import episode_to_pb
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run with one episode: switch, keep, switch; the last action is invalid."""
+    state: Planning | Finished = begin(
+        Assignment(EpisodeKey("run-7", "task-a", 5, 0), 0, 0, "0.0", "alfworld", "pick", 2),
+        "put a mug",
+        "a [room]",
+    )
+    turns = (
+        (switch("find a mug", 1), act("go to desk 1", 2)),
+        (keep("find a mug", 1), act("take mug 1", 2)),
+        (switch("put it down", 1), act("dance", 2, valid=False)),
+    )
+    for number, (plan, action) in enumerate(turns):
+        assert isinstance(state, Planning)
+        outcome = StepOutcome(f"seen\n{number}", 0.0, False, number == 2, False, 0.0, 0.1)
+        state = state.planned(plan).acted(action).stepped(outcome, 1.0)
+    assert isinstance(state, Finished)
+    store = EpisodeStore(tmp_path / "episodes.sqlite", "run-7")
+    store.add(episode_to_pb(state.episode(3.0)))
+    store.set_advantages(
+        0,
+        [TurnAdvantages(0.125, 1.5, 2.5), TurnAdvantages(-0.25, 0.0, -3.5), TurnAdvantages(0.5, -1.25, 4.5)],
+    )
+    store.close()
+    return tmp_path
+
+
+def printed(run_dir: Path, number: int | None) -> str:
+    console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    store = EpisodeStore(run_dir / "episodes.sqlite")
+    if number is None:
+        console.print(episodes_table(store))
+    else:
+        print_episode(console, store, number)
+    store.close()
+    return console.export_text()
+
+
+def test_the_list_of_episodes(run_dir: Path) -> None:
+    text = printed(run_dir, None)
+    assert "run run-7" in text
+    assert "task-a" in text
+    assert "yes" in text
+
+
+def test_an_episode_turn_by_turn(run_dir: Path) -> None:
+    lines = printed(run_dir, 0).splitlines()
+    first, second, third = (
+        next(line for line in lines if line.startswith(f"│ {turn} ")) for turn in range(3)
+    )
+    for part in ("a [room]", "switch", "find a mug", "go to desk 1", "1/2", "+1.500", "+2.500", "+0.125"):
+        assert part in first
+    assert "-3.500" in second and "-0.250" in second
+    assert "find a mug" not in second and "+0.000" not in second
+    assert "put it down" in third and "dance (invalid)" in third and "-1.250" in third
+    assert any("out of turns after 3 turns" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "usage: show RUN_DIR"),
+        (["--episode", "3"], "usage: show RUN_DIR"),
+        (["{run}", "nine"], "'nine' is no episode number"),
+        (["{run}", "9"], "no episode 9"),
+        (["{run}/nothing"], "no episodes at"),
+    ],
+)
+def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        show([argument.format(run=run_dir) for argument in arguments])
+
+
+def test_the_command_ends_with_two_for_bad_input() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "orchestrator.show", "/nowhere"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: no episodes at /nowhere")
