@@ -1,0 +1,131 @@
+"""Demonstrations as episodes: an expert plays, and answers in the models' own formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from environments.benchmark import Benchmark, DemonstrationStep, StepInfo, Task, TextEnvironment
+from executor.parser import ExecutorParser
+from executor.prompt import ExecutorPrompt
+from orchestrator.episode import Acting, Assignment, Finished, Planning, StepOutcome, begin
+from planner.parser import PlannerParser
+from planner.prompt import PlannerPrompt
+from serving.engine import BASE_VERSION
+from serving.settings import ModelServerSettings
+from trajectory.episode import Act, Decision, Episode, EpisodeKey, Generation, Plan
+from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, eq=False)
+class Formats:
+    """How planner and executor are asked, and how they answer."""
+
+    planner_prompt: PlannerPrompt
+    planner_parser: PlannerParser
+    executor_prompt: ExecutorPrompt
+    executor_parser: ExecutorParser
+    history: int
+    """Earlier turns that either prompt shows at most."""
+
+    @classmethod
+    def of(
+        cls,
+        tokenizer: PreTrainedTokenizerBase,
+        planner: ModelServerSettings,
+        executor: ModelServerSettings,
+    ) -> Formats:
+        """As the two servers have them."""
+        return cls(
+            PlannerPrompt(
+                tokenizer,
+                planner.prompt_format,
+                planner.history,
+                planner.context_length,
+                planner.max_new_tokens,
+            ),
+            PlannerParser(tokenizer),
+            ExecutorPrompt(
+                tokenizer,
+                executor.prompt_format,
+                executor.history,
+                executor.context_length,
+                executor.max_new_tokens,
+            ),
+            ExecutorParser(tokenizer),
+            max(planner.history, executor.history),
+        )
+
+
+def demonstrate(benchmark: Benchmark, environment: TextEnvironment, task: Task, formats: Formats) -> Episode:
+    """The expert's episode of `task`, as if the two models had said what it did.
+
+    SWITCH with the subgoal where the expert's subgoal changes, KEEP elsewhere. The answers are read back by
+    the servers' own parsers, so that what is taught is what is understood. Log-probabilities are 0: the
+    expert says nothing else.
+    """
+    observation, info = environment.reset(seed=0, options={"task": task.id})
+    key = EpisodeKey("demonstration", task.id, 0, 0)
+    assignment = Assignment(key, 0, 0, "", benchmark.name, str(task.type), formats.history)
+    state: Planning | Finished = begin(assignment, info["goal"], observation)
+    before = ""
+    for step in benchmark.demonstration(task):
+        if not isinstance(state, Planning):
+            break
+        acting = state.planned(_plan(state, step, before, formats))
+        state, info = _step(acting, _act(acting, step, info, formats), environment)
+        before = step.subgoal
+    if isinstance(state, Planning):
+        raise ValueError(f"the demonstration of task {task.id} does not end its episode")
+    return state.episode(seconds=0.0)
+
+
+def _plan(state: Planning, step: DemonstrationStep, before: str, formats: Formats) -> Plan:
+    context = state.context
+    decision = Decision.KEEP if step.subgoal == before else Decision.SWITCH
+    answer = formats.planner_parser.answer_ids(decision, step.subgoal, context.turn)
+    read = formats.planner_parser.parse(answer, context.turn, context.goal, context.subgoal)
+    return Plan(
+        decision=read.decision,
+        subgoal=read.subgoal,
+        valid=read.valid,
+        generation=_said(formats.planner_prompt.render(context), answer),
+        decision_span=read.decision_span,
+        subgoal_span=read.subgoal_span,
+    )
+
+
+def _act(acting: Acting, step: DemonstrationStep, info: StepInfo, formats: Formats) -> Act:
+    answer = formats.executor_parser.answer_ids(step.action)
+    read = formats.executor_parser.parse(answer)
+    prompt = formats.executor_prompt.render(acting.context, info["admissible_actions"])
+    return Act(read.action, read.valid, _said(prompt, answer), read.action_span)
+
+
+def _step(
+    acting: Acting, act: Act, environment: TextEnvironment
+) -> tuple[Planning | Finished, StepInfo]:
+    stepping = acting.acted(act)
+    observation, reward, terminated, truncated, info = environment.step(stepping.action)
+    outcome = StepOutcome(
+        observation=observation,
+        reward=reward,
+        terminated=terminated,
+        truncated=truncated,
+        won=info["won"],
+        score=info["score"],
+        seconds=0.0,
+    )
+    return stepping.stepped(outcome, 0.0), info
+
+
+def _said(prompt_ids: Sequence[int], answer: Sequence[int]) -> Generation:
+    return Generation(
+        prompt_ids=tuple(prompt_ids),
+        token_ids=tuple(answer),
+        logprobs=(0.0,) * len(answer),
+        adapter_version=BASE_VERSION,
+        temperature=1.0,
+        length_limited=False,
+        engine_seconds=0.0,
+    )

@@ -1,0 +1,214 @@
+"""The warm start: both adapters learn the formats, and a first skill, from demonstrations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from environments.benchmark import Benchmark, Task
+from learner.adapter_files import AdapterOrigin, write_adapter
+from learner.demonstrations import Formats, demonstrate
+from learner.folders import written_beside
+from learner.optimizer import AdapterOptimizer
+from learner.packing import TokenSequence, pack
+from learner.policy import AdaptedModel
+from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
+from serving.bundled_model import cache_folder
+from serving.errors import InvalidInputError
+from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
+from serving.role import Role
+from serving.settings import ModelServerSettings
+from trajectory.episode import Episode
+
+METHOD = 1
+"""Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
+_MAX_GRADIENT_NORM = 1.0
+_TRAINING_SPLIT = "train"
+
+Progress = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and what is being done."""
+
+
+@dataclass(frozen=True)
+class WarmStartSettings:
+    """The sections of the configuration that decide what a warm start gives."""
+
+    imitation: ImitationSettings = field(default_factory=ImitationSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    planner: ModelServerSettings = field(default_factory=ModelServerSettings)
+    executor: ModelServerSettings = field(default_factory=ModelServerSettings)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """PEFT folders of both adapters."""
+
+    planner: Path
+    executor: Path
+    cached: bool
+    """Whether they were there already."""
+    losses: dict[Role, tuple[float, ...]] = field(default_factory=dict)
+    """Of each step, in nats a token; empty where cached."""
+
+
+def warm_start(
+    settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int, progress: Progress
+) -> WarmStart:
+    """Teaches both adapters on demonstrations of training tasks, or finds them in the cache.
+
+    The cache is $HIPER_CACHE (else ~/.cache/hiper)/warm-start, a folder for each combination of base model,
+    settings, seed and demonstrations as the models see them. Sets torch's thread count for the process.
+
+    Raises:
+        InvalidInputError: the benchmark has no training tasks.
+    """
+    progress(0.0, "demonstrations")
+    episodes = training_demonstrations(settings, model, benchmark, seed)
+    answers = {role: _answers(episodes, role) for role in Role}
+    folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if folder.is_dir():
+            return _in(folder, cached=True)
+        losses = _teach(settings, model, answers, seed, folder, progress)
+    return _in(folder, cached=False, losses=losses)
+
+
+def training_demonstrations(
+    settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int
+) -> list[Episode]:
+    """The demonstrations of `imitation.games` training tasks, drawn with the seed."""
+    formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
+    environment = benchmark.environment()
+    try:
+        tasks = _drawn(benchmark, settings.imitation.games, seed)
+        return [demonstrate(benchmark, environment, task, formats) for task in tasks]
+    finally:
+        environment.close()
+
+
+def imitate(
+    model: AdaptedModel,
+    adapter: str,
+    answers: Sequence[TokenSequence],
+    settings: ImitationSettings,
+    pack_tokens: int,
+    generator: np.random.Generator,
+    on_step: Callable[[int, float], None],
+) -> tuple[float, ...]:
+    """Teaches one adapter to answer so: cross entropy of the answers' tokens, mean over a step's tokens.
+
+    Args:
+        model: Holds the adapter.
+        adapter: Its name.
+        answers: Dealt out in random order, without replacement until all were shown.
+        settings: Steps, turns a step, learning rate.
+        pack_tokens: Tokens computed together.
+        generator: Of the order.
+        on_step: Told each step's number, from 1, and its loss.
+
+    Returns:
+        The loss of each step in nats a token.
+    """
+    optimizer = AdapterOptimizer(model.parameters_of(adapter), settings.learning_rate, _MAX_GRADIENT_NORM)
+    shown = _order(len(answers), settings.steps * settings.batch_turns, generator)
+    losses = []
+    for step, places in enumerate(shown.reshape(settings.steps, settings.batch_turns)):
+        optimizer.set_learning_rate(settings.learning_rate * (1 - step / settings.steps))
+        losses.append(_step(model, adapter, [answers[place] for place in places], pack_tokens))
+        optimizer.step()
+        on_step(step + 1, losses[-1])
+    return tuple(losses)
+
+
+def _step(model: AdaptedModel, adapter: str, answers: Sequence[TokenSequence], pack_tokens: int) -> float:
+    total = sum(len(answer.response_ids) for answer in answers)
+    loss = 0.0
+    for one in pack(answers, pack_tokens, model.device):
+        temperatures = torch.ones(len(one.targets), device=model.device)
+        pack_loss = -model.answer_scores(one, adapter, temperatures).logprobs.sum() / total
+        pack_loss.backward()
+        loss += float(pack_loss.detach())
+    return loss
+
+
+def _order(count: int, shown: int, generator: np.random.Generator) -> np.ndarray:
+    passes = -(-shown // count)
+    return np.concatenate([generator.permutation(count) for _ in range(passes)])[:shown]
+
+
+def _teach(
+    settings: WarmStartSettings,
+    base: ModelFolder,
+    answers: dict[Role, list[TokenSequence]],
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> dict[Role, tuple[float, ...]]:
+    learner, steps = settings.learner, settings.imitation.steps
+    torch.set_num_threads(learner.threads)
+    progress(0.0, "loading the model")
+    model = AdaptedModel(base.path, settings.lora, compute_dtype(learner.dtype), compute_device(), seed)
+    losses = {}
+    with written_beside(folder) as unfinished:
+        for number, role in enumerate(Role):
+
+            def shown(step: int, loss: float, number: int = number, role: Role = role) -> None:
+                share = (number + step / steps) / len(Role)
+                progress(share, f"imitation, {role.value}: step {step} of {steps}, loss {loss:.2f}")
+
+            generator = np.random.default_rng([seed, number])
+            losses[role] = imitate(
+                model, role.value, answers[role], settings.imitation, learner.pack_tokens, generator, shown
+            )
+            (unfinished / role.value).mkdir()
+            origin = AdapterOrigin(base.fingerprint, role.value, version=0)
+            write_adapter(model.peft, role.value, base.name, origin, unfinished / role.value)
+    return losses
+
+
+def _in(folder: Path, cached: bool, losses: dict[Role, tuple[float, ...]] | None = None) -> WarmStart:
+    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached, losses or {})
+
+
+def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
+    split = _TRAINING_SPLIT if _TRAINING_SPLIT in benchmark.splits else benchmark.splits[0]
+    tasks = benchmark.tasks(split)
+    if not tasks:
+        raise InvalidInputError(f"benchmark {benchmark.name} has no tasks in split {split} to imitate")
+    order = np.random.default_rng(seed).permutation(len(tasks))
+    return [tasks[place] for place in order[:count]]
+
+
+def _answers(episodes: Sequence[Episode], role: Role) -> list[TokenSequence]:
+    turns = [turn for episode in episodes for turn in episode.turns]
+    said = [turn.plan.generation if role is Role.PLANNER else turn.act.generation for turn in turns]
+    return [TokenSequence(generation.prompt_ids, generation.token_ids) for generation in said]
+
+
+def _key(
+    settings: WarmStartSettings,
+    model: ModelFolder,
+    seed: int,
+    answers: dict[Role, list[TokenSequence]],
+) -> str:
+    """Hex, of all that decides what the adapters come to; number of threads and machine aside."""
+    shown = [[[a.prompt_ids, a.response_ids] for a in answers[role]] for role in Role]
+    described = {
+        "method": METHOD,
+        "model": model.fingerprint,
+        "imitation": settings.imitation.model_dump(mode="json"),
+        "lora": settings.lora.model_dump(mode="json"),
+        "dtype": str(compute_dtype(settings.learner.dtype)),
+        "seed": seed,
+        "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
