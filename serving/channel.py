@@ -1,0 +1,58 @@
+"""A client's way to a server: the channel, its credentials, and waiting until the server is healthy."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving.errors import UnavailableError
+from serving.settings import TlsSettings
+
+MESSAGE_BYTES = 64 * 1024 * 1024
+"""Largest message either way. An episode of 50 turns with long prompts is a few MB; adapters come in chunks."""
+
+_POLL_SECONDS = 0.1
+
+
+def open_channel(address: str, tls: TlsSettings) -> grpc.aio.Channel:
+    """A channel to `host:port`; with `tls.authority` set it is encrypted and shows our certificate, if any."""
+    options = [
+        ("grpc.max_receive_message_length", MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_BYTES),
+        # A server that starts is asked again soon, not after gRPC's two minutes.
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    if tls.authority is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=tls.authority.read_bytes(),
+        private_key=tls.key.read_bytes() if tls.key else None,
+        certificate_chain=tls.certificate.read_bytes() if tls.certificate else None,
+    )
+    return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:
+    """Returns once the server's health is SERVING.
+
+    Raises:
+        UnavailableError: it is not within that many seconds; says what it answered last.
+    """
+    stub = health_pb2_grpc.HealthStub(channel)
+    last = "no answer"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5.0)
+                except grpc.aio.AioRpcError as error:
+                    last = error.details() or error.code().name
+                else:
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
+                    last = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise UnavailableError(f"not healthy within {seconds:g} s: {last}") from None
