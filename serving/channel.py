@@ -1,4 +1,4 @@
-"""A client's way to a server: the channel, its credentials, and waiting until the server is healthy."""
+"""The client's end of a connection: how it is opened, and how one waits for the other end."""
 
 from __future__ import annotations
 
@@ -7,52 +7,66 @@ import asyncio
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.errors import UnavailableError
+from serving.errors import PreconditionError, UnavailableError
 from serving.settings import TlsSettings
+from serving.tls import channel_credentials
 
-MESSAGE_BYTES = 64 * 1024 * 1024
-"""Largest message either way. An episode of 50 turns with long prompts is a few MB; adapters come in chunks."""
+MESSAGE_LIMIT = 64 << 20
+"""Bytes of the largest message, at both ends: an episode of many long turns, with room."""
 
-_POLL_SECONDS = 0.1
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+)
+
+_PAUSE_SECONDS = 0.1
 
 
-def open_channel(address: str, tls: TlsSettings) -> grpc.aio.Channel:
-    """A channel to `host:port`; with `tls.authority` set it is encrypted and shows our certificate, if any."""
-    options = [
-        ("grpc.max_receive_message_length", MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MESSAGE_BYTES),
-        # A server that starts is asked again soon, not after gRPC's two minutes.
+def open_channel(address: str, tls: TlsSettings | None = None) -> grpc.aio.Channel:
+    """A channel to `host:port`; connects when it is first used. The caller closes it."""
+    credentials = channel_credentials(tls or TlsSettings())
+    options = (
+        *OPTIONS,
+        # A server that comes up later is found soon, not after a minute of growing pauses.
+        ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
-    ]
-    if tls.authority is None:
-        return grpc.aio.insecure_channel(address, options=options)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=tls.authority.read_bytes(),
-        private_key=tls.key.read_bytes() if tls.key else None,
-        certificate_chain=tls.certificate.read_bytes() if tls.certificate else None,
     )
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=options)
     return grpc.aio.secure_channel(address, credentials, options=options)
 
 
-async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:
-    """Returns once the server's health is SERVING.
+async def wait_healthy(channel: grpc.aio.Channel, service: str, seconds: float) -> None:
+    """Waits until `service`, such as `hiper.v1.PlannerService`, is served.
 
     Raises:
-        UnavailableError: it is not within that many seconds; says what it answered last.
+        UnavailableError: not within `seconds`; says what was seen last.
+        PreconditionError: a server answers, but it is no server of ours or has no such service.
     """
-    stub = health_pb2_grpc.HealthStub(channel)
-    last = "no answer"
+    seen = "no answer"
     try:
         async with asyncio.timeout(seconds):
             while True:
-                try:
-                    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5.0)
-                except grpc.aio.AioRpcError as error:
-                    last = error.details() or error.code().name
-                else:
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
-                    last = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-                await asyncio.sleep(_POLL_SECONDS)
+                seen = await _look(channel, service, seconds)
+                if seen == "SERVING":
+                    return
+                await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
-        raise UnavailableError(f"not healthy within {seconds:g} s: {last}") from None
+        raise UnavailableError(f"{service} was not ready within {seconds:g} s: {seen}") from None
+
+
+async def _look(channel: grpc.aio.Channel, service: str, seconds: float) -> str:
+    request = health_pb2.HealthCheckRequest(service=service)
+    try:
+        response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=seconds)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            raise PreconditionError(
+                f"the server there does not serve {service}: it is of another role"
+            ) from error
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            raise PreconditionError(
+                f"the server there is none of ours: it tells no health of {service}"
+            ) from error
+        return f"{error.code().name}: {error.details()}"
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)

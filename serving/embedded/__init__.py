@@ -1,0 +1,1 @@
+"""The embedded engine: transformers' own model code under a token-level continuous batch of ours."""

@@ -1,0 +1,160 @@
+"""Attention of one packed step: all tokens of all sequences stand in one row, keys and values in slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from serving.embedded.kv_cache import KvCache
+
+NAME = "hiper_slots"
+"""Under which transformers finds `slot_attention`."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Tokens of one prompt that are computed in a step; they follow `start` tokens that are in the slot."""
+
+    slot: int
+    start: int
+    token_ids: tuple[int, ...]
+
+
+class Step:
+    """One forward pass: the newest token of each running sequence, then the prompts that begin.
+
+    Running sequence i sits in slot i.
+    """
+
+    def __init__(
+        self,
+        cache: KvCache,
+        newest: Sequence[int],
+        positions: Sequence[int],
+        segments: Sequence[Segment],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """`newest` and `positions`: the running sequences' last tokens, and where these stand."""
+        self.cache = cache
+        self.segments = tuple(segments)
+        self.running = len(newest)
+        ids, places, last = list(newest), list(positions), list(range(len(newest)))
+        for segment in segments:
+            ids += segment.token_ids
+            places += range(segment.start, segment.start + len(segment.token_ids))
+            last.append(len(ids) - 1)
+        self.input_ids = torch.tensor([ids], device=device)
+        self.position_ids = torch.tensor([places], device=device)
+        self.last = torch.tensor(last, device=device)
+        """Index of each sequence's last token, in the order of running sequences and segments."""
+        self.rows = torch.arange(self.running, device=device)
+        self.row_positions = self.position_ids[0, : self.running]
+        self.span = max(positions, default=-1) + 1
+        self.row_mask = _row_mask(self.row_positions, self.span, dtype)
+        self.segment_masks = tuple(_segment_mask(segment, device) for segment in segments)
+
+
+def slot_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    *,
+    step: Step,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Writes the new keys and values into their slots and attends to all of each slot.
+
+    Args:
+        query: [1, head, token, head_dim], tokens in the order of `step.input_ids`.
+        key: [1, kv_head, token, head_dim]; `value` likewise.
+        attention_mask: None; the step knows which token sees which.
+
+    Returns:
+        [1, token, head, head_dim]
+    """
+    keys, values = step.cache.keys(module.layer_idx), step.cache.values(module.layer_idx)
+    outputs = []
+    if step.running:
+        outputs.append(_running(query, key, value, keys, values, scaling, step))
+    begin = step.running
+    for segment, mask in zip(step.segments, step.segment_masks, strict=True):
+        end = begin + len(segment.token_ids)
+        own_keys, own_values = keys[segment.slot], values[segment.slot]
+        total = segment.start + end - begin
+        own_keys[:, segment.start : total] = key[0, :, begin:end]
+        own_values[:, segment.start : total] = value[0, :, begin:end]
+        outputs.append(
+            _segment(query[:, :, begin:end], own_keys[:, :total], own_values[:, :total], mask, scaling)
+        )
+        begin = end
+    return torch.cat(outputs).unsqueeze(0), None
+
+
+def _running(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    scaling: float | None,
+    step: Step,
+) -> torch.Tensor:
+    """[running, head, head_dim]; query heads that share a key head stand along the query axis: no copies."""
+    count, kv_heads, head_dim = step.running, keys.shape[1], keys.shape[3]
+    keys[step.rows, :, step.row_positions] = key[0, :, :count].transpose(0, 1)
+    values[step.rows, :, step.row_positions] = value[0, :, :count].transpose(0, 1)
+    grouped = query[0, :, :count].transpose(0, 1).reshape(count, kv_heads, -1, head_dim)
+    seen_keys, seen_values = keys[:count, :, : step.span], values[:count, :, : step.span]
+    output = scaled_dot_product_attention(
+        grouped, seen_keys, seen_values, attn_mask=step.row_mask, scale=scaling
+    )
+    return output.reshape(count, -1, head_dim)
+
+
+def _segment(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+) -> torch.Tensor:
+    """[token, head, head_dim]"""
+    groups = query.shape[1] // keys.shape[0]
+    output = scaled_dot_product_attention(
+        query,
+        keys.repeat_interleave(groups, 0).unsqueeze(0),
+        values.repeat_interleave(groups, 0).unsqueeze(0),
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+    )
+    return output[0].transpose(0, 1)
+
+
+def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.Tensor:
+    """[row, 1, 1, span]: 0 up to the row's own position, minus infinity after it."""
+    unseen = torch.arange(span, device=positions.device) > positions[:, None]
+    return torch.zeros(unseen.shape, dtype=dtype, device=positions.device).masked_fill_(
+        unseen, float("-inf")
+    )[:, None, None]
+
+
+def _segment_mask(segment: Segment, device: torch.device) -> torch.Tensor | None:
+    """[token, start + token], True where seen; None for a whole prompt, which is plainly causal."""
+    if segment.start == 0:
+        return None
+    count = len(segment.token_ids)
+    ones = torch.ones(count, segment.start + count, dtype=torch.bool, device=device)
+    return ones.tril(segment.start)
+
+
+AttentionInterface.register(NAME, slot_attention)

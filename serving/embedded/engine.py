@@ -1,0 +1,266 @@
+"""The engine that needs nothing but transformers: one thread runs the model, asyncio waits outside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from serving.embedded.runner import ModelRunner
+from serving.embedded.sampling import sample
+from serving.embedded.scheduler import Scheduler, Sequence
+from serving.engine import (
+    BASE_VERSION,
+    EngineCounters,
+    FinishReason,
+    GenerationRequest,
+    GenerationResult,
+    LoadedAdapter,
+)
+from serving.errors import (
+    HiperError,
+    InvalidInputError,
+    PromptTooLongError,
+    QueueFullError,
+    UnavailableError,
+)
+from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Switch:
+    """Merged weights that wait for the batch to run empty."""
+
+    adapter: LoadedAdapter | None
+    staged: Mapping[str, torch.Tensor]
+    future: Future[None]
+
+
+class EmbeddedEngine:
+    """Implements `serving.engine.Engine` on transformers' model code.
+
+    The current adapter is merged into the weights, so that it costs nothing per token. A switch merges beside
+    the serving, then waits until the running answers have ended; new ones wait for it.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        dtype: DtypeName = "auto",
+        threads: int = 1,
+        context_length: int = 1024,
+        max_batch: int = 8,
+        max_queue: int = 256,
+    ) -> None:
+        self._model, self._dtype, self._threads = model, dtype, threads
+        self._context_length, self._max_batch, self._max_queue = context_length, max_batch, max_queue
+        self._scheduler = Scheduler(max_batch)
+        self._runner: ModelRunner | None = None
+        self._version = BASE_VERSION
+        self._pending: _Switch | None = None
+        self._switching = asyncio.Lock()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._generated = self._computed = self._copied = 0
+
+    @property
+    def context_length(self) -> int:
+        return self._context_length
+
+    @property
+    def counters(self) -> EngineCounters:
+        return EngineCounters(self._generated, self._computed, self._copied)
+
+    async def start(self) -> None:
+        """Loads the model and starts the thread that runs it."""
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="model", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(ready)
+
+    async def generate(self, request: GenerationRequest) -> GenerationResult:
+        self._check(request)
+        sequence = Sequence(request, Future())
+        with self._wake:
+            if self._closed:
+                raise UnavailableError("the engine is closed")
+            if len(self._scheduler.waiting) >= self._max_queue:
+                raise QueueFullError(f"{self._max_queue} requests wait already; try again later")
+            self._scheduler.waiting.append(sequence)
+            self._wake.notify()
+        return await asyncio.wrap_future(sequence.future)
+
+    async def switch(self, adapter: LoadedAdapter | None) -> None:
+        async with self._switching:
+            folder = adapter.folder if adapter else None
+            staged = await asyncio.to_thread(self._stage, folder)
+            pending = _Switch(adapter, staged, Future())
+            with self._wake:
+                if self._closed:
+                    raise UnavailableError("the engine is closed")
+                self._pending = pending
+                self._wake.notify()
+            await asyncio.wrap_future(pending.future)
+
+    async def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread:
+            await asyncio.to_thread(self._thread.join)
+
+    def _check(self, request: GenerationRequest) -> None:
+        if not request.prompt_ids:
+            raise InvalidInputError("prompt_ids: a prompt has at least one token")
+        if request.max_new_tokens < 1:
+            raise InvalidInputError(f"max_new_tokens: {request.max_new_tokens} is less than 1")
+        if not 0 <= request.temperature < float("inf"):
+            raise InvalidInputError(f"temperature: {request.temperature} is not a finite number >= 0")
+        if (total := len(request.prompt_ids) + request.max_new_tokens) > self._context_length:
+            raise PromptTooLongError(
+                f"prompt_ids: {len(request.prompt_ids)} tokens and {request.max_new_tokens} for the answer "
+                f"are {total}; the context length is {self._context_length}"
+            )
+        words = self._loaded.words
+        if not 0 <= min(request.prompt_ids) <= max(request.prompt_ids) < words:
+            raise InvalidInputError(f"prompt_ids: a token id is not in [0, {words})")
+
+    @property
+    def _loaded(self) -> ModelRunner:
+        if self._runner is None:
+            raise UnavailableError("the engine has not started")
+        return self._runner
+
+    def _stage(self, folder: Path | None) -> Mapping[str, torch.Tensor]:
+        # A new thread computes with as many threads as there are cores, unless it is told otherwise.
+        torch.set_num_threads(self._threads)
+        return self._loaded.weights.stage(folder)
+
+    def _run(self, ready: Future[None]) -> None:
+        try:
+            torch.set_num_threads(self._threads)
+            self._runner = ModelRunner(
+                self._model.path,
+                compute_dtype(self._dtype),
+                compute_device(),
+                self._max_batch,
+                self._context_length,
+            )
+        except BaseException as error:
+            self._closed = True
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
+        while self._wait_for_work():
+            try:
+                self._step(self._runner)
+            except Exception as error:
+                _log.exception("a step of the batch failed")
+                self._fail_running(HiperError(f"the model could not be run: {type(error).__name__}: {error}"))
+        self._fail_all(UnavailableError("the engine was closed before the answer was complete"))
+
+    def _wait_for_work(self) -> bool:
+        """Waits until there is something to do; False once the engine is closed."""
+        with self._wake:
+            work = lambda: self._scheduler.waiting or self._scheduler.running or self._pending  # noqa: E731
+            self._wake.wait_for(lambda: self._closed or work())
+            return not self._closed
+
+    def _step(self, runner: ModelRunner) -> None:
+        scheduler = self._scheduler
+        self._drop_cancelled(runner)
+        beginning = self._begin(runner)
+        running = list(scheduler.running)
+        if not running and not beginning:
+            return
+        # Before the computation, so that they are in the batch that fails if it does.
+        scheduler.running += beginning
+        logits, copied = runner.forward(running, beginning)
+        self._copied += copied
+        self._computed += sum(len(s.request.prompt_ids) for s in beginning) - copied
+        self._take(runner, logits)
+
+    def _begin(self, runner: ModelRunner) -> list[Sequence]:
+        with self._wake:
+            if self._pending is None:
+                return self._scheduler.admit(runner.copyable)
+            if not self._scheduler.running:
+                pending, self._pending = self._pending, None
+                self._apply(runner, pending)
+                return self._scheduler.admit(runner.copyable)
+            return []
+
+    def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
+        runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+        runner.prefixes.clear()
+        self._version = switch.adapter.version if switch.adapter else BASE_VERSION
+        _settle(switch.future, None)
+
+    def _take(self, runner: ModelRunner, logits: torch.Tensor) -> None:
+        """Samples a token for every running sequence, and lets those go that have ended."""
+        sequences = list(self._scheduler.running)
+        tokens, logprobs = sample(
+            logits,
+            [s.request.temperature for s in sequences],
+            [s.next_uniform() for s in sequences],
+        )
+        self._generated += len(sequences)
+        # From the last to the first, so that a move into a gap concerns a sequence that was dealt with.
+        for index in reversed(range(len(sequences))):
+            sequence = sequences[index]
+            if not math.isfinite(logprobs[index]):
+                runner.remove(self._scheduler, index)
+                _settle(sequence.future, HiperError("the model's probabilities are not finite"))
+            elif reason := sequence.append(tokens[index], logprobs[index]):
+                runner.remove(self._scheduler, index)
+                self._finish(sequence, reason)
+
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        result = GenerationResult(tuple(sequence.token_ids), tuple(sequence.logprobs), self._version, reason)
+        _settle(sequence.future, result)
+
+    def _drop_cancelled(self, runner: ModelRunner) -> None:
+        scheduler = self._scheduler
+        with self._wake:
+            kept = [s for s in scheduler.waiting if not s.future.cancelled()]
+            if len(kept) < len(scheduler.waiting):
+                scheduler.waiting.clear()
+                scheduler.waiting.extend(kept)
+        for index in reversed(range(len(scheduler.running))):
+            if scheduler.running[index].future.cancelled():
+                runner.remove(scheduler, index)
+
+    def _fail_running(self, error: Exception) -> None:
+        with self._wake:
+            failed, self._scheduler.running = self._scheduler.running, []
+        for sequence in failed:
+            _settle(sequence.future, error)
+
+    def _fail_all(self, error: Exception) -> None:
+        self._fail_running(error)
+        with self._wake:
+            while self._scheduler.waiting:
+                _settle(self._scheduler.waiting.popleft().future, error)
+            if self._pending:
+                _settle(self._pending.future, error)
+
+
+def _settle(future: Future, outcome: object) -> None:
+    """Hands an outcome to whoever waits; nobody does where the call was cancelled."""
+    try:
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+    except InvalidStateError:
+        pass

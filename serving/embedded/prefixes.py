@@ -1,0 +1,51 @@
+"""Prompts that were computed, kept so that a later prompt can copy what it shares with one of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+
+
+def shared_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    shortest = min(len(first), len(second))
+    if first[:shortest] == second[:shortest]:
+        return shortest
+    return next(i for i in range(shortest) if first[i] != second[i])
+
+
+class PrefixStore:
+    """Keys and values of recent prompts of one adapter version, the least recently used dropped first."""
+
+    def __init__(self, capacity: int) -> None:
+        """`capacity` is in tokens, of all prompts together."""
+        self._capacity = capacity
+        self._kept: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+
+    def longest(self, prompt_ids: tuple[int, ...]) -> tuple[int, torch.Tensor | None]:
+        """How many tokens can be copied, and keys and values to copy them from.
+
+        The last token of a prompt is never copied: its computation gives the first answer token.
+        """
+        best, found = 0, None
+        for ids in self._kept:
+            if (shared := min(shared_length(ids, prompt_ids), len(prompt_ids) - 1)) > best:
+                best, found = shared, ids
+        if found is None:
+            return 0, None
+        self._kept.move_to_end(found)
+        return best, self._kept[found]
+
+    def add(self, prompt_ids: tuple[int, ...], keys_and_values: torch.Tensor) -> None:
+        self._kept[prompt_ids] = keys_and_values
+        while len(self._kept) > 1 and sum(map(len, self._kept)) > self._capacity:
+            self._kept.popitem(last=False)
+
+    def __contains__(self, prompt_ids: tuple[int, ...]) -> bool:
+        return prompt_ids in self._kept
+
+    def clear(self) -> None:
+        """Forgets everything: another adapter computes other keys and values."""
+        self._kept.clear()

@@ -1,0 +1,112 @@
+"""Runs the model for one step of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+
+from serving.embedded import attention
+from serving.embedded.attention import Segment, Step
+from serving.embedded.kv_cache import KvCache
+from serving.embedded.prefixes import PrefixStore
+from serving.embedded.scheduler import Scheduler, Sequence
+from serving.embedded.weights import MergedWeights
+from serving.errors import InvalidInputError
+
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+"""Decoders whose attention is the plain one: transformers hands it to us, and nothing else is needed."""
+
+_LEAST_COPY = 16
+"""Shorter shared prefixes are computed: that costs no more than copying."""
+
+
+class ModelRunner:
+    """The model, its keys and values, and the prompts that can be copied from."""
+
+    def __init__(
+        self, folder: Path, dtype: torch.dtype, device: torch.device, max_batch: int, context_length: int
+    ) -> None:
+        config = AutoConfig.from_pretrained(folder)
+        check_config(config, context_length)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
+        ).eval()
+        self._dtype, self._device = dtype, device
+        self._cache = KvCache(config, max_batch, context_length, dtype, device)
+        self.prefixes = PrefixStore(capacity=max_batch * context_length // 2)
+        self.weights = MergedWeights(self._model, folder, dtype)
+        self.words: int = config.vocab_size
+
+    @torch.inference_mode()
+    def forward(self, running: Seq[Sequence], beginning: Seq[Sequence]) -> tuple[torch.Tensor, int]:
+        """Computes the newest token of the running sequences, and the prompts of those that begin.
+
+        Those that begin get the slots after the running ones.
+
+        Returns:
+            Logits [running + beginning, word], and how many prompt tokens were copied.
+        """
+        segments = [self._begin(s, slot) for slot, s in enumerate(beginning, start=len(running))]
+        newest = [sequence.token_ids[-1] for sequence in running]
+        positions = [sequence.position for sequence in running]
+        step = Step(self._cache, newest, positions, segments, self._dtype, self._device)
+        output = self._model(
+            input_ids=step.input_ids,
+            position_ids=step.position_ids,
+            logits_to_keep=step.last,
+            use_cache=False,
+            step=step,
+        )
+        for segment, sequence in zip(segments, beginning, strict=True):
+            self._keep_prompt(segment.slot, sequence.request.prompt_ids)
+        return output.logits[0], sum(segment.start for segment in segments)
+
+    @torch.inference_mode()
+    def remove(self, scheduler: Scheduler, index: int) -> None:
+        """Takes a sequence out of the batch, and closes the gap that its slot leaves."""
+        if (source := scheduler.remove(index)) is not None:
+            self._cache.move(source, index, scheduler.running[index].position)
+
+    def copyable(self, prompt_ids: tuple[int, ...]) -> int:
+        """How many tokens of a prompt are copied instead of being computed."""
+        shared, _ = self.prefixes.longest(prompt_ids)
+        return shared if shared >= _LEAST_COPY else 0
+
+    def _begin(self, sequence: Sequence, slot: int) -> Segment:
+        prompt_ids = sequence.request.prompt_ids
+        shared, prefix = self.prefixes.longest(prompt_ids)
+        if prefix is None or shared < _LEAST_COPY:
+            return Segment(slot, 0, prompt_ids)
+        self._cache.copy_in(slot, prefix, shared)
+        return Segment(slot, shared, prompt_ids[shared:])
+
+    def _keep_prompt(self, slot: int, prompt_ids: tuple[int, ...]) -> None:
+        if prompt_ids not in self.prefixes:
+            self.prefixes.add(prompt_ids, self._cache.copy_out(slot, len(prompt_ids)))
+
+
+def check_config(config: PreTrainedConfig, context_length: int) -> None:
+    """Refuses what `slot_attention` does not compute.
+
+    Raises:
+        InvalidInputError: another architecture, a sliding window, or a context longer than the model's.
+    """
+    if config.model_type not in MODEL_TYPES:
+        accepted = ", ".join(MODEL_TYPES)
+        raise InvalidInputError(f"the embedded engine runs {accepted} models, not {config.model_type}")
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+        raise InvalidInputError("the embedded engine has no sliding-window attention, which this model uses")
+    if (
+        config.model_type == "mistral"
+        and (getattr(config, "sliding_window", None) or context_length) < context_length
+    ):
+        raise InvalidInputError(
+            f"context_length = {context_length} is longer than this model's window of {config.sliding_window}"
+        )
+    if context_length > config.max_position_embeddings:
+        raise InvalidInputError(
+            f"context_length = {context_length}: this model takes at most {config.max_position_embeddings}"
+        )

@@ -1,0 +1,92 @@
+"""Who is in the batch: token-level continuous batching, without any arithmetic."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from serving.embedded.prefixes import shared_length
+from serving.engine import FinishReason, GenerationRequest, GenerationResult
+
+_PROMPT_TOKENS_A_STEP = 2048
+_WORTH_WAITING = 64
+"""Tokens that a prompt must share with one being computed, to wait for it and copy them."""
+
+
+@dataclass(eq=False)
+class Sequence:
+    """A request in the batch or on its way there."""
+
+    request: GenerationRequest
+    future: Future[GenerationResult]
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.request.seed)
+
+    @property
+    def position(self) -> int:
+        """Where the newest token stands."""
+        return len(self.request.prompt_ids) + len(self.token_ids) - 1
+
+    def next_uniform(self) -> float:
+        """The next number in [0, 1) of this request's own stream."""
+        return self._random.random()
+
+    def append(self, token: int, logprob: float) -> FinishReason | None:
+        """Takes a sampled token; returns why the answer has ended, if it has."""
+        self.token_ids.append(token)
+        self.logprobs.append(logprob)
+        if token in self.request.stop_ids or tuple(self.token_ids) in self.request.complete_answers:
+            return FinishReason.STOP
+        return FinishReason.LENGTH if len(self.token_ids) >= self.request.max_new_tokens else None
+
+
+class Scheduler:
+    """The waiting and the running; running sequence i sits in slot i."""
+
+    def __init__(self, max_batch: int) -> None:
+        self._max_batch = max_batch
+        self.waiting: deque[Sequence] = deque()
+        self.running: list[Sequence] = []
+
+    def admit(self, copyable: Callable[[tuple[int, ...]], int]) -> list[Sequence]:
+        """Takes sequences out of the queue whose prompts are computed in the next step.
+
+        A sequence that shares a long prefix with one that is taken waits one step, and copies it then.
+
+        Args:
+            copyable: How many tokens of a prompt can be copied already.
+        """
+        taken: list[Sequence] = []
+        left: deque[Sequence] = deque()
+        tokens = 0
+        while self.waiting and len(self.running) + len(taken) < self._max_batch:
+            candidate = self.waiting.popleft()
+            known = copyable(candidate.request.prompt_ids)
+            cost = len(candidate.request.prompt_ids) - known
+            if taken and tokens + cost > _PROMPT_TOKENS_A_STEP:
+                left.append(candidate)
+                break
+            if any(_shared(candidate, other) >= known + _WORTH_WAITING for other in taken):
+                left.append(candidate)
+                continue
+            taken.append(candidate)
+            tokens += cost
+        self.waiting.extendleft(reversed(left))
+        return taken
+
+    def remove(self, index: int) -> int | None:
+        """Takes running sequence `index` out; the last one moves to its slot. Returns where that was."""
+        last = len(self.running) - 1
+        self.running[index] = self.running[last]
+        self.running.pop()
+        return last if index != last else None
+
+
+def _shared(first: Sequence, second: Sequence) -> int:
+    return shared_length(first.request.prompt_ids, second.request.prompt_ids)

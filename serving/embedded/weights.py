@@ -1,0 +1,56 @@
+"""The weights that are served: the base model's, with the current adapter merged into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from serving.adapter import read_lora_pairs
+
+
+class MergedWeights:
+    """Puts adapters into the weights of a model, each from the base model's file: no error adds up."""
+
+    def __init__(self, model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
+        self._parameters = dict(model.named_parameters())
+        self._dtype = dtype
+        self._file_of = _file_of_each_tensor(folder)
+        self._changed: frozenset[str] = frozenset()
+
+    @torch.no_grad()
+    def stage(self, adapter: Path | None) -> Mapping[str, torch.Tensor]:
+        """New values of all parameters that `adapter` changes, or that are changed now; changes nothing.
+
+        W + scaling · B A in float32, then cast.
+        """
+        staged = {}
+        for pair in read_lora_pairs(adapter) if adapter else ():
+            delta = (pair.b.float() @ pair.a.float()).mul_(pair.scaling)
+            staged[pair.parameter] = self._cast(pair.parameter, delta.add_(self._base(pair.parameter)))
+        for name in self._changed - staged.keys():
+            staged[name] = self._cast(name, self._base(name))
+        return staged
+
+    def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> None:
+        """Serves what `stage` returned for `adapter`; nothing is copied."""
+        for name, value in staged.items():
+            self._parameters[name].data = value
+        self._changed = frozenset(staged) if adapter else frozenset()
+
+    def _base(self, name: str) -> torch.Tensor:
+        with safe_open(self._file_of[name], "pt") as file:
+            return file.get_tensor(name).float()
+
+    def _cast(self, name: str, value: torch.Tensor) -> torch.Tensor:
+        return value.to(dtype=self._dtype, device=self._parameters[name].device)
+
+
+def _file_of_each_tensor(folder: Path) -> dict[str, Path]:
+    files = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            files.update(dict.fromkeys(file.keys(), path))
+    return files
