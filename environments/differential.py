@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -13,11 +11,10 @@ from rich.progress import Progress
 from configuration.paths import user_path
 from environments import command
 from environments.alfworld.benchmark import AlfworldBenchmark
-from environments.alfworld.differential import compare
+from environments.alfworld.differential import compare, spread
 from environments.alfworld.generator import GeneratedSource
 from environments.alfworld.sources import GameSource, open_source
 from environments.alfworld.stock import StockEngine
-from environments.benchmark import Task
 from environments.locations import shared_data_path
 from environments.settings import GeneratorSettings
 
@@ -51,25 +48,6 @@ def main() -> int:
                     print(difference)
     print(f"{answers - len(tasks)} steps in {len(tasks)} games, {differences} differences")
     return 0 if differences == 0 else 1
-
-
-def spread(benchmark: AlfworldBenchmark, count: int, seed: int) -> list[Task]:
-    """Games of all splits, as evenly over the task types as there are games."""
-    tasks = [task for split in benchmark.splits for task in benchmark.tasks(split)]
-    random.Random(seed).shuffle(tasks)
-    by_type: dict[str, Iterator[Task]] = {
-        kind: iter([task for task in tasks if task.type == kind])
-        for kind in sorted({task.type for task in tasks})
-    }
-    chosen: list[Task] = []
-    while by_type and len(chosen) < count:
-        for kind in list(by_type):
-            task = next(by_type[kind], None)
-            if task is None:
-                del by_type[kind]
-            elif len(chosen) < count:
-                chosen.append(task)
-    return chosen
 
 
 def _source(data: Path | None, generated: bool, games: int, seed: int) -> GameSource:

@@ -14,6 +14,10 @@ class EnvironmentDataError(BenchmarkError):
     """Data is missing, incomplete, truncated, or of another program."""
 
 
+class OutputError(BenchmarkError):
+    """Something is already where a command was told to write."""
+
+
 class MissingDependencyError(BenchmarkError):
     """An optional package that the request needs is not installed."""
 

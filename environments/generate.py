@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from configuration.paths import user_path
 from environments import command
 from environments.alfworld.generator import GeneratedSource
-from environments.alfworld.sources import GAME_FILE
+from environments.alfworld.generator.files import write
 from environments.settings import GeneratorSettings
 
 
@@ -32,22 +31,11 @@ def main() -> int:
     options.add_argument("--clutter", type=float, default=defaults.clutter, help="from 0 to 1")
     arguments = options.parse_args()
     source = GeneratedSource(_settings(arguments), arguments.seed)
-    count = write(source, arguments.out)
-    print(f"{count} games written to {arguments.out}")
-    return 0
-
-
-def write(source: GeneratedSource, out: Path) -> int:
-    """Writes all games of the source; the number of them. `UsageError` where `out` holds anything already."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise command.UsageError(f"{out} is not empty; nothing was written")
     tasks = source.tasks()
-    for task in track(tasks, "generating", console=Console(file=sys.stderr), transient=True):
-        folder = out / task.id
-        folder.mkdir(parents=True)
-        (folder / GAME_FILE).write_bytes(source.read(task.id))
-        (folder / "traj_data.json").write_bytes(source.traj_data(task.id))
-    return len(tasks)
+    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
+        write(source, arguments.out, progress.track(tasks, description="generating"))
+    print(f"{len(tasks)} games written to {arguments.out}")
+    return 0
 
 
 def _settings(arguments: argparse.Namespace) -> GeneratorSettings:

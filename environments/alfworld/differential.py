@@ -6,9 +6,11 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.environment import Playthrough
 from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game
+from environments.benchmark import Task
 
 JUNK = (
     "",
@@ -44,6 +46,25 @@ class Difference:
     def __str__(self) -> str:
         where = f"{self.game}, step {self.step} ({self.action!r})"
         return f"{where}, {self.field}: {self.stock!r}, ours {self.ours!r}"
+
+
+def spread(benchmark: AlfworldBenchmark, count: int, seed: int) -> list[Task]:
+    """Games of all splits, as evenly over the task types as there are games."""
+    tasks = [task for split in benchmark.splits for task in benchmark.tasks(split)]
+    random.Random(seed).shuffle(tasks)
+    by_type: dict[str, Iterator[Task]] = {
+        kind: iter([task for task in tasks if task.type == kind])
+        for kind in sorted({task.type for task in tasks})
+    }
+    chosen: list[Task] = []
+    while by_type and len(chosen) < count:
+        for kind in list(by_type):
+            task = next(by_type[kind], None)
+            if task is None:
+                del by_type[kind]
+            elif len(chosen) < count:
+                chosen.append(task)
+    return chosen
 
 
 def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: Iterator[str]) -> str:
