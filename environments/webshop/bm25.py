@@ -42,14 +42,16 @@ class InvertedIndex:
 
         Each term adds idf - idf / saturation: float32 a term, summed in float64, as Lucene's scorers do.
         """
-        total = np.zeros(self.size, dtype=np.float64)
-        for term, count in Counter(terms).items():
-            row = self.vocabulary.get(term)
-            if row is None:
-                continue
-            postings = slice(self.offsets[row], self.offsets[row + 1])
-            weight = np.float32(count) * self.idf[row]
-            total[self.documents[postings]] += weight - weight / self.saturation[postings]
+        known = [(self.vocabulary[term], n) for term, n in Counter(terms).items() if term in self.vocabulary]
+        if not known:
+            return np.zeros(self.size, dtype=np.float32)
+        rows, counts = np.array(known).T
+        starts, ends = self.offsets[rows], self.offsets[rows + 1]
+        postings = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        weight = np.repeat(counts.astype(np.float32) * self.idf[rows], ends - starts)
+        saturation = np.concatenate([self.saturation[each] for each in postings])
+        documents = np.concatenate([self.documents[each] for each in postings])
+        total = np.bincount(documents, weights=weight - weight / saturation, minlength=self.size)
         return total.astype(np.float32)
 
     def top(self, terms: Iterable[str], limit: int) -> NDArray[np.intp]:

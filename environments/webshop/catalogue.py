@@ -13,6 +13,7 @@ from environments.errors import EnvironmentDataError
 from environments.webshop.files import WebShopFiles, nouns_command
 from environments.webshop.json_stream import array_elements, object_items
 from environments.webshop.products import Product, distinct_records, parse_product
+from environments.webshop.progress import shown
 from environments.webshop.search import SearchEngine
 
 
@@ -50,11 +51,9 @@ def load_catalogue(files: WebShopFiles) -> Catalogue:
     """
     products, annotations, nouns = files.require()
     human = dict(object_items(files.human)) if files.human else {}
-    return Catalogue(
-        parse_catalogue(
-            array_elements(products), dict(object_items(annotations)), human, _interned(object_items(nouns))
-        )
-    )
+    annotated, tagged = dict(object_items(annotations)), _interned(object_items(nouns))
+    records = shown(array_elements(products), "Reading products", len(tagged))
+    return Catalogue(parse_catalogue(records, annotated, human, tagged))
 
 
 def parse_catalogue(
@@ -73,11 +72,12 @@ def parse_catalogue(
                 f"the title nouns of product {asin} are missing: the nouns file is of another catalogue. "
                 f"Compute them with\n  {command}"
             )
-        found.append(
-            parse_product(record, annotations.get(asin, {}), tuple(human.get(asin, ())), nouns[asin])
-        )
+        found.append(parse_product(record, annotations.get(asin, {}), human.get(asin, ()), nouns[asin]))
     return found
 
 
 def _interned(nouns: Iterable[tuple[str, list[str]]]) -> dict[str, tuple[str, ...]]:
-    return {asin: tuple(map(intern, words)) for asin, words in nouns}
+    try:
+        return {asin: tuple(map(intern, words)) for asin, words in nouns}
+    except TypeError as error:
+        raise EnvironmentDataError(f"the title nouns are not lists of words by asin: {error}") from error

@@ -72,7 +72,7 @@ def distinct_records(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[s
 def parse_product(
     record: Mapping[str, Any],
     annotation: Mapping[str, Any],
-    human: tuple[Mapping[str, Any], ...],
+    human: Iterable[Mapping[str, Any]],
     title_nouns: tuple[str, ...],
 ) -> Product:
     """A product from its record in `items_shuffle*.json`, `items_ins_v2*.json` and `items_human_ins.json`."""
@@ -86,7 +86,7 @@ def parse_product(
 def _parse(
     record: Mapping[str, Any],
     annotation: Mapping[str, Any],
-    human: tuple[Mapping[str, Any], ...],
+    human: Iterable[Mapping[str, Any]],
     title_nouns: tuple[str, ...],
 ) -> Product:
     features = record["small_description"]

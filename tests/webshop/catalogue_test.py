@@ -127,6 +127,15 @@ def test_a_foreign_record_is_refused_by_its_asin(tmp_path: Path, changes: dict[s
         load_catalogue(find_files(folder))
 
 
+@pytest.mark.parametrize("name", ["title_nouns.json", "items_ins_v2_1000.json", "items_human_ins.json"])
+@pytest.mark.parametrize("contents", ['{"B1": 5}', "[]", "5", '{"B1": [5]}', '{"B1"', ""])
+def test_foreign_contents_of_the_other_files_are_refused(tmp_path: Path, name: str, contents: str) -> None:
+    folder = write_shop(tmp_path, [record("B1")])
+    (folder / name).write_text(contents)
+    with pytest.raises(EnvironmentDataError):
+        load_catalogue(find_files(folder))
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentDataError, match="nowhere"):
         load(EnvironmentSettings(name="webshop", data=tmp_path / "nowhere"))
