@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     out: Path = options.out or options.products.parent / "title_nouns.json"
+    if not options.products.is_file():
+        parser.error(f"there is no file {options.products}")
     try:
         records = distinct_records(array_elements(options.products))
         titles = ((record["asin"], record["name"]) for record in track(records, "Products"))

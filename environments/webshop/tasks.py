@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ VALID_SHARE = 0.1
 """Share of the products with an instruction whose goals validate."""
 HIPER_VALID_GOALS = 500
 """The reference validates on the first goals of each worker's own shuffle, and trains on the rest."""
+_HIPER_ID = re.compile(r"seed(?P<seed>0|-?[1-9][0-9]{0,17})-(?P<index>[0-9]{7})")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class DisjointTasks(TaskBook):
         self._assignments = {
             goal.id: Assignment(goal, drawn) for drawn in (made, written) for goal in drawn.goals
         }
-        self.splits = (TRAIN, VALID, HUMAN) if written.goals else (TRAIN, VALID)
+        self.splits = (TRAIN, HUMAN, VALID) if written.goals else (TRAIN, VALID)
         tasks = sorted(Task(id_, self._category(id_), split) for id_, split in split_of.items())
         self._tasks = {name: tuple(task for task in tasks if task.split == name) for name in self.splits}
 
@@ -100,11 +102,10 @@ class HiperTasks(TaskBook):
             )
 
     def find(self, task_id: str) -> Assignment:
-        seed, _, index = task_id.removeprefix("seed").partition("-")
-        if seed.isdecimal() and index.isdecimal() and len(seed) < 12:
-            drawn = self.goals(int(seed))
-            if int(index) < len(drawn.goals) and task_id == hiper_task_id(int(seed), int(index)):
-                return Assignment(drawn.goals[int(index)], drawn)
+        if named := _HIPER_ID.fullmatch(task_id):
+            drawn, index = self.goals(int(named["seed"])), int(named["index"])
+            if index < len(drawn.goals):
+                return Assignment(drawn.goals[index], drawn)
         raise UnknownTaskError(task_id, (task.id for split in self.splits for task in self.tasks(split)))
 
     def _listed(self) -> dict[str, tuple[Task, ...]]:

@@ -94,13 +94,30 @@ def test_another_worker_of_the_reference_shuffles_with_its_own_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["", "B000", "seed233-1", "seed233-0006910", "seed-0000001", "seed0233-0000001"]
+    "task",
+    [
+        "",
+        "B000",
+        "seed233-1",
+        "seed233-0006910",
+        "seed-0000001",
+        "seed0233-0000001",
+        "seed1\n-0000001",
+        "seed" + "9" * 30 + "-0000001",
+    ],
 )
 def test_unknown_tasks_are_refused(task: str) -> None:
     with pytest.raises(UnknownTaskError):
         real_shop("hiper").book.find(task)
     with pytest.raises(UnknownTaskError):
         real_shop().book.find(task)
+
+
+@pytest.mark.parametrize("seed", [0, -1, 10**12])
+def test_any_seed_can_be_named(seed: int) -> None:
+    goal = real_shop("hiper").book.find(hiper_task_id(seed, 6909)).goal
+    last = shuffled(synthetic_goals(real_catalogue().products, seed).goals, seed)[6909]
+    assert (goal.id, goal.text) == (last.id, last.text)
 
 
 def test_unknown_split_is_refused_with_the_accepted_ones() -> None:
