@@ -17,7 +17,13 @@ from learner.episode_metrics import episode_metrics
 from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
 from learner.store import EpisodeStore, TurnAdvantages
-from serving.errors import CorruptDataError, InvalidInputError, PreconditionError, UnavailableError
+from serving.errors import (
+    CorruptDataError,
+    HiperError,
+    InvalidInputError,
+    PreconditionError,
+    UnavailableError,
+)
 from serving.role import Role
 from trajectory.episode import Episode
 from trajectory.validation import EpisodeError, check
@@ -72,8 +78,7 @@ class Trainer(Protocol):
 
     version: int
 
-    def begin(self, progress: Progress) -> None:
-        """Adapters of version 0: warmed up by imitation, or such that they change nothing."""
+    def load_adapters(self, planner: Path, executor: Path) -> None: ...
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
 
@@ -82,6 +87,13 @@ class Trainer(Protocol):
     def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
 
     def load_checkpoint(self, folder: Path) -> None: ...
+
+
+class FirstAdapters(Protocol):
+    """PEFT folders of version 0."""
+
+    planner: Path
+    executor: Path
 
 
 class Publisher(Protocol):
@@ -98,7 +110,8 @@ class TrainingRun:
         files: RunFiles,
         schedule: Schedule,
         store: EpisodeStore,
-        make_trainer: Callable[[Progress], Trainer],
+        make_trainer: Callable[[], Trainer],
+        warm_start: Callable[[Progress], FirstAdapters | None],
         publisher: Publisher,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,6 +119,7 @@ class TrainingRun:
         self._schedule = schedule
         self._store = store
         self._make_trainer = make_trainer
+        self._warm_start = warm_start
         self._publisher = publisher
         self._clock = clock
         self._metrics_file = MetricsFile(files.metrics)
@@ -187,14 +201,17 @@ class TrainingRun:
             while trainer.version < self._schedule.updates and await self._whole_batch():
                 await self._update(trainer)
             self._show(Phase.FINISHED, f"{trainer.version} of {self._schedule.updates} updates made", 1.0)
+        except HiperError as error:
+            self._show(Phase.FAILED, str(error), self._status.progress)
         except Exception as error:  # the phase tells the orchestrator, whatever it was
             log.exception("the learner has failed")
             self._show(Phase.FAILED, f"{type(error).__name__}: {error}", self._status.progress)
 
     def _start(self) -> Trainer:
-        trainer = self._make_trainer(self._report)
+        trainer = self._make_trainer()
         if not self._restore(trainer):
-            trainer.begin(self._report)
+            if first := self._warm_start(self._report):
+                trainer.load_adapters(first.planner, first.executor)
             self._keep(trainer, consumed=())
         self._metrics_file.rewind(trainer.version)
         last = self._metrics_file.lines()[-1:]

@@ -1,6 +1,8 @@
 """The life of a run: gathering, updating, publishing, and going on after a crash at any point."""
 
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,8 +25,8 @@ class CountingTrainer:
         self.seen: list[int] = []
         self._crash = crash_before_checkpoint
 
-    def begin(self, progress):
-        progress(1.0, "warm")
+    def load_adapters(self, planner, executor):
+        self.begun_with = (planner, executor)
 
     def update(self, episodes, progress):
         self.version += 1
@@ -61,11 +63,18 @@ class Shelf:
         self.published.append((role, version))
 
 
+def warm_start(progress):
+    progress(1.0, "warm")
+    return SimpleNamespace(planner=Path("planner"), executor=Path("executor"))
+
+
 def open_run(tmp_path, trainer=None, shelf=None):
     files = RunFiles(tmp_path)
     store = EpisodeStore(files.episodes, "run")
     trainer = trainer or CountingTrainer()
-    return TrainingRun(files, SCHEDULE, store, lambda progress: trainer, shelf or Shelf(), clock=lambda: 0.0)
+    return TrainingRun(
+        files, SCHEDULE, store, lambda: trainer, warm_start, shelf or Shelf(), clock=lambda: 0.0
+    )
 
 
 async def play(run):
@@ -93,6 +102,7 @@ def test_a_run_gathers_updates_publishes_and_finishes(tmp_path):
     asyncio.run(whole(run))
     assert run.status.phase is Phase.FINISHED
     assert trainer.seen == [0, 1, 2, 3]
+    assert trainer.begun_with == (Path("planner"), Path("executor"))
     assert [version for _, version in shelf.published] == [0, 0, 1, 1, 2, 2]
     assert {role for role, _ in shelf.published} == set(Role)
     lines = MetricsFile(RunFiles(tmp_path).metrics).lines()

@@ -41,7 +41,11 @@ def test_the_file_is_written_through_before_an_acknowledgement(store):
 def test_summaries_come_in_the_order_of_the_run(store):
     for number in (2, 0, 1):
         store.add(episode(number, turns=number + 1))
-    assert [(s.number, s.turns, s.won) for s in store.summaries()] == [(0, 1, True), (1, 2, True), (2, 3, True)]
+    assert [(s.number, s.turns, s.won) for s in store.summaries()] == [
+        (0, 1, True),
+        (1, 2, True),
+        (2, 3, True),
+    ]
 
 
 def test_advantages_are_kept_for_each_turn_and_replaced_by_a_repeated_update(store):

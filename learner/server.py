@@ -1,0 +1,149 @@
+"""`bazel run //learner:server`: gathers episodes, updates both adapters, pushes them to the model servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
+
+from configuration import command
+from configuration.errors import ConfigurationError
+from configuration.files import to_toml
+from configuration.tree import Configuration
+from environments import registry
+from learner.imitation import WarmStart, WarmStartSettings, warm_start
+from learner.lease import Schedule
+from learner.publisher import AdapterPublisher, Target
+from learner.run_files import RunFiles
+from learner.servicer import EpisodeServicer, LearnerServicer
+from learner.store import EpisodeStore
+from learner.trainer import Trainer, TrainerSettings
+from learner.training_run import Progress, TrainingRun
+from serving.channel import open_channel
+from serving.errors import HiperError
+from serving.model import ModelFolder, resolve_model
+from serving.role import Role
+from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
+
+PROGRAM = "learner server"
+
+
+def services(run: TrainingRun) -> tuple[Service, ...]:
+    """What the learner offers."""
+
+    def register_episodes(server: grpc.aio.Server) -> None:
+        episode_pb2_grpc.add_EpisodeServiceServicer_to_server(EpisodeServicer(run), server)
+
+    def register_learner(server: grpc.aio.Server) -> None:
+        learner_pb2_grpc.add_LearnerServiceServicer_to_server(LearnerServicer(run), server)
+
+    return (
+        Service("hiper.v1.EpisodeService", register_episodes),
+        Service("hiper.v1.LearnerService", register_learner),
+    )
+
+
+def training_run(configuration: Configuration, folder: Path, targets: dict[Role, Target]) -> TrainingRun:
+    """The run in `folder`, from whose store, checkpoints and metrics it goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = RunFiles(folder)
+    run_id = None if files.episodes.exists() else f"{folder.name}-{secrets.token_hex(4)}"
+    store = EpisodeStore(files.episodes, run_id)
+    model = resolve_model(configuration.learner.model)
+    seed = configuration.run.seed
+    learner = configuration.learner
+    return TrainingRun(
+        files=files,
+        schedule=Schedule(
+            updates=learner.updates,
+            episodes_per_update=learner.episodes_per_update,
+            group_size=learner.group_size,
+            max_lag=learner.max_lag,
+            lease_seconds=learner.lease_seconds,
+            seed=seed,
+        ),
+        store=store,
+        make_trainer=lambda: Trainer(_trainer_settings(configuration), model, seed),
+        warm_start=lambda progress: first_adapters(configuration, model, progress),
+        publisher=AdapterPublisher(
+            targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
+        ),
+    )
+
+
+def first_adapters(configuration: Configuration, model: ModelFolder, progress: Progress) -> WarmStart | None:
+    """Adapters that were taught on demonstrations, from the cache if they are there; None if turned off."""
+    if not configuration.imitation.enabled:
+        return None
+    settings = WarmStartSettings(
+        imitation=configuration.imitation,
+        lora=configuration.lora,
+        learner=configuration.learner,
+        planner=configuration.planner,
+        executor=configuration.executor,
+    )
+    benchmark = registry.load(configuration.environment)
+    return warm_start(settings, model, benchmark, configuration.run.seed, progress)
+
+
+def _trainer_settings(configuration: Configuration) -> TrainerSettings:
+    return TrainerSettings(
+        learner=configuration.learner,
+        ppo=configuration.ppo,
+        critic=configuration.critic,
+        lora=configuration.lora,
+        estimator=configuration.estimator,
+    )
+
+
+def _targets(configuration: Configuration) -> dict[Role, Target]:
+    sections = {Role.PLANNER: configuration.planner, Role.EXECUTOR: configuration.executor}
+    targets = {}
+    for role, section in sections.items():
+        if section.address is None:
+            raise ConfigurationError(
+                f"the learner pushes adapters to the {role.value}: --{role.value}.address HOST:PORT names it"
+            )
+        targets[role] = Target(section.address, open_channel(section.address, section.tls))
+    return targets
+
+
+async def serve_learner(configuration: Configuration, flags: ServerFlags) -> None:
+    """Serves until it is told to end; the training goes on beside."""
+    if configuration.run.dir is None:
+        raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
+    run = training_run(configuration, configuration.run.dir, _targets(configuration))
+    training = asyncio.create_task(run.train())
+    try:
+        await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
+    finally:
+        training.cancel()
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; does not return once the training runs."""
+    line = command.read(argv, PROGRAM, ServerFlags)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if line.flags.dry_run:
+        print(to_toml(line.configuration))
+        return 0
+    try:
+        asyncio.new_event_loop().run_until_complete(serve_learner(line.configuration, line.flags))
+    except HiperError as error:
+        raise ConfigurationError(str(error)) from error
+    logging.shutdown()
+    sys.stdout.flush()
+    # A plain return would wait for the thread of an update, which can take minutes. Nothing is lost by not
+    # waiting: what is kept is written beside and renamed, or committed.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    command.main(main)
