@@ -66,9 +66,9 @@ CONDITIONS = (
     Condition("exact values, lambda_turn 0.9, lambda_segment 0.5", LEVELS, **_SHORT),
     Condition("exact values, keep penalty", LEVELS, keep_penalty=PENALTY),
     Condition("exact values, keep penalty, lambda_turn 0.9", LEVELS, keep_penalty=PENALTY, lambda_turn=0.9),
-    Condition("the same, V_low does not see KEEP", LEVELS, keep_penalty=PENALTY, sees_keep=False),
+    Condition("keep penalty, V_low does not see KEEP", LEVELS, keep_penalty=PENALTY, sees_keep=False),
     Condition(
-        "the same, lambda_turn 0.9",
+        "keep penalty, V_low does not see KEEP, lambda_turn 0.9",
         ("subgoal", "decision"),
         keep_penalty=PENALTY,
         sees_keep=False,
