@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from environments.webshop.analyzer import analyze
 from environments.webshop.bm25 import build_index, stored_length
 from environments.webshop.search import SearchEngine
 from tests.webshop.shops import golden_lines, real_catalogue, record, small_catalogue
@@ -30,8 +31,6 @@ def test_recorded_searches_have_the_recorded_top_50() -> None:
 def test_recorded_scores_are_ours_to_the_recorded_four_digits() -> None:
     products = sorted(real_catalogue().products, key=lambda product: product.asin)
     place = {product.asin: number for number, product in enumerate(products)}
-    from environments.webshop.analyzer import analyze
-
     index = build_index(analyze(product.search_text) for product in products)
     for search in golden_lines("search_top50.jsonl.xz")[::40]:
         scores = index.scores(analyze(search["query"].lower()))
