@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import hiper.v1
+import pytest
+from runfiles import Runfiles
+
+from tests.shared_data import shared
 
 PARTS = {
     *(
@@ -45,3 +49,20 @@ def test_the_environment_of_a_test_is_set() -> None:
     assert os.environ["HOME"] == os.environ["TEST_TMPDIR"]
     assert os.environ["OMP_NUM_THREADS"] == "1"
     assert "PYTHONPATH" not in os.environ or os.environ["TEST_SRCDIR"] in os.environ["PYTHONPATH"]
+
+
+def test_runfiles_are_found_under_the_name_of_the_workspace() -> None:
+    runfiles = Runfiles.Create()
+    assert runfiles is not None
+    location = runfiles.Rlocation("hiper_rl/pyproject.toml")
+    assert location is not None and Path(location).read_text().startswith("# Settings")
+
+
+def test_missing_data_skips_and_fails_where_it_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIPER_DATA", "/nowhere")
+    monkeypatch.delenv("HIPER_REQUIRE_DATA", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="HIPER_DATA"):
+        shared("hae/cases.json")
+    monkeypatch.setenv("HIPER_REQUIRE_DATA", "1")
+    with pytest.raises(pytest.fail.Exception, match="HIPER_DATA"):
+        shared("hae/cases.json")
