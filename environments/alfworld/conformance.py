@@ -45,7 +45,7 @@ def replay(file: Path, data: Path | None, seed: int | None = None) -> Conformanc
 
 def _compare(benchmark: AlfworldBenchmark, record: dict[str, Any]) -> Iterator[tuple[bool, str | None]]:
     """For each answer: whether it answers a step, and the difference in words, if there is one."""
-    episode = Episode(benchmark.game(record["game"]))
+    episode = Episode(benchmark.game(str(record["game"])))
     where = f"{record['game']}, reset"
     yield False, _difference(where, record["reset"], episode.introduction(), episode)
     for number, recorded in enumerate(record["steps"], 1):
