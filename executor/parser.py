@@ -41,7 +41,7 @@ class ExecutorParser:
 
     def answer_ids(self, action: str) -> tuple[int, ...]:
         """The tokens to be sampled after `ExecutorPrompt.render` for `parse` to read this action."""
-        return self._chat.encode(self._chat.one_line(action)) + (self._chat.end_id,)
+        return (*self._chat.encode(self._chat.one_line(action)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int]) -> ParsedAct:
         line = first_line(self._chat.decode(token_ids))

@@ -62,7 +62,7 @@ class PlannerParser:
         if decision is Decision.KEEP and turn > 0:
             return self.keep_ids
         prefix = self._chat.encode(FIRST_TURN_PREFIX) if turn > 0 else ()
-        return prefix + self._chat.encode(" " + self._subgoal(subgoal)) + (self._chat.end_id,)
+        return (*prefix, *self._chat.encode(" " + self._subgoal(subgoal)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int], turn: int, goal: str, subgoal: str) -> ParsedPlan:
         """Reads what was sampled at `turn`, where `subgoal` was in force.
@@ -72,9 +72,8 @@ class PlannerParser:
         line = first_line(self._chat.decode(token_ids))
         if turn == 0:
             return self._parse_first(line, len(token_ids), goal)
-        if found := _SWITCH.match(line):
-            if named := self._subgoal(found["subgoal"]):
-                return self._switch(token_ids, named)
+        if (found := _SWITCH.match(line)) and (named := self._subgoal(found["subgoal"])):
+            return self._switch(token_ids, named)
         valid = _KEEP.fullmatch(line) is not None
         return ParsedPlan(Decision.KEEP, subgoal, valid, Span(0, len(token_ids)), EMPTY_SPAN)
 

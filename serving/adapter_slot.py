@@ -98,7 +98,7 @@ class AdapterUpload:
         self._received += len(chunk)
         if self._received > self.manifest.weights_size:
             raise InvalidInputError(
-                f"adapter: {self._received} bytes have arrived; weights_size says {self.manifest.weights_size}"
+                f"adapter: {self._received} bytes have come; weights_size says {self.manifest.weights_size}"
             )
         self._digest.update(chunk)
         self._file.write(chunk)

@@ -33,7 +33,7 @@ def open_channel(address: str, tls: TlsSettings) -> grpc.aio.Channel:
 
 
 async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:
-    """Returns once the server's health is SERVING.
+    """Returns once the health of `service`, or of the server as a whole, is SERVING.
 
     Raises:
         UnavailableError: it is not within that many seconds; says what it answered last.

@@ -1,6 +1,11 @@
-"""Errors to gRPC status codes and back: the one place that knows both."""
+"""Errors as gRPC status codes: the only place that knows both."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 
@@ -15,17 +20,89 @@ from serving.errors import (
     UnavailableError,
 )
 
-ERRORS: dict[grpc.StatusCode, type[HiperError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
-    grpc.StatusCode.DATA_LOSS: CorruptDataError,
-    grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
-    grpc.StatusCode.NOT_FOUND: NotFoundError,
-    grpc.StatusCode.ALREADY_EXISTS: ConflictError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ExhaustedError,
-    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+_log = logging.getLogger(__name__)
+
+_CODES: dict[type[Exception], grpc.StatusCode] = {
+    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    CorruptDataError: grpc.StatusCode.DATA_LOSS,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    ConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
+
+_LONGEST_MESSAGE = 2000
+"""Characters; gRPC sends messages as a header, which peers limit to 8 KiB."""
 
 
 def status_code(error: Exception) -> grpc.StatusCode:
-    """The code that an error of our tree is answered with; INTERNAL for any other."""
-    return next((code for code, kind in ERRORS.items() if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+    """The code for an error: that of the nearest class above it that has one, else INTERNAL."""
+    codes = (_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
+    return next(codes, grpc.StatusCode.INTERNAL)
+
+
+class StatusInterceptor(grpc.aio.ServerInterceptor):
+    """Ends calls whose handler raised with the status of its error. Unexpected ones are logged in full."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        return wrap_handler(handler, handler_call_details.method, _errors_as_status)
+
+
+Around = Callable[[str, grpc.aio.ServicerContext], Any]
+"""Makes the asynchronous context in which a method handles one call."""
+
+
+def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Around) -> Any:
+    """The same handler, each call of it inside `around(method, context)`; None for an unknown method."""
+    if handler is None:
+        return None
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_"
+    kind += "stream" if handler.response_streaming else "unary"
+    behaviour = getattr(handler, kind)
+    wrapped = _streaming if handler.response_streaming else _single
+    return getattr(grpc, f"{kind}_rpc_method_handler")(
+        wrapped(behaviour, method, around),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _single(behaviour: Any, method: str, around: Around) -> Any:
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async with around(method, context):
+            return await behaviour(request, context)
+
+    return call
+
+
+def _streaming(behaviour: Any, method: str, around: Around) -> Any:
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> None:
+        async with around(method, context):
+            responses = behaviour(request, context)
+            if not hasattr(responses, "__aiter__"):
+                await responses
+                return
+            async for response in responses:
+                await context.write(response)
+
+    return call
+
+
+@asynccontextmanager
+async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    try:
+        yield
+    except HiperError as error:
+        await context.abort(status_code(error), str(error)[:_LONGEST_MESSAGE])
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        _log.exception("%s failed", method)
+        message = f"{type(error).__name__}: {error}; the server's log has the whole of it"
+        await context.abort(grpc.StatusCode.INTERNAL, message[:_LONGEST_MESSAGE])
