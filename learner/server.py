@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
 from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
-from prometheus_client import CollectorRegistry
 
 from configuration import command
 from configuration.errors import ConfigurationError
+from configuration.files import to_toml
 from configuration.tree import Configuration
 from environments import registry
 from learner.imitation import WarmStart, WarmStartSettings, warm_start
@@ -24,9 +27,10 @@ from learner.store import EpisodeStore
 from learner.trainer import Trainer, TrainerSettings
 from learner.training_run import Progress, TrainingRun
 from serving.channel import open_channel
+from serving.errors import HiperError
 from serving.model import ModelFolder, resolve_model
 from serving.role import Role
-from serving.server import ServerFlags, Service, run_server, serve
+from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
 PROGRAM = "learner server"
 
@@ -116,19 +120,29 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags) -> Non
     if configuration.run.dir is None:
         raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
     run = training_run(configuration, configuration.run.dir, _targets(configuration))
-    training: list[asyncio.Task[None]] = []
-
-    async def start() -> None:
-        # The server is healthy from here on; that the model is still loading is for the phase to say.
-        training.append(asyncio.create_task(run.train()))
-
-    await serve(services(run), configuration.learner, flags, start, CollectorRegistry())
+    training = asyncio.create_task(run.train())
+    try:
+        await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
+    finally:
+        training.cancel()
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command."""
+    """The command; does not return once the training runs."""
     line = command.read(argv, PROGRAM, ServerFlags)
-    run_server(lambda: serve_learner(line.configuration, line.flags))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if line.flags.dry_run:
+        print(to_toml(line.configuration))
+        return 0
+    try:
+        asyncio.new_event_loop().run_until_complete(serve_learner(line.configuration, line.flags))
+    except HiperError as error:
+        raise ConfigurationError(str(error)) from error
+    logging.shutdown()
+    sys.stdout.flush()
+    # A plain return would wait for the thread of an update, which can take minutes. Nothing is lost by not
+    # waiting: what is kept is written beside and renamed, or committed.
+    os._exit(0)
 
 
 if __name__ == "__main__":
