@@ -1,7 +1,7 @@
 """Which task an episode plays: a pure function of the split's tasks and the lease's task seed.
 
-The upper half of a task seed is the seed of the run's order of tasks, the lower half the group's place in the
-run. Each pass over a split is a permutation of its own that covers every task once.
+A task seed holds the run's seed and the group's place in the run. Each pass over a split is a permutation of
+its own that covers every task once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 
 from environments.benchmark import Task
 from serving.errors import InvalidInputError
-
-_HALF = 32
+from trajectory.seeds import seed_and_place
 
 
 def task_for(tasks: Sequence[Task], seed: int) -> Task:
@@ -24,7 +23,7 @@ def task_for(tasks: Sequence[Task], seed: int) -> Task:
     """
     if not tasks:
         raise InvalidInputError("there are no tasks to play; --environment.generator.games makes some")
-    order_seed, group = seed >> _HALF, seed & ((1 << _HALF) - 1)
+    order_seed, group = seed_and_place(seed)
     passes, place = divmod(group, len(tasks))
     order = np.random.Generator(np.random.PCG64([order_seed, passes])).permutation(len(tasks))
     return tasks[int(order[place])]
