@@ -19,7 +19,6 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
 from configuration.paths import user_path
-from configuration.errors import ConfigurationError
 from configuration.section import Section
 from serving.channel import MESSAGE_BYTES
 from serving.errors import InvalidInputError, UnavailableError

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+from transformers.utils.logging import disable_progress_bar
 
 from serving.embedded import attention
 from serving.embedded.attention import Segment, Step
@@ -31,6 +32,7 @@ class ModelRunner:
     ) -> None:
         config = AutoConfig.from_pretrained(folder)
         check_config(config, context_length)
+        disable_progress_bar()
         self._model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()

@@ -1,0 +1,37 @@
+"""`bazel run //planner:server`: the planner as a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hiper.v1 import planner_pb2_grpc
+
+from configuration import command
+from planner.service import PlannerService
+from planner.servicer import SERVICE_NAME, PlannerServicer
+from serving.engine import Engine
+from serving.model_server import run_model_server
+from serving.role import Role
+from serving.server import ServerFlags, Service
+from serving.settings import ModelServerSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings) -> Service:
+    """The planner's gRPC service."""
+    servicer = PlannerServicer(PlannerService(engine, tokenizer, settings))
+    return Service(
+        SERVICE_NAME, lambda server: planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server)
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    line = command.read(argv, "planner server", ServerFlags)
+    return run_model_server(Role.PLANNER, line.configuration, line.flags, service)
+
+
+if __name__ == "__main__":
+    command.main(main)

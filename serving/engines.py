@@ -1,0 +1,39 @@
+"""Which engine the settings ask for; an engine's packages are imported only when it is chosen."""
+
+from __future__ import annotations
+
+from serving.engine import Engine
+from serving.errors import PreconditionError
+from serving.model import ModelFolder
+from serving.settings import ModelServerSettings
+
+
+def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
+    """An engine that has not started yet.
+
+    Raises:
+        PreconditionError: its packages are not installed; names the lock that has them.
+    """
+    if settings.engine == "vllm":
+        return _vllm(model, settings)
+    from serving.embedded.engine import EmbeddedEngine
+
+    return EmbeddedEngine(
+        model,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        context_length=settings.context_length,
+        max_batch=settings.max_batch,
+        max_queue=settings.max_queue,
+    )
+
+
+def _vllm(model: ModelFolder, settings: ModelServerSettings) -> Engine:
+    try:
+        from serving.vllm_engine import VllmEngine
+    except ImportError as error:
+        raise PreconditionError(
+            f"engine = vllm needs the package vllm, which the GPU lock has: set HIPER_REQUIREMENTS=gpu "
+            f"({error})"
+        ) from error
+    return VllmEngine(model, settings)

@@ -1,0 +1,81 @@
+"""What the planner's and the executor's process have in common: model, engine, adapter slot, gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hiper.v1 import adapter_pb2, adapter_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from configuration.files import to_toml
+from configuration.paths import user_path
+from configuration.tree import Configuration
+from serving.adapter_servicer import AdapterServicer
+from serving.adapter_slot import AdapterSlot
+from serving.engine import Engine
+from serving.engines import make_engine
+from serving.errors import HiperError
+from serving.metrics import ModelMetrics
+from serving.model import load_tokenizer, resolve_model
+from serving.role import Role
+from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
+from serving.settings import ModelServerSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ADAPTER_SERVICE = adapter_pb2.DESCRIPTOR.services_by_name["AdapterService"].full_name
+
+MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings], Service]
+"""Makes the role's own gRPC service."""
+
+
+def run_model_server(
+    role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
+) -> int:
+    """Serves until told to stop. Returns the exit code: 0, or 2 after a line that says what was wrong."""
+    if flags.dry_run:
+        print(to_toml(configuration))
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = configuration.planner if role is Role.PLANNER else configuration.executor
+    try:
+        asyncio.run(serve_model(role, settings, flags, make_service))
+    except HiperError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def serve_model(
+    role: Role, settings: ModelServerSettings, flags: ServerFlags, make_service: MakeService
+) -> None:
+    """Loads the model, and serves it until told to stop."""
+    model = await asyncio.to_thread(resolve_model, settings.model)
+    tokenizer = load_tokenizer(model.path)
+    engine = make_engine(model, settings)
+    slot = AdapterSlot(engine, role, model, settings.max_lora_rank, settings.keep_versions)
+    try:
+        await engine.start()
+        if settings.adapter:
+            await slot.load(user_path(settings.adapter))
+        registry = CollectorRegistry()
+        registry.register(ModelMetrics(engine, slot))
+        services = (make_service(engine, tokenizer, settings), adapter_service(slot, engine))
+        await serve_until_stopped(GrpcServer(settings, services, registry), flags)
+    finally:
+        await engine.close()
+        slot.close()
+
+
+def adapter_service(slot: AdapterSlot, engine: Engine) -> Service:
+    """The gRPC service through which adapters come."""
+    servicer = AdapterServicer(slot, engine)
+    return Service(
+        ADAPTER_SERVICE,
+        lambda server: adapter_pb2_grpc.add_AdapterServiceServicer_to_server(servicer, server),
+    )
