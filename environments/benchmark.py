@@ -45,12 +45,14 @@ class TextEnvironment(gymnasium.Env[str, str], ABC):
     """
 
     @abstractmethod
-    def reset(
+    def reset(  # type: ignore[override]  # gymnasium's info is a dict of anything
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]: ...
 
     @abstractmethod
-    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]: ...
+    def step(  # type: ignore[override]
+        self, action: str
+    ) -> tuple[str, float, bool, bool, StepInfo]: ...
 
     @abstractmethod
     def snapshot(self) -> Self:

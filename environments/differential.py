@@ -33,12 +33,13 @@ def main() -> int:
     )
     arguments = options.parse_args()
     source = _source(arguments.data, arguments.generated, arguments.games, arguments.seed)
-    benchmark, engine = AlfworldBenchmark(source), StockEngine(source)
+    benchmark = AlfworldBenchmark(source)
+    engine = StockEngine(source, benchmark.task)
     tasks = spread(benchmark, arguments.games, arguments.seed)
     answers = differences = 0
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         for task in progress.track(tasks, description="comparing"):
-            stock = engine.start(task).playthrough
+            stock = engine.start(task.id).playthrough
             for difference in compare(
                 task.id, benchmark.game(task.id), stock, arguments.steps, arguments.seed
             ):

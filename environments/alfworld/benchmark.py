@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
 from environments.alfworld.compiler import load_game
 from environments.alfworld.demonstration import demonstrate
-from environments.alfworld.environment import AlfworldEnvironment, Started
+from environments.alfworld.environment import AlfworldEnvironment, Backend, Started
 from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game
 from environments.alfworld.policies import make_policy
@@ -57,14 +57,7 @@ class AlfworldBenchmark:
 
     def environment(self) -> AlfworldEnvironment:
         drawn_from = tuple(task.id for task in self._by_split[self.splits[0]])
-        if self._backend == "textworld":
-            from environments.alfworld.stock import StockEngine
-
-            engine = StockEngine(self._source)
-            return AlfworldEnvironment(
-                lambda task_id: engine.start(self.task(task_id)), drawn_from, self._step_limit, engine.close
-            )
-        return AlfworldEnvironment(self._start, drawn_from, self._step_limit, lambda: None)
+        return AlfworldEnvironment(self._new_backend(), drawn_from, self._step_limit)
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
         return demonstrate(self.game(task.id))
@@ -72,12 +65,32 @@ class AlfworldBenchmark:
     def policy(self, name: str, seed: int) -> Policy:
         return make_policy(name, seed, lambda task_id: self.demonstration(self.task(task_id)))
 
-    def _start(self, task_id: str) -> Started:
-        game = self.game(task_id)
-        return Started(self._by_id[task_id], game.goal_text, Episode(game))
+    def _new_backend(self) -> Backend:
+        if self._backend == "native":
+            return _NativeBackend(self)
+        from environments.alfworld.stock import StockEngine
+
+        return StockEngine(self._source, self.task)
 
     def _load_game(self, task_id: str) -> Game:
         return load_game(self._source.read(self.task(task_id).id), f"game {task_id}")
+
+
+class _NativeBackend:
+    """Starts episodes of the benchmark's compiled games; it holds nothing, so that all may share it."""
+
+    def __init__(self, benchmark: AlfworldBenchmark) -> None:
+        self._benchmark = benchmark
+
+    def start(self, task_id: str) -> Started:
+        game = self._benchmark.game(task_id)
+        return Started(self._benchmark.task(task_id), game.goal_text, Episode(game))
+
+    def twin(self) -> Self:
+        return self
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def load(settings: EnvironmentSettings) -> AlfworldBenchmark:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -38,21 +37,28 @@ class Started:
     playthrough: Playthrough
 
 
+class Backend(Protocol):
+    """What starts games for one environment: the native engine, or TextWorld."""
+
+    def start(self, task_id: str) -> Started: ...
+
+    def twin(self) -> Backend:
+        """A backend for a snapshot, which starts its games without disturbing those started here."""
+        ...
+
+    def close(self) -> None:
+        """Gives up what the backend holds; starting a game takes it again."""
+        ...
+
+
 class AlfworldEnvironment(TextEnvironment):
     """ALFWorld as text. The reward is 1 on the step that wins and 0 otherwise; nothing ever loses a game."""
 
-    def __init__(
-        self,
-        start: Callable[[str], Started],
-        task_ids: tuple[str, ...],
-        step_limit: int,
-        close: Callable[[], None],
-    ) -> None:
+    def __init__(self, backend: Backend, task_ids: tuple[str, ...], step_limit: int) -> None:
         """`task_ids` are those that `reset` draws from where none is named."""
-        self._start = start
+        self._backend = backend
         self._task_ids = task_ids
         self._step_limit = step_limit
-        self._close = close
         self._started: Started | None = None
         self._steps = 0
 
@@ -63,7 +69,7 @@ class AlfworldEnvironment(TextEnvironment):
         task_id = (options or {}).get("task")
         if task_id is None:
             task_id = self._task_ids[int(self.np_random.integers(len(self._task_ids)))]
-        self._started = self._start(task_id)
+        self._started = self._backend.start(task_id)
         self._steps = 0
         return self._started.playthrough.introduction(), self._info(self._started)
 
@@ -78,6 +84,7 @@ class AlfworldEnvironment(TextEnvironment):
 
     def snapshot(self) -> Self:
         twin = copy.copy(self)
+        twin._backend = self._backend.twin()
         twin._np_random = copy.deepcopy(self._np_random)
         if self._started is not None:
             task, goal = self._started.task, self._started.goal
@@ -85,7 +92,7 @@ class AlfworldEnvironment(TextEnvironment):
         return twin
 
     def close(self) -> None:
-        self._close()
+        self._backend.close()
 
     def _running(self) -> Started:
         if self._started is None:

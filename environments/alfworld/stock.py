@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from environments.alfworld.environment import Started
@@ -21,17 +21,24 @@ if TYPE_CHECKING:
 _LOCK = threading.RLock()
 """fast-downward's translator keeps its state in globals: one call at a time in a process."""
 
+_IDLE: list[textworld.Environment] = []
+"""Environments of engines that were closed. Each holds a copy of a 34 MB library that must stay loaded:
+unloading two of them crashes the process at its end."""
+
 
 class StockEngine:
-    """One TextWorld environment, kept for all games: each holds a 34 MB library that it loads when made."""
+    """One TextWorld environment, kept for all games."""
 
-    def __init__(self, source: GameSource) -> None:
+    def __init__(self, source: GameSource, find: Callable[[str], Task]) -> None:
+        """`find` gives the task of an id."""
         self._source = source
+        self._find = find
         self._env: textworld.Environment | None = None
         self._running: StockEpisode | None = None
 
-    def start(self, task: Task) -> Started:
+    def start(self, task_id: str) -> Started:
         """Loads the game, about 2.5 s; the episode that ran before can no longer be played."""
+        task = self._find(task_id)
         content = json.loads(self._source.read(task.id))
         episode = StockEpisode(self, content)
         return Started(task, episode.introduction().rpartition("Your task is to: ")[2], episode)
@@ -40,7 +47,7 @@ class StockEngine:
         """Starts a game from its content, in the name of `episode`."""
         with _LOCK, _as_found():
             if self._env is None:
-                self._env = _new_environment()
+                self._env = _IDLE.pop() if _IDLE else _new_environment()
             self._env.load(content)
             _rename(self._env)
             self._running = episode
@@ -53,16 +60,14 @@ class StockEngine:
             return self._env.step(command)[0]
 
     def close(self) -> None:
-        """Frees the library; the engine loads it again when it is used again."""
+        """Hands the library on to the next engine; this one takes another when it is used again."""
         with _LOCK:
             if self._env is not None:
-                import fast_downward
-
-                fast_downward.close_lib(self._env.downward_lib)
+                _IDLE.append(self._env)
             self._env = self._running = None
 
     def twin(self) -> StockEngine:
-        return StockEngine(self._source)
+        return StockEngine(self._source, self._find)
 
 
 class StockEpisode:

@@ -12,12 +12,13 @@ from tests.shared_data import shared
 
 def test_twelve_released_games_are_played_alike() -> None:
     source = open_source(shared("alfworld"))
-    benchmark, engine = AlfworldBenchmark(source), StockEngine(source)
+    benchmark = AlfworldBenchmark(source)
+    engine = StockEngine(source, benchmark.task)
     tasks = spread(benchmark, 12, seed=1)
     assert {task.type for task in tasks} == set(TaskType)
     answers = 0
     for task in tasks:
-        stock = engine.start(task).playthrough
+        stock = engine.start(task.id).playthrough
         for difference in compare(task.id, benchmark.game(task.id), stock, steps=25, seed=1):
             assert difference is None, str(difference)
             answers += 1

@@ -43,9 +43,9 @@ def test_walkthroughs_win_on_both_with_the_same_answers(environment: AlfworldEnv
 
 def test_random_and_junk_actions_are_answered_alike() -> None:
     assert {task.type for task in EACH_TYPE} == set(TaskType)
-    engine = StockEngine(SOURCE)
+    engine = StockEngine(SOURCE, STOCK.task)
     for task in EACH_TYPE[:2]:
-        stock = engine.start(task).playthrough
+        stock = engine.start(task.id).playthrough
         assert [
             each for each in compare(task.id, NATIVE.game(task.id), stock, steps=20, seed=3) if each
         ] == []
@@ -66,12 +66,14 @@ def test_stock_snapshots_go_their_own_way(environment: AlfworldEnvironment) -> N
     environment.step(first)
     twin = environment.snapshot()
     assert twin.step("look") == environment.step("look")
+    twin.reset(options={"task": EACH_TYPE[1].id})
+    assert environment.step("inventory")[4]["task_id"] == task.id
 
 
 def test_one_stock_engine_plays_one_episode_at_a_time() -> None:
-    engine = StockEngine(SOURCE)
-    before = engine.start(EACH_TYPE[0]).playthrough
-    engine.start(EACH_TYPE[0])
+    engine = StockEngine(SOURCE, STOCK.task)
+    before = engine.start(EACH_TYPE[0].id).playthrough
+    engine.start(EACH_TYPE[0].id)
     with pytest.raises(BenchmarkError, match="one episode at a time"):
         before.act("look")
     engine.close()

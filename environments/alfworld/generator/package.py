@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from environments.errors import EnvironmentDataError, MissingDependencyError
 
@@ -110,9 +111,9 @@ def _place_type(place: str) -> str:
     return f"{first}Basin" if last.endswith("Basin") else first
 
 
-def _literals(module: Path) -> dict[str, object]:
+def _literals(module: Path) -> dict[str, Any]:
     """The values that a module assigns to names and to entries of its dictionaries, without running it."""
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
@@ -128,7 +129,7 @@ def _literals(module: Path) -> dict[str, object]:
     return values
 
 
-def _value(node: ast.expr, known: dict[str, object]) -> object | None:
+def _value(node: ast.expr, known: dict[str, Any]) -> object | None:
     """The literal, or the entry of a known dictionary, that an expression stands for."""
     if entry := _entry(node):
         table = known.get(entry[0])
