@@ -19,7 +19,7 @@ from environments.locations import data_path
 from environments.settings import EnvironmentSettings
 
 KEPT_GAMES = 2048
-"""Compiled games that are kept for the next reset, about 40 kB each."""
+"""Compiled games that are kept for the next reset, about 60 kB each."""
 
 
 class AlfworldBenchmark:
