@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from executor import compact_format, paper_format
+from executor import compact_format, nano_format, paper_format
 from serving.chat import Chat, fit
 from trajectory.episode import TurnContext
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HIDDEN_ACTIONS = frozenset({"help"})
 """Admissible, but of no use to a player: left out of the prompt."""
 
-_FORMATS = {"compact": compact_format, "paper": paper_format}
+_FORMATS = {"compact": compact_format, "nano": nano_format, "paper": paper_format}
 
 
 class ExecutorPrompt:
@@ -25,7 +25,7 @@ class ExecutorPrompt:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        format: Literal["compact", "paper"],
+        format: Literal["compact", "nano", "paper"],
         history: int,
         context_length: int,
         max_new_tokens: int = 24,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from planner import compact_format, paper_format
+from planner import compact_format, nano_format, paper_format
 from serving.chat import Chat, fit
 from trajectory.episode import TurnContext
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIRST_TURN_PREFIX = "switch:"
 """At turn 0 the switch is given: the prompt ends with it, and only the subgoal is sampled."""
 
-_FORMATS = {"compact": compact_format, "paper": paper_format}
+_FORMATS = {"compact": compact_format, "nano": nano_format, "paper": paper_format}
 
 
 class PlannerPrompt:
@@ -24,7 +24,7 @@ class PlannerPrompt:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        format: Literal["compact", "paper"],
+        format: Literal["compact", "nano", "paper"],
         history: int,
         context_length: int,
         max_new_tokens: int = 24,

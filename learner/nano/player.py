@@ -1,0 +1,104 @@
+"""A player that follows the teacher, and errs as often as it is told to."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from environments.alfworld import subgoals
+from environments.alfworld.goal_text import read_goal
+from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
+from executor.prompt import HIDDEN_ACTIONS
+from learner.nano.teacher import TREATMENTS, Advice, Memory, advise
+from trajectory.episode import PastTurn, TurnContext
+from trajectory.seeds import derive
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Probabilities, each drawn for at every turn."""
+
+    action: float = 0.0
+    """To do any admissible thing instead of what serves the subgoal."""
+    subgoal: float = 0.0
+    """To name any subgoal instead of the right one."""
+    stuck: float = 0.0
+    """To keep a subgoal, be it right or not."""
+
+
+class ErringPlayer:
+    """Implements `environments.benchmark.Policy`. Under a wrong subgoal it does any admissible thing."""
+
+    def __init__(self, errors: Errors, seed: int) -> None:
+        self._errors, self._seed = errors, seed
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._random = random.Random(derive(self._seed, info["task_id"]))
+        self._past: list[PastTurn] = []
+        self._subgoal = ""
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        context = TurnContext(
+            info["goal"], len(self._past), tuple(self._past), observation, self._subgoal, subgoal_age=0
+        )
+        advice = advise(context, info["admissible_actions"])
+        self._subgoal = self._named(advice, context)
+        action = self._chosen(advice, info)
+        self._past.append(PastTurn(observation, action))
+        return DemonstrationStep(self._subgoal, action)
+
+    def _named(self, advice: Advice, context: TurnContext) -> str:
+        if self._subgoal and self._random.random() < self._errors.stuck:
+            return self._subgoal
+        if self._random.random() < self._errors.subgoal:
+            return self._random.choice(_thinkable(context))
+        return advice.subgoal
+
+    def _chosen(self, advice: Advice, info: StepInfo) -> str:
+        if self._subgoal == advice.subgoal and self._random.random() >= self._errors.action:
+            return self._random.choice(advice.actions)
+        return self._random.choice([a for a in info["admissible_actions"] if a not in HIDDEN_ACTIONS])
+
+
+class ErringBenchmark:
+    """A benchmark whose demonstrations are those of an erring player; implements `Benchmark`."""
+
+    def __init__(self, benchmark: Benchmark, errors: Errors, seed: int) -> None:
+        self._benchmark, self._errors, self._seed = benchmark, errors, seed
+        self.name, self.splits = benchmark.name, benchmark.splits
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        return self._benchmark.tasks(split)
+
+    def environment(self) -> TextEnvironment:
+        return self._benchmark.environment()
+
+    def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
+        """All turns up to winning or the step limit."""
+        environment, player = self.environment(), ErringPlayer(self._errors, self._seed)
+        observation, info = environment.reset(seed=0, options={"task": task.id})
+        player.begin(observation, info)
+        steps, over = [], False
+        while not over:
+            steps.append(player.act(observation, info))
+            observation, _, terminated, truncated, info = environment.step(steps[-1].action)
+            over = terminated or truncated
+        environment.close()
+        return tuple(steps)
+
+    def policy(self, name: str, seed: int) -> Policy:
+        return self._benchmark.policy(name, seed)
+
+
+def _thinkable(context: TurnContext) -> list[str]:
+    """Subgoals that a player without a clue could name."""
+    goal = read_goal(context.goal)
+    assert goal is not None, "the teacher has read it"
+    first = context.history[0].observation if context.history else context.observation
+    kinds = sorted({place.split()[0] for place in Memory.of([first]).places})
+    return [
+        subgoals.explore(),
+        subgoals.take(goal.object_type),
+        *(subgoals.treat(verb, goal.object_type) for verb, _ in TREATMENTS.values()),
+        *(subgoals.put(goal.object_type, kind) for kind in kinds),
+    ]
