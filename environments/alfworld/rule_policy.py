@@ -9,6 +9,7 @@ from environments.alfworld.goal_text import read_goal
 from environments.alfworld.goals import Goal
 from environments.alfworld.task_types import TaskType
 from environments.benchmark import DemonstrationStep, StepInfo
+from environments.errors import BenchmarkError
 
 _TREATMENTS = {
     TaskType.CLEAN: ("clean", "sinkbasin"),
@@ -32,7 +33,7 @@ class RulePolicy:
     def begin(self, observation: str, info: StepInfo) -> None:
         goal = read_goal(info["goal"])
         if goal is None:
-            raise ValueError(f"the rule player cannot read the task {info['goal']!r}")
+            raise BenchmarkError(f"the rule player cannot read the task {info['goal']!r}")
         self._goal: Goal = goal
         self._unsearched = _places(info["admissible_actions"])
         self._seen: dict[str, set[str]] = {}
