@@ -12,7 +12,7 @@ from rich.table import Table
 from environments import command
 from environments.benchmark import ReferencedBenchmark
 from environments.evaluation import Outcome, by_type, evaluate
-from environments.statistics import wilson
+from environments.intervals import wilson
 
 _WIDTH = 110
 """Columns of the table in a file or a pipe, so that nothing in it is cut."""

@@ -14,9 +14,9 @@ from rich.table import Table
 from configuration.paths import user_path
 from environments import command
 from environments.benchmark import Task
+from environments.intervals import wilson
 from environments.locations import shared_data_path
 from environments.settings import EnvironmentSettings
-from environments.statistics import wilson
 from environments.webshop.benchmark import WebShop, load
 from environments.webshop.files import DATA_VARIABLE
 from environments.webshop.outcomes import Scores, ceiling, play

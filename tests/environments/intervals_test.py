@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from environments.statistics import wilson
+from environments.intervals import wilson
 
 
 def test_a_worked_example() -> None:
