@@ -38,7 +38,7 @@ class ModelRunner:
         ).eval()
         self._dtype, self._device = dtype, device
         self._cache = KvCache(config, max_batch, context_length, dtype, device)
-        self.prefixes = PrefixStore(capacity=max_batch * context_length // 2)
+        self.prefixes = PrefixStore(capacity=max_batch * context_length // 4)
         self.weights = MergedWeights(self._model, folder, dtype)
         self.words: int = config.vocab_size
 

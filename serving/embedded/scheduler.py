@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from serving.embedded.prefixes import shared_length
 from serving.engine import FinishReason, GenerationRequest, GenerationResult
 
-_PROMPT_TOKENS_A_STEP = 2048
+_PROMPT_TOKENS_A_STEP = 1024
 _WORTH_WAITING = 64
 """Tokens that a prompt must share with one being computed, to wait for it and copy them."""
 
