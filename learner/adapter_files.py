@@ -72,7 +72,7 @@ def _check_scale(peft: PeftModel, adapter: str, config: dict[str, object], folde
     for key in ("r", "lora_alpha"):
         if config.get(key) != getattr(own, key):
             raise PreconditionError(
-                f"the adapter in {folder} has {key} = {config.get(key)}, the configuration {getattr(own, key)}"
+                f"the adapter in {folder} has {key} = {config.get(key)}, not {getattr(own, key)}"
             )
 
 

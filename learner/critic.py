@@ -85,12 +85,13 @@ class Critic:
                 pack_loss, pack_beyond = self._backward(one, old, targets)
                 loss, beyond = loss + pack_loss, beyond + pack_beyond
                 advance((epoch + done / len(packs)) / self._settings.epochs)
-            losses.append(loss)
-            clipped.append(beyond / targets.learns.sum())
             steps.append(self._optimizer.step())
+            if not steps[-1].skipped:
+                losses.append(loss)
+                clipped.append(beyond / targets.learns.sum())
+        taken = {"loss": float(np.mean(losses)), "clip_fraction": float(np.mean(clipped))} if losses else {}
         return {
-            "loss": float(np.mean(losses)),
-            "clip_fraction": float(np.mean(clipped)),
+            **taken,
             **step_metrics(steps),
             **self._head_metrics(old, targets),
             "sequence_tokens": float(sum(map(len, prompts))),

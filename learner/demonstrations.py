@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
 
 from environments.benchmark import Benchmark, DemonstrationStep, StepInfo, Task, TextEnvironment
 from executor.parser import ExecutorParser
@@ -14,7 +16,6 @@ from planner.prompt import PlannerPrompt
 from serving.engine import BASE_VERSION
 from serving.settings import ModelServerSettings
 from trajectory.episode import Act, Decision, Episode, EpisodeKey, Generation, Plan
-from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +58,18 @@ class Formats:
         )
 
 
-def demonstrate(benchmark: Benchmark, environment: TextEnvironment, task: Task, formats: Formats) -> Episode:
+def demonstrate(
+    benchmark: Benchmark,
+    environment: TextEnvironment,
+    task: Task,
+    formats: Formats,
+    on_turn: Callable[[tuple[str, ...]], None] | None = None,
+) -> Episode:
     """The expert's episode of `task`, as if the two models had said what it did.
 
     SWITCH with the subgoal where the expert's subgoal changes, KEEP elsewhere. The answers are read back by
     the servers' own parsers, so that what is taught is what is understood. Log-probabilities are 0: the
-    expert says nothing else.
+    expert says nothing else. `on_turn` is told each turn's admissible actions.
     """
     observation, info = environment.reset(seed=0, options={"task": task.id})
     key = EpisodeKey("demonstration", task.id, 0, 0)
@@ -72,6 +79,8 @@ def demonstrate(benchmark: Benchmark, environment: TextEnvironment, task: Task, 
     for step in benchmark.demonstration(task):
         if not isinstance(state, Planning):
             break
+        if on_turn:
+            on_turn(info["admissible_actions"])
         acting = state.planned(_plan(state, step, before, formats))
         state, info = _step(acting, _act(acting, step, info, formats), environment)
         before = step.subgoal
@@ -102,9 +111,7 @@ def _act(acting: Acting, step: DemonstrationStep, info: StepInfo, formats: Forma
     return Act(read.action, read.valid, _said(prompt, answer), read.action_span)
 
 
-def _step(
-    acting: Acting, act: Act, environment: TextEnvironment
-) -> tuple[Planning | Finished, StepInfo]:
+def _step(acting: Acting, act: Act, environment: TextEnvironment) -> tuple[Planning | Finished, StepInfo]:
     stepping = acting.acted(act)
     observation, reward, terminated, truncated, info = environment.step(stepping.action)
     outcome = StepOutcome(

@@ -49,12 +49,12 @@ class AdaptedModel:
         self.device = device
         self._dtype = dtype
         self._backbone = base.get_decoder()
-        self._head: nn.Module = base.get_output_embeddings()
+        self._head = base.get_output_embeddings().weight.detach().float()
         self.peft = _with_adapters(base, lora, seed)
 
     @property
     def hidden_size(self) -> int:
-        return int(self._head.weight.shape[1])
+        return int(self._head.shape[1])
 
     def parameters_of(self, adapter: str) -> dict[str, nn.Parameter]:
         """The adapter's matrices by name, the same names for every adapter."""
@@ -85,11 +85,11 @@ class AdaptedModel:
             entropy_gradient: Whether the entropies are to be differentiated, too.
         """
         hidden = self.hidden_states(pack, adapter)[pack.predicting].float()
-        logits = nn.functional.linear(hidden, self._head.weight.float()) / temperatures[:, None]
+        logits = nn.functional.linear(hidden / temperatures[:, None], self._head)
         normalizer = logits.logsumexp(-1)
         logprobs = logits.gather(-1, pack.targets[:, None])[:, 0] - normalizer
         with torch.set_grad_enabled(torch.is_grad_enabled() and entropy_gradient):
-            entropy = normalizer - ((logits - normalizer[:, None]).exp() * logits).sum(-1)
+            entropy = normalizer - (logits.softmax(-1) * logits).sum(-1)
         return AnswerScores(logprobs, entropy)
 
     @contextmanager

@@ -77,11 +77,16 @@ class PolicyUpdate:
             sums.append(minibatch_sums)
             steps.append(step)
             advance(share)
-        return self._metrics(sums, steps) | {
-            "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
-            "computed_tokens": float(computed_tokens(packs)),
-            "seconds": time.perf_counter() - began,
-        }
+        return (
+            _loss_metrics(sums, steps)
+            | step_metrics(steps)
+            | {
+                "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
+                "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
+                "computed_tokens": float(computed_tokens(packs)),
+                "seconds": time.perf_counter() - began,
+            }
+        )
 
     @torch.no_grad()
     def _prepared(
@@ -131,20 +136,24 @@ class PolicyUpdate:
         (sums.loss / total).backward()
         return sums.detached()
 
-    def _metrics(self, sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
-        whole = sum(sums[1:], sums[0])
-        return {
-            "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
-            "loss": whole.mean("loss"),
-            "policy_loss": whole.mean("policy_loss"),
-            "clip_fraction": whole.mean("clipped"),
-            "importance_masked_share": whole.mean("masked"),
-            "kl_to_base": whole.mean("kl_to_base"),
-            "kl_sampler": whole.mean("kl_sampler"),
-            "kl_update": whole.mean("kl_update"),
-            "sampler_difference": whole.mean("sampler_difference"),
-            "entropy": whole.mean("entropy"),
-        } | step_metrics(steps)
+
+def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
+    """Means over the tokens of the steps that were taken; nothing where none was."""
+    taken = [one for one, step in zip(sums, steps, strict=True) if not step.skipped]
+    if not taken:
+        return {}
+    whole = sum(taken[1:], taken[0])
+    return {
+        "loss": whole.mean("loss"),
+        "policy_loss": whole.mean("policy_loss"),
+        "clip_fraction": whole.mean("clipped"),
+        "importance_masked_share": whole.mean("masked"),
+        "kl_to_base": whole.mean("kl_to_base"),
+        "kl_sampler": whole.mean("kl_sampler"),
+        "kl_update": whole.mean("kl_update"),
+        "sampler_difference": whole.mean("sampler_difference"),
+        "entropy": whole.mean("entropy"),
+    }
 
 
 def step_metrics(steps: Sequence[Step]) -> dict[str, float]:

@@ -1,0 +1,93 @@
+"""`bazel run //learner:imitate`: makes the warm start, and with `--check` says what it came to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from configuration.command import main, read
+from configuration.section import Section
+from environments.errors import BenchmarkError
+from environments.registry import load
+from learner.imitation import WarmStart, WarmStartSettings, warm_start
+from learner.imitation_check import AnswerShares, check_answers
+from serving.errors import HiperError
+from serving.model import resolve_model
+from serving.role import Role
+
+
+class ImitateFlags(Section):
+    """Options of this command."""
+
+    check: bool = False
+    """Asks both adapters at the turns of demonstrations that they have not seen."""
+    check_split: str = "valid_unseen"
+    """Split of the benchmark that `--check` takes."""
+    check_games: int = 12
+    """Demonstrations that `--check` takes."""
+
+
+def run(argv: Sequence[str]) -> int:
+    line = read(argv, "imitate", ImitateFlags)
+    c, flags = line.configuration, line.flags
+    console = Console()
+    settings = WarmStartSettings(c.imitation, c.lora, c.learner, c.planner, c.executor)
+    try:
+        benchmark = load(c.environment)
+        model = resolve_model(c.learner.model)
+        with _progress(console) as bar:
+            task = bar.add_task("warm start", total=1.0)
+            made = warm_start(
+                settings,
+                model,
+                benchmark,
+                c.run.seed,
+                lambda share, message: bar.update(task, completed=share, description=message),
+            )
+        _show(console, made)
+        if flags.check:
+            shares = asyncio.run(
+                check_answers(
+                    settings, model, benchmark, made, flags.check_split, flags.check_games, c.run.seed
+                )
+            )
+            console.print(_table(shares, flags.check_split))
+    except (HiperError, BenchmarkError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _progress(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console)
+
+
+def _show(console: Console, made: WarmStart) -> None:
+    for role, losses in made.losses.items():
+        console.print(f"{role.value}: loss {losses[0]:.2f} to {losses[-1]:.2f} nats a token")
+    console.print("found in the cache:" if made.cached else "made:")
+    console.print(f"  {made.planner}\n  {made.executor}", soft_wrap=True)
+
+
+def _table(shares: dict[Role, AnswerShares], split: str) -> Table:
+    table = Table("role", "temperature", "answers", "parseable", "accepted", "as the expert", title=split)
+    for role, share in shares.items():
+        table.add_row(
+            role.value,
+            f"{share.temperature:g}",
+            str(share.answers),
+            f"{share.parseable:.0%}",
+            f"{share.accepted:.0%}",
+            f"{share.expert:.0%}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,259 @@
+"""Whole updates of a tiny model: what moves, what is measured, what is refused, what comes back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from learner.hae import EstimatorSettings
+from learner.settings import CriticSettings, LoraSettings, PpoSettings
+from learner.trainer import Trainer, TrainerSettings
+from serving.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
+from serving.model import ModelFolder
+from serving.role import Role
+from tests.learner.tiny import episodes, settings, tiny_model
+from trajectory.episode import Episode
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def batch(base: ModelFolder) -> list[Episode]:
+    return episodes(base)
+
+
+def weights(trainer: Trainer, folder: Path) -> dict[str, torch.Tensor]:
+    """Everything that an update may change, by way of a checkpoint."""
+    from safetensors.torch import load_file
+
+    trainer.save_checkpoint(folder, consumed=())
+    return {f"{f.name} {k}": t for f in folder.glob("*.safetensors") for k, t in load_file(f).items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(t, other[name]) for name, t in one.items())
+
+
+def silent(share: float, message: str) -> None:
+    assert 0 <= share <= 1 and message
+
+
+def test_an_update_moves_adapters_critic_and_version(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    trainer = Trainer(settings(), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    update = trainer.update(batch, silent)
+    after = weights(trainer, tmp_path / "1")
+    assert trainer.version == 1
+    for part in ("planner:", "executor:", "critic:", "heads:"):
+        assert any(not torch.equal(t, after[n]) for n, t in before.items() if f" {part}" in n), part
+    assert [len(turns) for turns in update.advantages] == [3, 3, 3, 3]
+    assert all(math.isfinite(value) for value in update.metrics.values())
+
+
+def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> None:
+    trainer = Trainer(settings(), base, seed=0)
+    first, second = trainer.update(batch, silent).metrics, trainer.update(batch, silent).metrics
+    for role in ("planner", "executor"):
+        # The sampler was the base model, and so are adapters of version 0.
+        assert first[f"actor/{role}/kl_sampler"] == pytest.approx(0, abs=1e-6)
+        assert first[f"actor/{role}/importance_masked_share"] == 0
+        assert first[f"actor/{role}/kl_to_base"] == pytest.approx(0, abs=1e-6)
+        assert first[f"actor/{role}/gradient_norm"] > 0
+        assert second[f"actor/{role}/kl_sampler"] > 1e-4
+        assert second[f"actor/{role}/kl_to_base"] > 1e-4
+    # 4 episodes of subgoals of 4 and 3 tokens and of 2 decisions; 3 actions of 3 tokens.
+    assert first["actor/planner/tokens"] == 4 * (4 + 3 + 2)
+    assert first["actor/executor/tokens"] == 4 * 9
+    assert first["critic/values/low/mean"] == 0
+    assert second["critic/values/low/mean"] != 0
+    assert first["hae/advantage_low/std"] == pytest.approx(1, abs=1e-6)
+    assert 0.1 < first["perf/shared_tokens_share"] < 0.9
+
+
+def test_what_won_becomes_likelier(base: ModelFolder, batch: list[Episode]) -> None:
+    trainer = Trainer(settings(PpoSettings(learning_rate=1e-2, importance_band=(1e-9, 1e9))), base, seed=0)
+    first = trainer.update(batch, silent).metrics
+    losses = [trainer.update(batch, silent).metrics["critic/loss"] for _ in range(6)]
+    assert losses[-1] < first["critic/loss"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"critic": CriticSettings(heads="two")},
+        {"estimator": EstimatorSettings(estimator="grpo")},
+        {"estimator": EstimatorSettings(estimator="gae")},
+        {"estimator": EstimatorSettings(bootstrap="final")},
+        {"ppo": PpoSettings(kl_coefficient=0, entropy_coefficient=0.01, epochs=2, minibatches=3)},
+    ],
+)
+def test_other_ways_to_learn(base: ModelFolder, batch: list[Episode], changed: dict[str, object]) -> None:
+    trainer = Trainer(settings(**changed), base, seed=0)
+    metrics = trainer.update(batch, silent).metrics
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics["actor/executor/gradient_norm"] > 0
+
+
+def test_the_second_pass_is_measured_against_the_policy_before_the_first(
+    base: ModelFolder, batch: list[Episode]
+) -> None:
+    ppo = PpoSettings(learning_rate=3e-2, epochs=3, clip=0.05)
+    metrics = Trainer(settings(ppo), base, seed=0).update(batch, silent).metrics
+    assert metrics["actor/executor/clip_fraction"] > 0
+    assert metrics["actor/executor/kl_sampler"] == pytest.approx(0, abs=1e-6)
+
+
+def test_pack_size_does_not_change_the_update(base: ModelFolder, batch: list[Episode]) -> None:
+    def metrics(pack_tokens: int) -> dict[str, float]:
+        made = settings()
+        made = replace(made, learner=made.learner.model_copy(update={"pack_tokens": pack_tokens}))
+        return Trainer(made, base, seed=0).update(batch, silent).metrics
+
+    one, other = metrics(128), metrics(4096)
+    for name in ("actor/planner/gradient_norm", "actor/executor/loss", "critic/loss", "critic/gradient_norm"):
+        assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-5), name
+
+
+def test_stopped_and_resumed_is_bit_for_bit_the_same(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    made = settings(PpoSettings(learning_rate=1e-2, epochs=2, minibatches=2, importance_band=(1e-9, 1e9)))
+    trainer = Trainer(made, base, seed=0)
+    trainer.update(batch, silent)
+    trainer.save_checkpoint(tmp_path / "1", consumed=[3, 1])
+    trainer.update(batch, silent)
+
+    resumed = Trainer(made, base, seed=0)
+    resumed.load_checkpoint(tmp_path / "1")
+    assert (resumed.version, resumed.consumed) == (1, (3, 1))
+    resumed.update(batch, silent)
+    assert equal(weights(trainer, tmp_path / "a"), weights(resumed, tmp_path / "b"))
+
+
+def test_adapters_are_folders_that_peft_loads(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    trainer = Trainer(settings(), base, seed=0)
+    trainer.update(batch, silent)
+    for role in Role:
+        trainer.save_adapter(role, tmp_path / role.value)
+        trainer.save_adapter(role, tmp_path / role.value)  # In place of the one that is there.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["executor", "planner"]
+    plain = AutoModelForCausalLM.from_pretrained(base.path)
+    ids = torch.tensor([[5, 6, 7]])
+    before = plain(ids).logits
+    adapted = peft.PeftModel.from_pretrained(plain, tmp_path / "planner")
+    assert (adapted(ids).logits - before).abs().max() > 1e-3
+
+    other = Trainer(settings(), base, seed=7)
+    other.load_adapters(tmp_path / "planner", tmp_path / "executor")
+    other.save_adapter(Role.PLANNER, tmp_path / "again")
+    name = "adapter_model.safetensors"
+    assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "planner" / name).read_bytes()
+
+
+def test_a_sampler_that_disagrees_stops_the_run(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    def other_sampler(episode: Episode) -> Episode:
+        turns = tuple(
+            replace(
+                t,
+                plan=replace(
+                    t.plan,
+                    generation=replace(
+                        t.plan.generation, logprobs=tuple(p - 2 for p in t.plan.generation.logprobs)
+                    ),
+                ),
+            )
+            for t in episode.turns
+        )
+        return replace(episode, turns=turns)
+
+    trainer = Trainer(settings(), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    with pytest.raises(PreconditionError, match="importance_stop"):
+        trainer.update([other_sampler(e) for e in batch], silent)
+    assert trainer.version == 0
+    assert equal(before, weights(trainer, tmp_path / "1"))
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_counted(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    trainer = Trainer(settings(), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    # Advantages and targets are finite in float32, their squares are not.
+    vast = EstimatorSettings(success_reward=1e30, normalize=False)
+    broken = Trainer(settings(estimator=vast), base, seed=0)
+    metrics = broken.update(batch, silent).metrics
+    assert metrics["actor/executor/skipped_steps"] == metrics["critic/skipped_steps"] == 1
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert equal(before, weights(broken, tmp_path / "1"))
+
+
+def test_no_episodes_are_refused(base: ModelFolder) -> None:
+    with pytest.raises(InvalidInputError, match="at least one"):
+        Trainer(settings(), base, seed=0).update([], silent)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(base: ModelFolder, batch: list[Episode], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "checkpoint"
+    trainer = Trainer(settings(), base, seed=0)
+    trainer.update(batch, silent)
+    trainer.save_checkpoint(folder, consumed=[])
+    return folder
+
+
+def test_a_checkpoint_cut_off_anywhere_is_refused_by_name(
+    base: ModelFolder, checkpoint: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(settings(), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    for file in sorted(checkpoint.iterdir()):
+        content = file.read_bytes()
+        for length in {0, 1, len(content) // 2, len(content) - 1}:
+            file.write_bytes(content[:length])
+            with pytest.raises(CorruptDataError, match=str(checkpoint)):
+                trainer.load_checkpoint(checkpoint)
+        file.unlink()
+        with pytest.raises(CorruptDataError, match=str(checkpoint)):
+            trainer.load_checkpoint(checkpoint)
+        file.write_bytes(content)
+    assert equal(before, weights(trainer, tmp_path / "1"))
+    trainer.load_checkpoint(checkpoint)
+    assert trainer.version == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (settings(lora=LoraSettings(rank=2, alpha=8)), "lora"),
+        (settings(critic=CriticSettings(heads="two")), "critic.heads"),
+    ],
+)
+def test_a_checkpoint_of_another_configuration_is_refused_by_name(
+    base: ModelFolder, checkpoint: Path, made: TrainerSettings, name: str
+) -> None:
+    with pytest.raises(PreconditionError, match=name):
+        Trainer(made, base, seed=0).load_checkpoint(checkpoint)
+
+
+def test_a_checkpoint_of_another_base_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    other = tiny_model(tmp_path / "other", seed=1)
+    with pytest.raises(PreconditionError, match="base_fingerprint"):
+        Trainer(settings(), other, seed=0).load_checkpoint(checkpoint)
+    with pytest.raises(NotFoundError, match="nowhere"):
+        Trainer(settings(), other, seed=0).load_checkpoint(tmp_path / "nowhere")
