@@ -24,6 +24,7 @@ from orchestrator.services import ServiceSpec, Supervisor, server_command
 from orchestrator.together import together
 from orchestrator.watch import Watch
 from serving.channel import open_channel, wait_healthy
+from serving.errors import UnavailableError
 from serving.settings import ServerSettings
 from trajectory.seeds import derive
 
@@ -98,7 +99,10 @@ class Run:
         """A connection to a healthy server of the right kind."""
         settings = self.configuration.orchestrator
         channel = open_channel(address, self._section(name).tls)
-        await wait_healthy(channel, settings.start_seconds)
+        try:
+            await wait_healthy(channel, settings.start_seconds)
+        except UnavailableError as error:
+            raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
         policy = RetryPolicy(
             attempts=settings.attempts, seed=derive(self.configuration.run.seed, "retry", name)
         )

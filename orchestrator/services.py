@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -39,7 +40,7 @@ class ServiceSpec:
     log: Path
     """Where its output goes."""
     ready_file: Path
-    """Where it writes its address, once it listens."""
+    """Where it writes JSON with its `address`, once it serves."""
 
 
 def server_command(
@@ -89,10 +90,10 @@ class Service:
         return self._process.pid
 
     async def address(self, seconds: float) -> str:
-        """Its `host:port`, once it listens.
+        """Its `host:port`, once it serves.
 
         Raises:
-            UnavailableError: it does not listen within that many seconds.
+            UnavailableError: it does not serve within that many seconds.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -103,7 +104,7 @@ class Service:
                 f"the {self.spec.name} did not start within {seconds:g} s (--orchestrator.start_seconds). "
                 f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}"
             ) from None
-        return self.spec.ready_file.read_text(encoding="utf-8").strip()
+        return str(json.loads(self.spec.ready_file.read_text(encoding="utf-8"))["address"])
 
     async def died(self) -> ServiceDiedError | None:
         """Waits for the process to end; None if it was asked to."""

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.services import Service, ServiceDiedError, ServiceSpec, Supervisor, server_command
 from serving.errors import HiperError, UnavailableError
 
-READY = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('127.0.0.1:7\\n'); "
+READY = """import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('{"address": "127.0.0.1:7"}'); """
 UNTIL_PARENT_GOES = "sys.stdin.read()"
 
 
