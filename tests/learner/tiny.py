@@ -28,16 +28,16 @@ from trajectory.episode import (
 WORDS = 97
 
 
-def tiny_model(folder: Path, seed: int = 0) -> ModelFolder:
+def tiny_model(folder: Path, seed: int = 0, words: int = WORDS, context: int = 256) -> ModelFolder:
     """Its weights are larger than a fresh model's, so that its answers are far from uniform."""
     config = LlamaConfig(
-        vocab_size=WORDS,
+        vocab_size=words,
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=context,
         initializer_range=0.15,
     )
     with torch.random.fork_rng():

@@ -1,0 +1,43 @@
+"""The bundled model on a real demonstration: packed with shared prefixes against one pass a sequence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from environments.registry import load
+from environments.settings import EnvironmentSettings, GeneratorSettings
+from learner.imitation import WarmStartSettings, training_demonstrations
+from learner.packing import TokenSequence, computed_tokens, pack
+from learner.policy import PLANNER, AdaptedModel
+from learner.settings import ImitationSettings, LoraSettings
+from serving.model import resolve_model
+from tests.learner.tiny import plain_logprobs
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("adapter", [None, PLANNER])
+def test_packed_equals_separate_on_real_prompts(adapter: str | None) -> None:
+    torch.set_num_threads(1)
+    base = resolve_model("bundled")
+    benchmark = load(
+        EnvironmentSettings(source="generated", generator=GeneratorSettings(games=6, horizon="short"))
+    )
+    settings = WarmStartSettings(imitation=ImitationSettings(games=1))
+    (episode,) = training_demonstrations(settings, base, benchmark, seed=0)
+    said = [turn.plan.generation for turn in episode.turns[:3]]
+    sequences = [TokenSequence(generation.prompt_ids, generation.token_ids) for generation in said]
+    packs = pack(sequences, 1024, CPU)
+    assert computed_tokens(packs) < 0.8 * sum(len(sequence.computed_ids) for sequence in sequences)
+
+    model = AdaptedModel(base.path, LoraSettings(rank=4), torch.float32, CPU, seed=0)
+    (one,) = packs
+    with torch.no_grad():
+        packed = model.answer_scores(one, adapter, torch.ones(len(one.targets))).logprobs
+        plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32)
+        alone = [
+            plain_logprobs(plain, sequences[p].prompt_ids, sequences[p].response_ids) for p in one.members
+        ]
+    torch.testing.assert_close(packed, torch.cat(alone), atol=1e-3, rtol=1e-4)

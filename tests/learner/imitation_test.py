@@ -1,0 +1,127 @@
+"""The warm start on generated games, with a tiny model that reads bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import peft
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from environments.benchmark import Benchmark
+from environments.registry import load
+from environments.settings import EnvironmentSettings, GeneratorSettings
+from learner.demonstrations import Formats, demonstrate
+from learner.imitation import WarmStart, WarmStartSettings, training_demonstrations, warm_start
+from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
+from serving.model import ModelFolder, load_tokenizer
+from serving.role import Role
+from serving.settings import ModelServerSettings
+from tests.learner.tiny import tiny_model
+from trajectory.episode import Decision
+
+SERVER = ModelServerSettings(context_length=2048, max_new_tokens=64, history=1)
+SETTINGS = WarmStartSettings(
+    imitation=ImitationSettings(steps=6, batch_turns=4, games=4, learning_rate=2e-2),
+    lora=LoraSettings(rank=4, alpha=8),
+    learner=LearnerSettings(dtype="float32", threads=1, pack_tokens=2048),
+    planner=SERVER,
+    executor=SERVER,
+)
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    folder = tmp_path_factory.mktemp("model")
+    _byte_tokenizer().save_pretrained(folder)
+    return tiny_model(folder, words=300, context=2048)
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Benchmark:
+    generator = GeneratorSettings(games=6, horizon="short", clutter=0.0)
+    return load(EnvironmentSettings(source="generated", generator=generator))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
+
+
+def _byte_tokenizer() -> PreTrainedTokenizerFast:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
+    made.chat_template = TEMPLATE
+    return made
+
+
+def _made(base: ModelFolder, benchmark: Benchmark, seed: int = 0) -> tuple[WarmStart, list[str]]:
+    messages: list[str] = []
+    made = warm_start(SETTINGS, base, benchmark, seed, lambda _, message: messages.append(message))
+    return made, messages
+
+
+def test_a_demonstration_is_an_episode_that_is_won(base: ModelFolder, benchmark: Benchmark) -> None:
+    formats = Formats.of(load_tokenizer(base.path), SERVER, SERVER)
+    environment = benchmark.environment()
+    for task in benchmark.tasks("train"):
+        steps = benchmark.demonstration(task)
+        episode = demonstrate(benchmark, environment, task, formats)
+        assert episode.won and episode.terminated
+        assert [turn.act.action for turn in episode.turns] == [step.action for step in steps]
+        assert all(turn.plan.valid and turn.act.valid for turn in episode.turns)
+        before = ""
+        for turn, step in zip(episode.turns, steps, strict=True):
+            switches = step.subgoal != before
+            assert turn.plan.decision is (Decision.SWITCH if switches else Decision.KEEP)
+            assert turn.plan.subgoal == step.subgoal
+            before = step.subgoal
+
+
+def test_only_training_tasks_are_shown(base: ModelFolder, benchmark: Benchmark) -> None:
+    training = {task.id for task in benchmark.tasks("train")}
+    shown = training_demonstrations(SETTINGS, base, benchmark, seed=0)
+    assert len(shown) == 4
+    assert {episode.key.task_id for episode in shown} <= training
+
+
+def test_both_adapters_learn_and_peft_loads_them(base: ModelFolder, benchmark: Benchmark) -> None:
+    made, _ = _made(base, benchmark)
+    assert not made.cached
+    for role, folder in ((Role.PLANNER, made.planner), (Role.EXECUTOR, made.executor)):
+        assert made.losses[role][-1] < 0.8 * made.losses[role][0]
+        peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.path), folder)
+
+
+def test_the_second_time_it_is_found(base: ModelFolder, benchmark: Benchmark) -> None:
+    first, _ = _made(base, benchmark)
+    written = (first.planner / "adapter_model.safetensors").stat().st_mtime_ns
+    second, messages = _made(base, benchmark)
+    assert second.cached and second.planner == first.planner
+    assert not any("step" in message for message in messages)
+    assert (second.planner / "adapter_model.safetensors").stat().st_mtime_ns == written
+
+
+def test_another_seed_makes_another_one(base: ModelFolder, benchmark: Benchmark) -> None:
+    assert _made(base, benchmark, seed=0)[0].planner != _made(base, benchmark, seed=1)[0].planner
+
+
+def test_a_failure_leaves_nothing_behind(base: ModelFolder, benchmark: Benchmark, tmp_path: Path) -> None:
+    def stop(_: float, message: str) -> None:
+        if message.startswith("imitation, executor"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        warm_start(SETTINGS, base, benchmark, 0, stop)
+    left = list((tmp_path / "cache" / "warm-start").iterdir())
+    assert [path.suffix for path in left] == [".lock"]
+    assert not _made(base, benchmark)[0].cached
