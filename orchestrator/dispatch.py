@@ -70,9 +70,10 @@ class Dispatcher:
                     await self._episode(lease, environment)
 
     async def _episode(self, lease: Lease, environment: TextEnvironment) -> None:
+        task = task_for(self.tasks, lease.task_seed, lease.group)
         self.observer.episode_began()
         try:
-            episode = await self.players.play(lease, task_for(self.tasks, lease.task_seed), environment)
+            episode = await self.players.play(lease, task, environment)
         finally:
             self.observer.episode_left()
         await self.episodes.submit(episode)

@@ -23,6 +23,7 @@ class Lease:
     group: int
     attempt: int
     task_seed: int
+    """Of the run's order of tasks, in which the group has its place."""
     seed: int
     version: int
     """Adapter version that both servers had at least when the lease was given."""

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from configuration.errors import ConfigurationError
 from configuration.paths import user_path
 from configuration.tree import Configuration
 from environments import registry
+from environments.benchmark import Benchmark, Task
 from serving.errors import HiperError
 from serving.model import BUNDLED, resolve_model
 
 
-def check_inputs(configuration: Configuration) -> str:
-    """What would be played by what, in words.
+@dataclass(frozen=True)
+class Inputs:
+    """What will be played."""
+
+    benchmark: Benchmark
+    tasks: tuple[Task, ...]
+    description: str
+    """For people."""
+
+
+def check_inputs(configuration: Configuration) -> Inputs:
+    """The benchmark, read; the model's folder is looked at, not loaded.
 
     Raises:
-        ConfigurationError: a model folder that is not there or lacks files.
+        ConfigurationError: a model folder that is not there or lacks files; no tasks in the split.
         BenchmarkError: an unknown environment or split, or data that is not there.
     """
     check_model(configuration.planner.model)
     benchmark = registry.load(configuration.environment)
     split = configuration.orchestrator.split
+    tasks = benchmark.tasks(split)
+    if not tasks:
+        raise ConfigurationError(f"{benchmark.name} has no tasks in split {split}")
     episodes = configuration.learner.updates * configuration.learner.episodes_per_update
-    return (
-        f"{episodes} episodes of {benchmark.name}, {len(benchmark.tasks(split))} tasks in split {split}, "
+    description = (
+        f"{episodes} episodes of {benchmark.name}, {len(tasks)} tasks in split {split}, "
         f"model {configuration.planner.model}"
     )
+    return Inputs(benchmark, tasks, description)
 
 
 def check_model(name: str) -> None:

@@ -19,7 +19,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("success", "episode/success_rate", "{:.0%}"),
     ("turns", "episode/length/mean", "{:.1f}"),
     ("subgoals", "episode/switches/mean", "{:.1f}"),
-    ("valid actions", "turn/action_valid_share", "{:.0%}"),
+    ("valid", "turn/action_valid_share", "{:.0%}"),
     ("turn s", "turn/seconds/mean", "{:.2f}"),
     ("update s", "timing_s/update", "{:.0f}"),
 )
@@ -66,6 +66,9 @@ def show(
 ) -> None:
     """Prints the result of a run that has finished."""
     console.print(updates_table(lines))
+    console.print(
+        "valid: actions that could be parsed; s: seconds, of a turn on average, of the update", style="dim"
+    )
     if shares:
         parts = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         console.print(f"time of a turn: {parts}", highlight=False)

@@ -55,8 +55,9 @@ def rollout(argv: Sequence[str]) -> int:
     try:
         configuration, flags = read(argv)
         if flags.dry_run:
+            description = check_inputs(configuration).description
+            console.print(f"# {description}", markup=False, highlight=False, soft_wrap=True)
             console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
-            console.print(f"# {check_inputs(configuration)}", markup=False, highlight=False, soft_wrap=True)
             return 0
         return play(configuration, console)
     except BenchmarkError as error:
@@ -66,13 +67,14 @@ def rollout(argv: Sequence[str]) -> int:
 def play(configuration: Configuration, console: Console) -> int:
     """Plays the run in its folder and prints what came of it."""
     assert configuration.run.dir is not None
+    inputs = check_inputs(configuration)
     held = run_folder.hold(configuration.run.dir, configuration)
     tally = Tally()
     episodes = configuration.learner.updates * configuration.learner.episodes_per_update
     console.print(f"run folder: {held.folder.root}", markup=False, highlight=False, soft_wrap=True)
     try:
         with display_for(console, tally, episodes) as display:
-            run = Run(configuration, held.folder, Report(tally, display))
+            run = Run(configuration, inputs, held.folder, Report(tally, display))
             asyncio.run(run.play())
     except HiperError as error:
         return _failed(error, held.folder.root)

@@ -1,21 +1,19 @@
-"""One run from start to end: servers, connections, benchmark, episodes."""
+"""One run from start to end: servers, connections, episodes, updates."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from configuration.tree import Configuration
-from environments import registry
-from environments.benchmark import Benchmark
 from orchestrator.clients import CallTime, ExecutorClient, PlannerClient
 from orchestrator.dispatch import Dispatcher
 from orchestrator.identity import check_role
 from orchestrator.learner_clients import EpisodeClient, LearnerClient
 from orchestrator.play import Players
+from orchestrator.preflight import Inputs
 from orchestrator.report import Report
 from orchestrator.retry import RetryPolicy
 from orchestrator.rpc import Connection, Server
@@ -37,6 +35,7 @@ class Run:
     """What a run is made of."""
 
     configuration: Configuration
+    inputs: Inputs
     folder: RunFolder
     report: Report
     planner_time: CallTime = field(default_factory=CallTime)
@@ -47,7 +46,6 @@ class Run:
 
         Raises:
             HiperError: the run failed; the message says why. What the learner acknowledged is kept.
-            BenchmarkError: there is nothing to play.
         """
         sections = (self._section(name) for name in ("planner", "executor", "learner"))
         supervisor = Supervisor(max(section.drain_seconds for section in sections) + _STOP_MARGIN)
@@ -58,45 +56,38 @@ class Run:
             await supervisor.stop()
 
     async def _play(self, supervisor: Supervisor) -> None:
-        self.report.say("starting the servers")
-        planner, executor = await asyncio.gather(
-            self._address("planner", supervisor), self._address("executor", supervisor)
+        self.report.say("starting planner and executor")
+        planner, executor = await together(
+            *(self._connected(name, supervisor, {}) for name in ("planner", "executor"))
         )
-        models = {"planner.address": planner, "executor.address": executor}
-        learner = await self._address("learner", supervisor, models)
-        # Loading real data takes seconds in which the servers load their models.
-        benchmark = await asyncio.to_thread(registry.load, self.configuration.environment)
-        tasks = benchmark.tasks(self.configuration.orchestrator.split)
-        self.report.say("waiting until the servers are healthy")
-        planning, executing, learning = await asyncio.gather(
-            self._connect("planner", planner),
-            self._connect("executor", executor),
-            self._connect("learner", learner),
-        )
+        models = {"planner.address": planner.server.address, "executor.address": executor.server.address}
+        self.report.say("starting the learner")
+        learner = await self._connected("learner", supervisor, models)
         dispatcher = Dispatcher(
-            episodes=EpisodeClient(learning, f"{socket.gethostname()}:{os.getpid()}"),
-            players=self._players(planning, executing, benchmark),
-            benchmark=benchmark,
-            tasks=tasks,
+            episodes=EpisodeClient(learner, f"{socket.gethostname()}:{os.getpid()}"),
+            players=self._players(planner, executor),
+            benchmark=self.inputs.benchmark,
+            tasks=self.inputs.tasks,
             concurrency=self.configuration.orchestrator.concurrency,
             observer=self.report,
         )
-        await together(dispatcher.run(), Watch(LearnerClient(learning), self.report.learner).run())
+        await together(dispatcher.run(), Watch(LearnerClient(learner), self.report.learner).run())
 
-    async def _address(
-        self, name: str, supervisor: Supervisor, overrides: Mapping[str, str] | None = None
-    ) -> str:
-        """Where the server is: as configured, or that of one which is started."""
+    async def _connected(self, name: str, supervisor: Supervisor, overrides: Mapping[str, str]) -> Connection:
+        """A connection to a healthy server of the right kind, which is started unless one runs already."""
         address = self._section(name).address
-        if address is not None:
-            return address
+        if address is None:
+            address = await self._start(name, supervisor, overrides)
+        return await self._connect(name, address)
+
+    async def _start(self, name: str, supervisor: Supervisor, overrides: Mapping[str, str]) -> str:
+        """The address of a server of our own."""
         ready_file = self.folder.ready_file(name)
-        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides or {})
+        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides)
         service = await supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
         return await service.address(self.configuration.orchestrator.start_seconds)
 
     async def _connect(self, name: str, address: str) -> Connection:
-        """A connection to a healthy server of the right kind."""
         settings = self.configuration.orchestrator
         channel = open_channel(address, self._section(name).tls)
         try:
@@ -110,12 +101,12 @@ class Run:
         await check_role(connection)
         return connection
 
-    def _players(self, planning: Connection, executing: Connection, benchmark: Benchmark) -> Players:
+    def _players(self, planning: Connection, executing: Connection) -> Players:
         configuration = self.configuration
         return Players(
             planner=PlannerClient(planning, self.planner_time),
             executor=ExecutorClient(executing, self.executor_time),
-            benchmark=benchmark.name,
+            benchmark=self.inputs.benchmark.name,
             history=max(configuration.planner.history, configuration.executor.history),
             final_prompts=configuration.estimator.bootstrap == "final",
             on_turn=self.report.turn,

@@ -36,7 +36,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
 )
 """Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer."""
 
-_NOT_A_RUN = frozenset({"lock", "logs", "services"})
+_BEFORE_THE_FIRST_EPISODE = frozenset({"configuration.toml", "lock", "logs", "services"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class RunFolder:
     @property
     def configuration(self) -> Path:
         return self.root / "configuration.toml"
+
+    @property
+    def episodes(self) -> Path:
+        """Made by the learner when it starts: from then on there is something to lose."""
+        return self.root / "episodes.sqlite"
 
     def log(self, service: str) -> Path:
         return self.root / "logs" / f"{service}.log"
@@ -87,12 +92,12 @@ def check(root: Path, configuration: Configuration) -> None:
     """
     if configuration.run.resume:
         _check_same_run(root, configuration)
-    elif RunFolder(root).configuration.exists():
+    elif RunFolder(root).episodes.exists():
         raise ConfigurationError(
             f"there is a run in {root} already: --run-dir {root} --resume continues it, "
             "another --run-dir starts a new one"
         )
-    elif root.is_dir() and {path.name for path in root.iterdir()} - _NOT_A_RUN:
+    elif root.is_dir() and {path.name for path in root.iterdir()} - _BEFORE_THE_FIRST_EPISODE:
         raise ConfigurationError(
             f"{root} holds something that is no run; --run-dir takes a new or empty folder"
         )

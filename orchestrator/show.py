@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +48,7 @@ def _number(text: str) -> int:
 
 
 def episodes_table(store: EpisodeStore) -> Table:
-    """A row an episode."""
+    """A row an episode; `used` by an update, `attempt` 0 unless a lease ran out."""
     table = Table(title=f"run {store.run_id}")
     for heading in ("episode", "task", "ending", "turns", "score", "attempt", "trained on"):
         table.add_column(
@@ -56,8 +57,8 @@ def episodes_table(store: EpisodeStore) -> Table:
     for row in store.summaries():
         table.add_row(
             str(row.number),
-            Text(row.task_id),
-            "won" if row.won else "",
+            Text(row.task_type),
+            "yes" if row.won else "",
             str(row.turns),
             f"{row.score:g}",
             str(row.attempt),
@@ -67,63 +68,69 @@ def episodes_table(store: EpisodeStore) -> Table:
 
 
 def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
-    """One episode, turn by turn."""
+    """One episode, segment by segment and turn by turn.
+
+    Advantages stand where tokens learn from them: the high one beside the subgoal that begins a segment, the
+    switch one beside a decision, the low one beside an action.
+    """
     (episode,) = store.load([number])
-    console.print(_heading(episode))
-    console.print(turns_table(episode, store.advantages(number)))
-    console.print(Text(f"At last: {_one_line(episode.final_observation)}"))
+    advantages = store.advantages(number)
+    console.print(_heading(episode, bool(advantages)))
+    segment = 0
+    for index, turn in enumerate(episode.turns):
+        given = advantages[index] if index < len(advantages) else None
+        if _starts_segment(turn, index):
+            high = f"  A_high {given.high:+.3f}" if given else ""
+            console.print(Rule(Text(f"segment {segment}: {turn.plan.subgoal}{high}"), align="left"))
+            segment += 1
+        console.print(_turn(turn, index, given))
+    console.print(Rule(align="left"))
+    console.print(Text(f"at last: {_one_line(episode.final_observation)}"))
 
 
-def _heading(episode: Episode) -> Text:
+def _heading(episode: Episode, trained_on: bool) -> Text:
     ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
     lines = (
         f"episode {episode.number}, attempt {episode.key.attempt}: {episode.key.task_id}",
         f"task: {episode.goal}",
         f"{ending} after {len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s",
+        "" if trained_on else "No update has used this episode yet, so that it has no advantages.",
     )
-    return Text("\n".join(lines))
+    return Text("\n".join(line for line in lines if line))
 
 
-def turns_table(episode: Episode, advantages: Sequence[TurnAdvantages]) -> Table:
-    """A row a turn: what was seen, decided, done, rewarded, and what the estimator made of it.
-
-    Advantages stand where tokens learn from them: the high one at segment starts, the switch one where the
-    planner decided.
-    """
-    table = Table(show_lines=True)
-    for heading in ("turn", "observation", "decision", "subgoal", "action", "reward", "versions"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("A high", "A switch", "A low"):
-        table.add_column(heading, justify="right")
-    for index, turn in enumerate(episode.turns):
-        table.add_row(
-            str(index),
-            Text(_one_line(turn.observation)),
-            _marked(turn.plan.decision.value, turn.plan.valid),
-            Text(turn.plan.subgoal) if _starts_segment(turn, index) else Text("″", style="dim"),
-            _marked(turn.act.action, turn.act.valid),
-            f"{turn.reward:g}",
-            f"{turn.plan.generation.adapter_version}/{turn.act.generation.adapter_version}",
-            *_levels(turn, index, advantages[index] if index < len(advantages) else None),
-        )
-    return table
+def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
+    """What was seen, decided and done, with the advantages on the right."""
+    plan, act = turn.plan, turn.act
+    decided = given is not None and given.switch is not None and len(plan.decision_span) > 0
+    block = Table.grid(padding=(0, 2), expand=True)
+    block.add_column(min_width=8, style="dim")
+    block.add_column(ratio=1, overflow="fold")
+    block.add_column(min_width=16, justify="right")
+    block.add_row(f"turn {index}", Text(_one_line(turn.observation)), "")
+    block.add_row(
+        "planner",
+        _marked(plan.decision.value, plan.valid, plan.generation.adapter_version),
+        f"A_switch {given.switch:+.3f}" if given and decided else "",
+    )
+    block.add_row(
+        "executor",
+        _marked(act.action, act.valid, act.generation.adapter_version),
+        f"A_low {given.low:+.3f}" if given else "",
+    )
+    if turn.reward:
+        block.add_row("reward", f"{turn.reward:g}", "")
+    return block
 
 
 def _starts_segment(turn: Turn, index: int) -> bool:
     return index == 0 or turn.plan.decision is Decision.SWITCH
 
 
-def _levels(turn: Turn, index: int, given: TurnAdvantages | None) -> tuple[str, str, str]:
-    if given is None:
-        return "", "", ""
-    high = f"{given.high:+.3f}" if _starts_segment(turn, index) else ""
-    decided = given.switch is not None and len(turn.plan.decision_span) > 0
-    return high, f"{given.switch:+.3f}" if decided else "", f"{given.low:+.3f}"
-
-
-def _marked(text: str, valid: bool) -> Text:
-    """The text, in red and named where it could not be parsed."""
-    return Text(text) if valid else Text(f"{text} (invalid)", style="red")
+def _marked(text: str, valid: bool, version: int) -> Text:
+    """What was said and which adapter version said it; in red where it could not be parsed."""
+    said = Text(text) if valid else Text(f"{text} (invalid)", style="red")
+    return said.append(f"  @{version}", style="dim")
 
 
 def _one_line(text: str) -> str:

@@ -81,17 +81,19 @@ class Learner:
         self._schedule = schedule
         self.episodes: list[Episode] = []
         self.waits = 0
+        self.task_seed = 0
 
     async def lease(self) -> Lease | Wait | Finished:
         match self._gate.grant(now=0.0):
             case GateLease() as given:
+                self.task_seed = given.task_seed
                 return Lease(
                     given.id,
                     "run",
                     given.number,
                     given.group,
                     given.attempt,
-                    given.group,
+                    given.task_seed,
                     given.seed,
                     given.version,
                 )
@@ -236,5 +238,5 @@ def test_timing_adds_up(benchmark: AlfworldBenchmark) -> None:
 def test_the_lease_decides_the_task(benchmark: AlfworldBenchmark) -> None:
     learner = Learner(schedule(1))
     play(benchmark, learner, Expert(benchmark), concurrency=2)
-    tasks = benchmark.tasks("train")
-    assert all(episode.key.task_id == task_for(tasks, episode.group).id for episode in learner.episodes)
+    tasks, seed = benchmark.tasks("train"), learner.task_seed
+    assert all(episode.key.task_id == task_for(tasks, seed, episode.group).id for episode in learner.episodes)

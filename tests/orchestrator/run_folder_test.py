@@ -17,6 +17,7 @@ def configured(root: Path, resume: bool = False, **sections: dict[str, object]) 
 
 def started(root: Path, **sections: dict[str, object]) -> None:
     run_folder.hold(root, configured(root, **sections)).release()
+    run_folder.RunFolder(root).episodes.touch()
 
 
 def test_a_new_folder_holds_the_configuration_as_used(tmp_path: Path) -> None:
@@ -43,6 +44,12 @@ def test_a_run_is_not_overwritten_and_both_ways_out_are_named(tmp_path: Path) ->
     started(tmp_path)
     with pytest.raises(ConfigurationError, match="--resume continues it, another --run-dir starts a new one"):
         run_folder.hold(tmp_path, configured(tmp_path))
+
+
+def test_a_run_that_never_got_started_is_no_obstacle(tmp_path: Path) -> None:
+    run_folder.hold(tmp_path, configured(tmp_path, learner={"updates": 5})).release()
+    run_folder.hold(tmp_path, configured(tmp_path, learner={"updates": 6})).release()
+    assert run_folder.saved_tree(tmp_path)["learner"]["updates"] == 6
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from environments.benchmark import Task
 from orchestrator.schedule import task_for
 from serving.errors import InvalidInputError
-from trajectory.seeds import with_place
 
 
 def tasks(count: int) -> tuple[Task, ...]:
@@ -15,26 +14,26 @@ def tasks(count: int) -> tuple[Task, ...]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(0, 5))
-def test_each_pass_covers_every_task_once(count: int, run_seed: int, passed: int) -> None:
+@given(st.integers(1, 40), st.integers(0, 2**64 - 1), st.integers(0, 5))
+def test_each_pass_covers_every_task_once(count: int, task_seed: int, passed: int) -> None:
     groups = range(passed * count, (passed + 1) * count)
-    played = [task_for(tasks(count), with_place(run_seed, group)) for group in groups]
+    played = [task_for(tasks(count), task_seed, group) for group in groups]
     assert sorted(played) == list(tasks(count))
 
 
 def test_passes_and_seeds_have_orders_of_their_own() -> None:
     orders = [
-        tuple(task_for(tasks(30), with_place(seed, group)).id for group in range(first, first + 30))
+        tuple(task_for(tasks(30), seed, group).id for group in range(first, first + 30))
         for seed, first in ((0, 0), (0, 30), (1, 0))
     ]
     assert len(set(orders)) == 3
 
 
 def test_the_choice_is_the_same_on_every_machine() -> None:
-    chosen = [task_for(tasks(10), with_place(5, group)).id for group in range(3)]
+    chosen = [task_for(tasks(10), 5, group).id for group in range(3)]
     assert chosen == ["task-007", "task-006", "task-001"]
 
 
 def test_no_tasks() -> None:
     with pytest.raises(InvalidInputError, match="no tasks"):
-        task_for((), 0)
+        task_for((), 0, 0)
