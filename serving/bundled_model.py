@@ -22,7 +22,7 @@ _CONVERSION = 1
 
 def bundled_model() -> Path:
     """The folder of the converted model; converts it on first use, in one process at a time."""
-    gguf_file = _gguf_file()
+    source = gguf_file()
     folder = cache_folder() / "models" / f"smollm2-135m-instruct-{_package_version()}-{_CONVERSION}"
     if folder.is_dir():
         return folder
@@ -30,7 +30,7 @@ def bundled_model() -> Path:
     with FileLock(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
             Console(stderr=True).print(f"Converting the bundled model, once (about 15 s), into {folder}")
-            _convert_atomically(gguf_file, folder)
+            _convert_atomically(source, folder)
     return folder
 
 
@@ -106,7 +106,8 @@ def _convert_atomically(gguf_file: Path, folder: Path) -> None:
         raise
 
 
-def _gguf_file() -> Path:
+def gguf_file() -> Path:
+    """The installed package's weights; the package itself is not imported."""
     # Importing the package would need llm and llama-cpp-python, which nothing here uses.
     spec = find_spec(PACKAGE.replace("-", "_"))
     folders = [Path(f) for f in (spec.submodule_search_locations or ())] if spec else []

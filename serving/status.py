@@ -103,6 +103,8 @@ async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> A
     except grpc.aio.AbortError:
         raise
     except Exception as error:
+        if context.code() is grpc.StatusCode.UNIMPLEMENTED:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not served here")
         _log.exception("%s failed", method)
         message = f"{type(error).__name__}: {error}; the server's log has the whole of it"
         await context.abort(grpc.StatusCode.INTERNAL, message[:_LONGEST_MESSAGE])

@@ -1,0 +1,211 @@
+"""The engine for GPUs: vLLM's own scheduler and LoRA, one adapter name for each version.
+
+Written against vLLM 0.32 (AsyncLLM of the V1 engine).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.lora.request import LoRARequest
+from vllm.outputs import RequestOutput
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from serving.engine import (
+    BASE_VERSION,
+    EngineCounters,
+    FinishReason,
+    GenerationRequest,
+    GenerationResult,
+    LoadedAdapter,
+)
+from serving.errors import HiperError, InvalidInputError, PromptTooLongError, QueueFullError, UnavailableError
+from serving.model import ModelFolder
+from serving.settings import ModelServerSettings
+
+_SEED_LIMIT = 1 << 63
+"""vLLM takes seeds as signed 64-bit numbers."""
+
+
+@dataclass(eq=False)
+class _Served:
+    """What new requests are answered by, and how many still run on it."""
+
+    version: int
+    lora: LoRARequest | None
+    running: int = 0
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class VllmEngine:
+    """Implements `serving.engine.Engine` on vLLM.
+
+    vLLM knows its cached prefixes by an adapter's name and path, so that a name is never used for other
+    weights: each version comes as a new name, id and folder. A switch loads the new adapter beside the old one,
+    moves new requests to it, and removes the old one when the last of its requests has ended; two adapters fit.
+    """
+
+    def __init__(self, model: ModelFolder, settings: ModelServerSettings) -> None:
+        self._settings = settings
+        self._arguments = AsyncEngineArgs(
+            model=str(model.path),
+            dtype=settings.dtype,
+            max_model_len=settings.context_length,
+            max_num_seqs=settings.max_batch,
+            enable_prefix_caching=True,
+            enable_lora=True,
+            max_loras=2,
+            max_lora_rank=settings.max_lora_rank,
+            # Of the distribution that is sampled from: with the temperature applied.
+            logprobs_mode="processed_logprobs",
+        )
+        self._llm: AsyncLLM | None = None
+        self._served = _Served(BASE_VERSION, None)
+        self._ids = itertools.count(1)
+        self._switching = asyncio.Lock()
+        self._waiting = 0
+        self._counters = EngineCounters(0, 0, 0)
+
+    @property
+    def context_length(self) -> int:
+        return self._settings.context_length
+
+    @property
+    def counters(self) -> EngineCounters:
+        return self._counters
+
+    async def start(self) -> None:
+        self._llm = AsyncLLM.from_engine_args(self._arguments)
+
+    async def generate(self, request: GenerationRequest) -> GenerationResult:
+        self._check(request)
+        async with self._place() as served:
+            name = uuid.uuid4().hex
+            output, complete = await self._sample(name, request, served)
+        return self._result(request, output, complete, served.version)
+
+    async def switch(self, adapter: LoadedAdapter | None) -> None:
+        async with self._switching:
+            lora = None
+            if adapter is not None:
+                lora = LoRARequest(adapter.name, next(self._ids), str(adapter.folder))
+                await self._load(lora)
+            old, self._served = self._served, _Served(adapter.version if adapter else BASE_VERSION, lora)
+            if old.running:
+                await old.drained.wait()
+            if old.lora is not None:
+                await self._engine.remove_lora(old.lora.lora_int_id)
+
+    async def close(self) -> None:
+        if self._llm is not None:
+            self._llm.shutdown()
+            self._llm = None
+
+    @property
+    def _engine(self) -> AsyncLLM:
+        if self._llm is None:
+            raise UnavailableError("the engine does not run")
+        return self._llm
+
+    async def _load(self, lora: LoRARequest) -> None:
+        try:
+            loaded = await self._engine.add_lora(lora)
+        except Exception as error:
+            raise InvalidInputError(f"vLLM does not take adapter {lora.lora_name}: {error}") from error
+        if loaded is False:
+            raise HiperError(f"vLLM did not load adapter {lora.lora_name}")
+
+    def _check(self, request: GenerationRequest) -> None:
+        if not request.prompt_ids:
+            raise InvalidInputError("prompt_ids: a prompt has at least one token")
+        total = len(request.prompt_ids) + request.max_new_tokens
+        if total > self.context_length:
+            raise PromptTooLongError(
+                f"prompt_ids: {len(request.prompt_ids)} tokens and {request.max_new_tokens} for the answer "
+                f"are {total}; the context length is {self.context_length}"
+            )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[_Served]:
+        """Counts a request in, on what is served now: a switch lets it end."""
+        if self._waiting >= self._settings.max_batch + self._settings.max_queue:
+            raise QueueFullError(f"{self._settings.max_queue} requests wait already; try again later")
+        served = self._served
+        served.running += 1
+        self._waiting += 1
+        try:
+            yield served
+        finally:
+            self._waiting -= 1
+            served.running -= 1
+            if served.running == 0:
+                served.drained.set()
+
+    async def _sample(
+        self, name: str, request: GenerationRequest, served: _Served
+    ) -> tuple[RequestOutput, bool]:
+        """The last output, and whether one of the complete answers ended it."""
+        stream = self._engine.generate(
+            {"prompt_token_ids": list(request.prompt_ids)},
+            _parameters(request),
+            request_id=name,
+            lora_request=served.lora,
+        )
+        last: RequestOutput | None = None
+        async for output in stream:
+            last = output
+            if tuple(output.outputs[0].token_ids) in request.complete_answers and not output.finished:
+                await self._engine.abort(name)
+                return output, True
+        if last is None:
+            raise UnavailableError("vLLM ended a request without an answer")
+        return last, False
+
+    def _result(
+        self, request: GenerationRequest, output: RequestOutput, complete: bool, version: int
+    ) -> GenerationResult:
+        answer = output.outputs[0]
+        token_ids = tuple(answer.token_ids)
+        if not answer.logprobs or len(answer.logprobs) != len(token_ids):
+            raise HiperError("vLLM returned tokens without their log-probabilities")
+        logprobs = tuple(
+            chosen[token].logprob for token, chosen in zip(token_ids, answer.logprobs, strict=True)
+        )
+        copied = output.num_cached_tokens or 0
+        self._counters = replace(
+            self._counters,
+            generated_tokens=self._counters.generated_tokens + len(token_ids),
+            prompt_tokens=self._counters.prompt_tokens + len(request.prompt_ids) - copied,
+            shared_prompt_tokens=self._counters.shared_prompt_tokens + copied,
+        )
+        ended = complete or answer.finish_reason == "stop" or token_ids in request.complete_answers
+        return GenerationResult(
+            token_ids, logprobs, version, FinishReason.STOP if ended else FinishReason.LENGTH
+        )
+
+
+def _parameters(request: GenerationRequest) -> SamplingParams:
+    return SamplingParams(
+        temperature=request.temperature,
+        top_p=1.0,
+        top_k=-1,
+        seed=request.seed % _SEED_LIMIT,
+        max_tokens=request.max_new_tokens,
+        stop_token_ids=sorted(request.stop_ids),
+        # Stop tokens are the request's alone, as in the other engine.
+        ignore_eos=True,
+        logprobs=0,
+        detokenize=False,
+        # Complete answers are recognised token by token.
+        output_kind=(
+            RequestOutputKind.CUMULATIVE if request.complete_answers else RequestOutputKind.FINAL_ONLY
+        ),
+    )
