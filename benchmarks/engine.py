@@ -1,0 +1,154 @@
+"""`bazel run //benchmarks:engine`: tokens a second of the embedded engine beside transformers' own ways.
+
+All in one process, on the same prompts: 256 tokens, 200 of them shared; 32 new tokens; bundled model.
+Each figure is the best of `--rounds`, as other work on the machine only ever slows one down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
+
+from serving.embedded.engine import EmbeddedEngine
+from serving.engine import GenerationRequest
+from serving.model import ModelFolder, compute_dtype, resolve_model
+
+PROMPT, SHARED, NEW = 256, 200, 32
+Generate = Callable[[list[list[int]]], None]
+
+
+def prompts(count: int, seed: int) -> list[list[int]]:
+    """Token ids: the same beginning for all, then random ones."""
+    own = random.Random(seed)
+    shared = [random.Random(0).randrange(100, 40_000) for _ in range(1)] * SHARED
+    return [shared + [own.randrange(100, 40_000) for _ in range(PROMPT - SHARED)] for _ in range(count)]
+
+
+def load(model: ModelFolder, dtype: torch.dtype) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(model.path, dtype=dtype).eval()
+
+
+@contextmanager
+def embedded(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+    """Ours."""
+    engine = EmbeddedEngine(
+        model, arguments.dtype, arguments.threads, context_length=512, max_batch=max(arguments.at_once)
+    )
+
+    async def together(requests: list[GenerationRequest]) -> None:
+        await asyncio.gather(*(engine.generate(request) for request in requests))
+
+    with asyncio.Runner() as runner:
+        runner.run(engine.start())
+        yield lambda batch: runner.run(
+            together([GenerationRequest(tuple(p), NEW, 1.0, i, frozenset()) for i, p in enumerate(batch)])
+        )
+        runner.run(engine.close())
+
+
+@contextmanager
+def static_cache(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+    """transformers' `generate` with a static cache: a batch starts and ends together."""
+    loaded = load(model, compute_dtype(arguments.dtype))
+    config = GenerationConfig(
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        max_new_tokens=NEW,
+        min_new_tokens=NEW,
+        cache_implementation="static",
+        disable_compile=True,
+        pad_token_id=0,
+    )
+    yield lambda batch: loaded.generate(
+        torch.tensor(batch),
+        attention_mask=torch.ones(len(batch), PROMPT, dtype=torch.long),
+        generation_config=config,
+    )
+
+
+@contextmanager
+def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+    """transformers' continuous batching, `generate_batch`."""
+    loaded = load(model, compute_dtype(arguments.dtype))
+    loaded.set_attn_implementation("sdpa")
+    config = GenerationConfig(
+        do_sample=True, temperature=1.0, top_k=0, max_new_tokens=NEW, eos_token_id=-1, pad_token_id=0
+    )
+    # By default it sizes its cache by the machine's whole memory, and on a CPU is killed for it.
+    places = max(arguments.at_once) * (PROMPT + NEW)
+    bounded = ContinuousBatchingConfig(page_size=32, num_blocks=places // 32 + 32, max_batch_tokens=1024)
+
+    def generate(batch: list[list[int]]) -> None:
+        outputs = loaded.generate_batch(
+            inputs=batch, generation_config=config, continuous_batching_config=bounded
+        )
+        lengths = [len(output.generated_tokens) for output in outputs.values()]
+        if lengths != [NEW] * len(batch):
+            raise RuntimeError(
+                f"answers of {lengths} tokens came back; {NEW} were asked for, {len(batch)} times"
+            )
+
+    yield generate
+
+
+ENGINES = {
+    "embedded": embedded,
+    "transformers, static cache": static_cache,
+    "transformers, continuous batching": continuous,
+}
+
+
+def measure(generate: Generate, count: int, rounds: int, round_seed: int) -> float:
+    """Tokens a second with `count` requests at once."""
+    best = 0.0
+    for number in range(rounds):
+        batch = prompts(count, seed=round_seed + number)
+        began = time.perf_counter()
+        generate(batch)
+        best = max(best, count * NEW / (time.perf_counter() - began))
+    return best
+
+
+def resident() -> float:
+    """Gigabytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "bfloat16", "float32"))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--only", nargs="+", choices=ENGINES, default=list(ENGINES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    console, model = Console(), resolve_model(arguments.model)
+    columns = ("engine", *(f"tokens/s at {count}" for count in arguments.at_once), "8 : 1", "RSS GB")
+    table = Table(*columns, title=f"{compute_dtype(arguments.dtype)}, {arguments.threads} thread(s)")
+    for name in arguments.only:
+        with console.status(name), ENGINES[name](model, arguments) as generate:
+            generate(prompts(1, seed=-1))
+            speeds = {n: measure(generate, n, arguments.rounds, 100 * n) for n in arguments.at_once}
+            ratio = f"{speeds[8] / speeds[1]:.1f}" if {1, 8} <= speeds.keys() else ""
+            table.add_row(name, *(f"{speed:.0f}" for speed in speeds.values()), ratio, f"{resident():.2f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
