@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -18,8 +17,7 @@ from tests.learner.tiny import plain_logprobs
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("adapter", [None, PLANNER])
-def test_packed_equals_separate_on_real_prompts(adapter: str | None) -> None:
+def test_packed_equals_separate_on_real_prompts() -> None:
     torch.set_num_threads(1)
     base = resolve_model("bundled")
     benchmark = load(
@@ -35,7 +33,7 @@ def test_packed_equals_separate_on_real_prompts(adapter: str | None) -> None:
     model = AdaptedModel(base.path, LoraSettings(rank=4), torch.float32, CPU, seed=0)
     (one,) = packs
     with torch.no_grad():
-        packed = model.answer_scores(one, adapter, torch.ones(len(one.targets))).logprobs
+        packed = model.answer_scores(one, PLANNER, torch.ones(len(one.targets))).logprobs
         plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32)
         alone = [
             plain_logprobs(plain, sequences[p].prompt_ids, sequences[p].response_ids) for p in one.members

@@ -1,0 +1,208 @@
+"""`bazel run //benchmarks:training`: an update against a plain PEFT loop over padded batches, same episodes.
+
+Both make one whole update (values, reference, both policies, critic) of the same episodes with the same base
+model in the same number format, each in a process of its own, one after the other. The plain loop pads turns
+to the longest of their batch, computes logits of all positions, and repeats what turns share.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import torch
+from peft import LoraConfig, get_peft_model
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from configuration.command import main, read
+from configuration.section import Section
+from configuration.tree import Configuration
+from environments.registry import load
+from learner.imitation import WarmStartSettings, training_demonstrations
+from learner.settings import PpoSettings
+from learner.trainer import Trainer, TrainerSettings
+from serving.model import ModelFolder, compute_dtype, resolve_model
+from trajectory.episode import Episode, Generation
+
+PADDED_BATCH = 4
+"""Sequences that the plain loop computes together; 8 take 3 GB more and no less time."""
+
+
+class BenchmarkFlags(Section):
+    """Options of this command."""
+
+    episodes: int = 4
+    """Demonstrations of training games that the update learns from."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one way of updating took."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    """Of the whole process, base model included."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What both ways are given."""
+
+    configuration: Configuration
+    model: ModelFolder
+    episodes: Sequence[Episode]
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers, each counted once for its policy and its prompt once for the critic."""
+        said = [g for e in self.episodes for t in e.turns for g in (t.plan.generation, t.act.generation)]
+        return sum(2 * len(g.prompt_ids) + len(g.token_ids) for g in said)
+
+
+def ours(work: Work) -> Callable[[], object]:
+    """The trainer; importance weights of demonstrations are not those of samples and are let through."""
+    c = work.configuration
+    ppo = c.ppo.model_copy(update={"importance_band": (0.0, float("inf"))})
+    trainer = Trainer(TrainerSettings(c.learner, PpoSettings(**dict(ppo)), c.critic, c.lora), work.model, 0)
+    return lambda: trainer.update(work.episodes, lambda *_: None)
+
+
+def plain(work: Work) -> Callable[[], object]:
+    """The same passes as written in a tutorial."""
+    torch.set_num_threads(work.configuration.learner.threads)
+    lora = work.configuration.lora
+    base = AutoModelForCausalLM.from_pretrained(
+        work.model.path, dtype=compute_dtype(work.configuration.learner.dtype)
+    )
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
+    model = get_peft_model(base, config, adapter_name="planner")
+    model.add_adapter("executor", config)
+    model.add_adapter("critic", config)
+    heads = nn.Linear(base.config.hidden_size, 3)
+    turns = [turn for episode in work.episodes for turn in episode.turns]
+    planner, executor = [t.plan.generation for t in turns], [t.act.generation for t in turns]
+
+    def values(batch: Sequence[Generation]) -> Tensor:
+        ids, mask, prompt_ends = _padded([g.prompt_ids for g in batch], [g.prompt_ids for g in batch])
+        hidden = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+        return heads(hidden[torch.arange(len(batch)), prompt_ends - 1].float())
+
+    def logprobs(batch: Sequence[Generation]) -> Tensor:
+        ids, mask, prompt_ends = _padded(
+            [g.prompt_ids + g.token_ids for g in batch], [g.prompt_ids for g in batch]
+        )
+        scores = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float().log_softmax(-1)
+        chosen = scores.gather(-1, ids[:, 1:, None])[..., 0]
+        places = torch.arange(1, ids.shape[1])[None]
+        return (chosen * ((places >= prompt_ends[:, None]) & (mask[:, 1:] > 0))).sum(-1)
+
+    def step(adapter: str, batches: list[Sequence[Generation]], loss: Callable[..., Tensor]) -> None:
+        model.set_adapter(adapter)
+        chosen = [p for n, p in model.named_parameters() if f".{adapter}." in n]
+        optimizer = torch.optim.AdamW([*chosen, *heads.parameters()], lr=1e-4)
+        for batch in batches:
+            loss(batch).backward()
+        optimizer.step()
+
+    def policy_loss(batch: Sequence[Generation]) -> Tensor:
+        with torch.no_grad(), model.disable_adapter():
+            reference = logprobs(batch)
+        now = logprobs(batch)
+        return -(now - now.detach()).exp().mean() + 0.01 * (now - reference).square().mean()
+
+    def update() -> None:
+        model.set_adapter("critic")
+        with torch.no_grad():
+            for batch in _batches(planner) + _batches(executor):
+                values(batch)
+        step("planner", _batches(planner), policy_loss)
+        step("executor", _batches(executor), policy_loss)
+        step("critic", _batches(planner) + _batches(executor), lambda b: values(b).square().mean())
+
+    return update
+
+
+def _batches(generations: Sequence[Generation]) -> list[Sequence[Generation]]:
+    return [generations[at : at + PADDED_BATCH] for at in range(0, len(generations), PADDED_BATCH)]
+
+
+def _padded(rows: list[tuple[int, ...]], prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids and mask [B, longest], and lengths of the prompts [B]."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return ids, mask, torch.tensor([len(prompt) for prompt in prompts])
+
+
+def _measure(make: Callable[[Work], Callable[[], object]], work: Work, answer: Connection) -> None:
+    update = make(work)
+    wall, cpu = time.perf_counter(), time.process_time()
+    update()
+    seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer.send(Measured(seconds, cpu_seconds, peak))
+
+
+def measured(make: Callable[[Work], Callable[[], object]], work: Work) -> Measured:
+    """One update in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_measure, args=(make, work, there))
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    except EOFError:
+        raise RuntimeError(f"{make.__name__} ended without an answer") from None
+    finally:
+        process.join()
+
+
+def run(argv: Sequence[str]) -> int:
+    line = read(argv, "training", BenchmarkFlags)
+    c = line.configuration
+    model = resolve_model(c.learner.model)
+    imitation = c.imitation.model_copy(update={"games": line.flags.episodes})
+    settings = WarmStartSettings(imitation, c.lora, c.learner, c.planner, c.executor)
+    work = Work(c, model, training_demonstrations(settings, model, load(c.environment), c.run.seed))
+    console = Console()
+    with console.status("plain PEFT loop"):
+        slow = measured(plain, work)
+    with console.status("the learner's update"):
+        fast = measured(ours, work)
+    console.print(_table(work, slow, fast))
+    return 0
+
+
+def _table(work: Work, slow: Measured, fast: Measured) -> Table:
+    turns = sum(len(episode.turns) for episode in work.episodes)
+    title = f"one update: {len(work.episodes)} episodes, {turns} turns, {work.tokens} tokens"
+    table = Table("", "seconds", "CPU seconds", "tokens/s", "peak memory", title=title)
+    for name, m in (("plain PEFT, padded", slow), ("learner", fast)):
+        table.add_row(
+            name,
+            f"{m.seconds:.1f}",
+            f"{m.cpu_seconds:.1f}",
+            f"{work.tokens / m.seconds:.0f}",
+            f"{m.peak_bytes / 1e9:.1f} GB",
+        )
+    table.add_row(
+        "ratio",
+        f"{slow.seconds / fast.seconds:.2f}",
+        f"{slow.cpu_seconds / fast.cpu_seconds:.2f}",
+        f"{slow.seconds / fast.seconds:.2f}",
+        f"{slow.peak_bytes / fast.peak_bytes:.2f}",
+    )
+    return table
+
+
+if __name__ == "__main__":
+    main(run)
