@@ -12,6 +12,8 @@ from learner.settings import PpoSettings
 
 _LARGEST_DIFFERENCE = 20.0
 """Log-probability differences are cut to this, where float32 exponentials are still finite."""
+_LARGEST_KL = 10.0
+"""Of one token, as in verl: a token that the base finds far likelier would outweigh all others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,4 +119,4 @@ def _exp(difference: Tensor) -> Tensor:
 def _k3(logprobs: Tensor, other: Tensor) -> Tensor:
     """Estimate of KL(p || q) from draws of p: q/p - log(q/p) - 1, never negative."""
     difference = (other - logprobs).clamp(-_LARGEST_DIFFERENCE, _LARGEST_DIFFERENCE)
-    return difference.exp() - difference - 1
+    return (difference.exp() - difference - 1).clamp(max=_LARGEST_KL)
