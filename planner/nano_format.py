@@ -1,7 +1,7 @@
 """The planner's prompt for models taught from scratch: a transcript that only grows, then the question.
 
 A turn's prompt begins with the one before it up to the subgoal, so that engines and learner compute little
-more than the newest observation. With a `history` as long as an episode it shows all that the player has seen.
+more than the newest observation. With a `history` as long as an episode it shows all that was seen and done.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class ModelServerSettings(ServerSettings):
     temperature: float = Field(1.0, ge=0)
     """Sampling temperature; the learner divides its logits by the same."""
     prompt_format: Literal["compact", "nano", "paper"] = "compact"
-    """`compact` for small models, `paper` the authors' of 700 to 800 tokens; `nano` shows a whole transcript."""
+    """`compact` for small models, `paper` is the authors' (700 to 800 tokens), `nano` a whole transcript."""
     history: int = Field(2, ge=0)
     """Earlier turns that a prompt shows at most."""
     keep_versions: int = Field(3, ge=1)

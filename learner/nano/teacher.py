@@ -143,7 +143,9 @@ class _Adviser:
     def _put(self, held: str) -> Advice:
         kind = self._goal.place_type
         places = sorted(self._filled()) or self._of_type(kind)
-        moves = [f"move {held} to {place}" for place in places if f"move {held} to {place}" in self._admissible]
+        moves = [
+            f"move {held} to {place}" for place in places if f"move {held} to {place}" in self._admissible
+        ]
         return Advice(subgoals.put(_type(held), kind), self._first_possible(moves, self._to(places)))
 
     def _filled(self) -> set[str]:

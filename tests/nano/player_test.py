@@ -1,0 +1,79 @@
+"""The teacher's advice, and players that follow it more or less."""
+
+from __future__ import annotations
+
+from environments.evaluation import evaluate
+from learner.nano.player import ErringBenchmark, ErringPlayer, Errors
+from learner.nano.teacher import Memory, advise
+from tests.nano.worlds import ERRING, benchmark
+from trajectory.episode import PastTurn, TurnContext
+
+ROOM = (
+    "-= Welcome to TextWorld, ALFRED! =-\n\nYou are in the middle of a room. Looking quickly around you, "
+    "you see a fridge 1, a shelf 1, and a sinkbasin 1.\n\nYour task is to: put a clean mug in shelf."
+)
+GOAL = "put a clean mug in shelf."
+TAKEN = "You pick up the mug 2 from the fridge 1."
+
+
+def _context(*turns: tuple[str, str], now: str) -> TurnContext:
+    past = tuple(PastTurn(observation, action) for observation, action in turns)
+    return TurnContext(GOAL, len(past), past, now, "", 0)
+
+
+def test_it_searches_places_that_the_transcript_does_not_show() -> None:
+    arrived = "You arrive at shelf 1. On the shelf 1, you see a pen 1."
+    context = _context((ROOM, "go to shelf 1"), now=arrived)
+    advice = advise(context, ("go to fridge 1", "go to sinkbasin 1", "look", "take pen 1 from shelf 1"))
+    assert advice.subgoal == "find and take a mug"
+    assert sorted(advice.actions) == ["go to fridge 1", "go to sinkbasin 1"]
+
+
+def test_it_opens_what_is_closed_here() -> None:
+    context = _context((ROOM, "go to fridge 1"), now="You arrive at fridge 1. The fridge 1 is closed.")
+    assert advise(context, ("go to shelf 1", "open fridge 1")).actions == ("open fridge 1",)
+
+
+def test_it_cleans_before_it_puts() -> None:
+    held = _context((ROOM, "go to fridge 1"), now=TAKEN)
+    assert advise(held, ("go to shelf 1", "go to sinkbasin 1")).actions == ("go to sinkbasin 1",)
+    cleaned = _context((ROOM, "x"), (TAKEN, "y"), now="You clean the mug 2 using the sinkbasin 1.")
+    assert advise(cleaned, ("go to shelf 1", "go to sinkbasin 1")).actions == ("go to shelf 1",)
+
+
+def test_it_puts_down_what_it_does_not_need() -> None:
+    context = _context((ROOM, "go to shelf 1"), now="You pick up the pen 1 from the shelf 1.")
+    advice = advise(context, ("go to fridge 1", "move pen 1 to shelf 1"))
+    assert advice.actions == ("move pen 1 to shelf 1",)
+
+
+def test_heat_undoes_cool_but_not_clean() -> None:
+    memory = Memory.of(
+        [ROOM, *(f"You {verb} the mug 1 using the x 1." for verb in ("clean", "cool", "heat"))]
+    )
+    assert memory.treatments == {"mug 1": {"clean", "heat"}}
+
+
+def test_without_errors_every_task_type_is_won_within_twenty_turns() -> None:
+    games = benchmark(36)
+    outcomes = evaluate(games, ErringPlayer(Errors(), seed=0), "valid_unseen")
+    assert len({outcome.task.type for outcome in outcomes}) == 6
+    assert all(outcome.won for outcome in outcomes)
+
+
+def test_errors_cost_games() -> None:
+    games = benchmark(36)
+    hopeless = ErringPlayer(Errors(action=1.0), seed=0)
+    assert sum(outcome.won for outcome in evaluate(games, hopeless, "train")) < 12
+
+
+def test_a_demonstration_is_the_same_each_time_and_ends_its_episode() -> None:
+    games = benchmark(6)
+    player = ErringBenchmark(games, ERRING, seed=1)
+    environment = games.environment()
+    for task in games.tasks("train"):
+        steps = player.demonstration(task)
+        assert steps == player.demonstration(task)
+        environment.reset(seed=0, options={"task": task.id})
+        ends = [any(environment.step(step.action)[2:4]) for step in steps]
+        assert ends == [False] * (len(steps) - 1) + [True]
