@@ -7,6 +7,11 @@ from orchestrator.learner_clients import LearnerClient
 from orchestrator.rpc import Connection, WrongServerError
 from serving.errors import PreconditionError
 
+
+class WrongRoleError(PreconditionError):
+    """Another server than its section of the configuration needs."""
+
+
 _ARTICLES = {"executor": "an executor", "planner": "a planner", "learner": "a learner"}
 
 
@@ -14,12 +19,12 @@ async def check_role(connection: Connection) -> None:
     """Passes if the server is what its section of the configuration says.
 
     Raises:
-        PreconditionError: it is another of our servers, or none of them.
+        WrongRoleError: it is another of our servers, or none of them.
         UnavailableError: nobody is there.
     """
     role, wanted = await role_of(connection), connection.server.section
     if role != wanted:
-        raise PreconditionError(
+        raise WrongRoleError(
             f"the server at {connection.server.address} is {_ARTICLES.get(role, 'not one of ours')}; "
             f"--{wanted}.address needs {_ARTICLES[wanted]}"
         )

@@ -18,6 +18,7 @@ from environments.errors import BenchmarkError
 from learner.run_files import MetricsFile, RunFiles
 from orchestrator import result, run_folder
 from orchestrator.display import display_for
+from orchestrator.identity import WrongRoleError
 from orchestrator.preflight import check_inputs
 from orchestrator.report import Report
 from orchestrator.run import Run
@@ -102,7 +103,7 @@ def updates(root: Path, tally: Tally) -> list[result.Metrics]:
 def _failed(error: HiperError, root: Path) -> int:
     _hint(f"error: {error}", root)
     refused = isinstance(error, ServiceDiedError) and error.exit_code == BAD_INPUT
-    return BAD_INPUT if refused else FAILED
+    return BAD_INPUT if refused or isinstance(error, WrongRoleError) else FAILED
 
 
 def _hint(text: str, root: Path) -> None:
