@@ -49,8 +49,8 @@ class VllmEngine:
     """Implements `serving.engine.Engine` on vLLM.
 
     vLLM knows its cached prefixes by an adapter's name and path, so that a name is never used for other
-    weights: each version comes as a new name, id and folder. A switch loads the new adapter beside the old one,
-    moves new requests to it, and removes the old one when the last of its requests has ended; two adapters fit.
+    weights: each version comes as a new name, id and folder. A switch loads the new adapter beside the old,
+    moves new requests to it, and removes the old when the last of its requests has ended; two adapters fit.
     """
 
     def __init__(self, model: ModelFolder, settings: ModelServerSettings) -> None:
