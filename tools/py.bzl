@@ -29,11 +29,20 @@ def py_binary(name, srcs, main = None, data = [], **kwargs):
         **kwargs
     )
 
-def py_test(name, srcs, deps = [], data = [], args = [], size = "medium", **kwargs):
+# One step longer than Bazel's own for each size: on a busy machine importing PyTorch alone takes 16 s.
+_TIMEOUTS = {
+    "small": "moderate",
+    "medium": "long",
+    "large": "eternal",
+    "enormous": "eternal",
+}
+
+def py_test(name, srcs, deps = [], data = [], args = [], size = "medium", timeout = None, **kwargs):
     """Runs the sources under pytest."""
     _py_test(
         name = name,
         size = size,
+        timeout = timeout or _TIMEOUTS[size],
         srcs = srcs + ["//tools:pytest_main.py"],
         main = "//tools:pytest_main.py",
         args = ["$(location %s)" % src for src in srcs] + args,
