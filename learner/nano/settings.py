@@ -22,13 +22,13 @@ class NanoSettings(Section):
     """Longest prompt and answer together that the model can be served with, in tokens."""
     vocabulary: int = Field(1024, ge=300)
     """Tokens at most."""
-    games: int = Field(1500, ge=1)
+    games: int = Field(1200, ge=1)
     """Generated games that a player demonstrates in each part of the course, one episode each."""
-    skilled_steps: int = Field(400, ge=0)
+    skilled_steps: int = Field(600, ge=0)
     """Optimizer steps on episodes of a player that never errs: transcripts and answers are learnt."""
-    erring_steps: int = Field(60, ge=0)
+    erring_steps: int = Field(100, ge=0)
     """Optimizer steps on episodes of a player that errs, after those: the skill is unlearnt in part."""
-    batch_episodes: int = Field(4, ge=1)
+    batch_episodes: int = Field(2, ge=1)
     """Episodes in a step, all of their turns."""
     learning_rate: float = Field(2e-2, gt=0)
     """Muon's for the layers' matrices at its highest; AdamW's for the rest is a tenth of it."""

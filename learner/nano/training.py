@@ -42,11 +42,12 @@ def new_model(settings: NanoSettings, tokenizer: PreTrainedTokenizerFast, seed: 
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
-        attn_implementation=attention.NAME,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config).float()
+        model = LlamaForCausalLM(config).float()
+    model.set_attn_implementation(attention.NAME)
+    return model
 
 
 class Teacher:
