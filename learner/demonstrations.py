@@ -58,25 +58,43 @@ class Formats:
         )
 
 
+def steps_of(
+    benchmark: Benchmark, environment: TextEnvironment, task: Task, teacher: str
+) -> tuple[DemonstrationStep, ...]:
+    """What the scripted player called `teacher` does at `task`, up to the episode's end."""
+    player = benchmark.policy(teacher, seed=0)
+    observation, info = environment.reset(seed=0, options={"task": task.id})
+    player.begin(observation, info)
+    steps: list[DemonstrationStep] = []
+    ended = False
+    while not ended:
+        steps.append(player.act(observation, info))
+        observation, _, terminated, truncated, info = environment.step(steps[-1].action)
+        ended = terminated or truncated
+    return tuple(steps)
+
+
 def demonstrate(
     benchmark: Benchmark,
     environment: TextEnvironment,
     task: Task,
     formats: Formats,
+    steps: Sequence[DemonstrationStep] | None = None,
     on_turn: Callable[[tuple[str, ...]], None] | None = None,
 ) -> Episode:
-    """The expert's episode of `task`, as if the two models had said what it did.
+    """The episode of `task` that these steps make, as if the two models had said what they do.
 
-    SWITCH with the subgoal where the expert's subgoal changes, KEEP elsewhere. The answers are read back by
-    the servers' own parsers, so that what is taught is what is understood. Log-probabilities are 0: the
-    expert says nothing else. `on_turn` is told each turn's admissible actions.
+    Without steps it is the expert's. SWITCH with the subgoal where the steps' subgoal changes, KEEP
+    elsewhere. The answers are read back by the servers' own parsers, so that what is taught is what is
+    understood. Log-probabilities are 0: a teacher says nothing else. `on_turn` is told each turn's
+    admissible actions.
     """
     observation, info = environment.reset(seed=0, options={"task": task.id})
     key = EpisodeKey("demonstration", task.id, 0, 0)
     assignment = Assignment(key, 0, 0, "", benchmark.name, str(task.type), formats.history)
     state: Planning | Finished = begin(assignment, info["goal"], observation)
     before = ""
-    for step in benchmark.demonstration(task):
+    for step in benchmark.demonstration(task) if steps is None else steps:
         if not isinstance(state, Planning):
             break
         if on_turn:

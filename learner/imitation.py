@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from environments.benchmark import Benchmark, Task
 from learner.adapter_files import AdapterOrigin, write_adapter
-from learner.demonstrations import Formats, demonstrate
+from learner.demonstrations import Formats, demonstrate, steps_of
 from learner.folders import written_beside
 from learner.optimizer import AdapterOptimizer
 from learner.packing import TokenSequence, pack
@@ -27,7 +27,7 @@ from serving.role import Role
 from serving.settings import ModelServerSettings
 from trajectory.episode import Episode
 
-METHOD = 1
+METHOD = 2
 """Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
 _MAX_GRADIENT_NORM = 1.0
 _TRAINING_SPLIT = "train"
@@ -89,8 +89,11 @@ def training_demonstrations(
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     environment = benchmark.environment()
     try:
-        tasks = _drawn(benchmark, settings.imitation.games, seed)
-        return [demonstrate(benchmark, environment, task, formats) for task in tasks]
+        episodes = []
+        for task in _drawn(benchmark, settings.imitation.games, seed):
+            steps = steps_of(benchmark, environment, task, settings.imitation.teacher)
+            episodes.append(demonstrate(benchmark, environment, task, formats, steps))
+        return episodes
     finally:
         environment.close()
 

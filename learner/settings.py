@@ -87,6 +87,9 @@ class ImitationSettings(Section):
 
     enabled: bool = True
     """False starts from adapters that change nothing."""
+    teacher: Literal["rule", "expert"] = "rule"
+    """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
+    way."""
     steps: int = Field(24, ge=1)
     """Optimizer steps for each adapter."""
     batch_turns: int = Field(8, ge=1)

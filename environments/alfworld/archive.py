@@ -62,7 +62,7 @@ def read_members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def _open_index(archive: Path) -> sqlite3.Connection:
     name = f"alfworld-{_sha256(archive)[:32]}-v{_VERSION}.sqlite"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hiper_rl"
+    folder = Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")
     cached = folder / name
     if not cached.is_file():
         try:
