@@ -25,6 +25,8 @@ class ExecutorService:
     ) -> None:
         self._engine, self._settings = engine, settings
         self._parser = ExecutorParser(tokenizer)
+        # Finding them reads the whole vocabulary: half a second that the first calls would wait for.
+        self._stop_ids = self._parser.stop_ids
         self._prompt = ExecutorPrompt(
             tokenizer,
             settings.prompt_format,
@@ -49,7 +51,7 @@ class ExecutorService:
                 max_new_tokens=self._settings.max_new_tokens,
                 temperature=self._settings.temperature,
                 seed=seed,
-                stop_ids=self._parser.stop_ids,
+                stop_ids=self._stop_ids,
             )
         )
         seconds = time.perf_counter() - began

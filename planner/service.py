@@ -24,6 +24,8 @@ class PlannerService:
     ) -> None:
         self._engine, self._settings = engine, settings
         self._parser = PlannerParser(tokenizer)
+        # Finding them reads the whole vocabulary: half a second that the first calls would wait for.
+        self._stop_ids = self._parser.stop_ids
         self._prompt = PlannerPrompt(
             tokenizer,
             settings.prompt_format,
@@ -48,7 +50,7 @@ class PlannerService:
                 max_new_tokens=self._settings.max_new_tokens,
                 temperature=self._settings.temperature,
                 seed=seed,
-                stop_ids=self._parser.stop_ids,
+                stop_ids=self._stop_ids,
                 complete_answers=frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset(),
             )
         )
