@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -31,6 +33,16 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes beside 0."""
 
 
+FIRST_RUN: dict[str, Any] = {
+    "environment": {
+        "step_limit": 8,
+        "generator": {"horizon": "short", "task_types": ["pick_and_place_simple", "look_at_obj_in_light"]},
+    },
+    "learner": {"updates": 2, "episodes_per_update": 6},
+}
+"""In place of the tree's defaults where neither `--config` nor `--resume` is given: minutes on two cores."""
+
+
 class Flags(Section):
     """Options of this command alone."""
 
@@ -40,7 +52,8 @@ class Flags(Section):
 
 def read(argv: Sequence[str]) -> tuple[Configuration, Flags]:
     """The configuration, `run.dir` decided; a run that is resumed goes on with what it was started with."""
-    line = command.read(argv, PROGRAM, Flags)
+    configured = any(word == "--config" or word.startswith("--config=") for word in argv)
+    line = command.read(argv, PROGRAM, Flags, base=None if configured else deepcopy(FIRST_RUN))
     configuration = line.configuration
     root = run_folder.choose(configuration)
     if configuration.run.resume and configuration.run.dir is not None:

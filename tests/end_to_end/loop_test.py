@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
@@ -87,7 +88,7 @@ def test_the_adapters_load_with_peft_and_each_update_changed_them(finished: Fini
         ]
         assert loaded.keys() == files[1].keys()
         assert all(torch.equal(loaded[name], files[1][name].to(loaded[name].dtype)) for name in loaded)
-        for before, after in zip(files, files[1:], strict=False):
+        for before, after in pairwise(files):
             assert max(float((after[name] - before[name]).abs().max()) for name in before) > 1e-6
 
 

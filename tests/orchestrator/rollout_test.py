@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from configuration.errors import ConfigurationError
+from configuration.tree import Configuration
 from orchestrator import run_folder
 from orchestrator.rollout import read, rollout
 
@@ -22,7 +23,7 @@ def test_a_dry_run_prints_everything_and_leaves_nothing(
 ) -> None:
     assert rollout([*GENERATED, "--dry-run", "--learner.updates", "3", "--no-warm-start"]) == 0
     output = capsys.readouterr().out
-    assert "# 24 episodes of alfworld, 6 tasks in split train, model bundled" in output
+    assert "# 18 episodes of alfworld, 6 tasks in split train, model bundled" in output
     assert "updates = 3" in output
     assert "enabled = false" in output
     assert list(typed_in.iterdir()) == []
@@ -55,3 +56,13 @@ def test_resuming_takes_the_options_of_the_first_time(typed_in: Path) -> None:
     assert (again.lora.rank, again.learner.updates, again.run.dir) == (4, 5, typed_in / "run")
     with pytest.raises(ConfigurationError, match="lora.rank was 4, not 8"):
         read(["--run-dir", "run", "--resume", "--lora.rank", "8"])
+
+
+def test_the_first_run_is_small_and_a_file_stands_alone(typed_in: Path) -> None:
+    small, _ = read([])
+    assert (small.environment.step_limit, small.environment.generator.horizon) == (8, "short")
+    (typed_in / "own.toml").write_text("[learner]\nupdates = 7\n")
+    own, _ = read(["--config", "own.toml"])
+    defaults = Configuration()
+    assert own.learner == defaults.learner.model_copy(update={"updates": 7})
+    assert own.environment == defaults.environment
