@@ -174,8 +174,9 @@ class Supervisor:
             ServiceDiedError: one has ended; the work is cancelled.
         """
         main = asyncio.ensure_future(work)
+        either: tuple[asyncio.Future[Any], ...] = (main, self._death)
         try:
-            await asyncio.wait([main, self._death], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if main.done() and isinstance(main.exception(), HiperError):
                 # A call may fail before the death that made it fail is noticed; the death says more.
                 await asyncio.wait([self._death], timeout=_NOTICE_SECONDS)
