@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from serving.embedded.memory import return_free_memory
 from serving.embedded.runner import ModelRunner
 from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
@@ -203,6 +204,8 @@ class EmbeddedEngine:
     def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
         runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
         runner.prefixes.clear()
+        # What the version before took goes back to the system; else the process grows with each switch.
+        return_free_memory()
         self._version = switch.adapter.version if switch.adapter else BASE_VERSION
         _settle(switch.future, None)
 
