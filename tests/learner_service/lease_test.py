@@ -55,9 +55,7 @@ def test_the_end_of_a_run_waits_for_what_is_being_played():
 
 @settings(deadline=None, max_examples=200)
 @given(lag=st.integers(0, 3), batch=st.integers(1, 5), updates=st.integers(1, 4), data=st.data())
-def test_in_whatever_order_episodes_end_none_lags_further_and_each_is_used_once(
-    lag, batch, updates, data
-):
+def test_in_whatever_order_episodes_end_none_lags_further_and_each_is_used_once(lag, batch, updates, data):
     gate = LeaseGate(schedule(updates, batch, 1, lag, seconds=5.0), frozenset(), 0)
     version, now, playing, used = 0, 0.0, {}, []
     while version < updates:
