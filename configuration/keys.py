@@ -1,4 +1,4 @@
-"""The keys of a section tree: their dotted names, defaults, help texts, and the nearest one to a typing error."""
+"""The keys of a section tree: dotted names, defaults, help texts, and the nearest one to a typing error."""
 
 from __future__ import annotations
 

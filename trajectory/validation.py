@@ -50,9 +50,8 @@ def _check_turn(turn: pb.Turn) -> None:
         ("action_span", turn.action_span, turn.act),
     ):
         if not span.begin <= span.end <= len(generation.token_ids):
-            raise EpisodeError(
-                f"{where}: {name}: [{span.begin}, {span.end}) does not lie in {len(generation.token_ids)} tokens"
-            )
+            count = len(generation.token_ids)
+            raise EpisodeError(f"{where}: {name}: [{span.begin}, {span.end}) does not lie in {count} tokens")
 
 
 def _check_generation(generation: pb.Generation, where: str) -> None:
