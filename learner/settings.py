@@ -90,7 +90,7 @@ class ImitationSettings(Section):
     teacher: Literal["rule", "expert"] = "rule"
     """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
     way."""
-    steps: int = Field(24, ge=1)
+    steps: int = Field(20, ge=1)
     """Optimizer steps for each adapter."""
     batch_turns: int = Field(8, ge=1)
     """Turns in a step."""

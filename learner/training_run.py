@@ -92,8 +92,11 @@ class Trainer(Protocol):
 class FirstAdapters(Protocol):
     """PEFT folders of version 0."""
 
-    planner: Path
-    executor: Path
+    @property
+    def planner(self) -> Path: ...
+
+    @property
+    def executor(self) -> Path: ...
 
 
 class Publisher(Protocol):

@@ -17,6 +17,8 @@ from trajectory.episode import Episode
 
 _BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
 """Phases whose progress the learner knows."""
+_LINES_A_PHASE = 4
+"""Lines of a phase's progress in a log."""
 
 
 class Display(Protocol):
@@ -79,16 +81,17 @@ class PlainDisplay:
 
     def __init__(self, console: Console, tally: Tally, episodes: int) -> None:
         self._console, self._tally, self._episodes = console, tally, episodes
-        self._shown = ""
+        self._shown: tuple[Phase, int] | None = None
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def learner(self, status: LearnerStatus) -> None:
-        line = f"learner: {status.phase.value}"
-        if line != self._shown:
-            self.say(f"[{clock_text(self._tally.seconds)}] {line} ({status.message})")
-            self._shown = line
+        shown = status.phase, int(_LINES_A_PHASE * status.progress)
+        if shown != self._shown:
+            clock = clock_text(self._tally.seconds)
+            self.say(f"[{clock}] learner: {status.phase.value} ({status.message})")
+            self._shown = shown
 
     def episode(self, episode: Episode) -> None:
         ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -90,6 +91,17 @@ def test_lines_where_there_is_no_terminal() -> None:
         "starting the servers",
         "[0:00] learner: starting (starting!)",
         "[0:00] learner: updating (updating!)",
+    ]
+
+
+def test_a_log_has_a_line_for_each_quarter_of_a_phase() -> None:
+    output = io.StringIO()
+    tally = Tally(Clock())
+    with display_for(Console(file=output, force_terminal=False, width=40), tally, 16) as display:
+        for step in range(21):
+            display.learner(replace(status(Phase.STARTING), progress=step / 20, message=f"step {step}"))
+    assert output.getvalue().splitlines() == [
+        f"[0:00] learner: starting (step {step})" for step in (0, 5, 10, 15, 20)
     ]
 
 
