@@ -9,28 +9,12 @@ from typing import Any, TypeVar
 import grpc
 
 from orchestrator.retry import Retrier, RetryPolicy
-from serving.errors import (
-    ConflictError,
-    CorruptDataError,
-    ExhaustedError,
-    HiperError,
-    InvalidInputError,
-    NotFoundError,
-    PreconditionError,
-    UnavailableError,
-)
+from serving.codes import CODES
+from serving.errors import HiperError, PreconditionError, UnavailableError
 
 ResponseT = TypeVar("ResponseT")
 
-ERRORS: dict[grpc.StatusCode, type[HiperError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
-    grpc.StatusCode.DATA_LOSS: CorruptDataError,
-    grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
-    grpc.StatusCode.NOT_FOUND: NotFoundError,
-    grpc.StatusCode.ALREADY_EXISTS: ConflictError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ExhaustedError,
-    grpc.StatusCode.UNAVAILABLE: UnavailableError,
-}
+_ERRORS = {code: kind for kind, code in CODES.items()}
 
 _NOBODY_THERE = (
     "failed to connect",
@@ -93,5 +77,5 @@ def explained(server: Server, code: grpc.StatusCode, details: str, seconds: floa
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return HiperError(f"{server} did not answer within {seconds:g} s")
-    kind = ERRORS.get(code, HiperError)
+    kind = _ERRORS.get(code, HiperError)
     return kind(f"{server} answered {code.name}: {details}")

@@ -1,4 +1,4 @@
-"""Errors as gRPC status codes: the only place that knows both."""
+"""Errors of handlers as gRPC statuses."""
 
 from __future__ import annotations
 
@@ -9,28 +9,10 @@ from typing import Any
 
 import grpc
 
-from serving.errors import (
-    ConflictError,
-    CorruptDataError,
-    ExhaustedError,
-    HiperError,
-    InvalidInputError,
-    NotFoundError,
-    PreconditionError,
-    UnavailableError,
-)
+from serving.codes import CODES
+from serving.errors import HiperError
 
 _log = logging.getLogger(__name__)
-
-_CODES: dict[type[Exception], grpc.StatusCode] = {
-    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
-    CorruptDataError: grpc.StatusCode.DATA_LOSS,
-    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
-    NotFoundError: grpc.StatusCode.NOT_FOUND,
-    ConflictError: grpc.StatusCode.ALREADY_EXISTS,
-    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    UnavailableError: grpc.StatusCode.UNAVAILABLE,
-}
 
 _LONGEST_MESSAGE = 2000
 """Characters; gRPC sends messages as a header, which peers limit to 8 KiB."""
@@ -38,7 +20,7 @@ _LONGEST_MESSAGE = 2000
 
 def status_code(error: Exception) -> grpc.StatusCode:
     """The code for an error: that of the nearest class above it that has one, else INTERNAL."""
-    codes = (_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
+    codes = (CODES[kind] for kind in type(error).__mro__ if kind in CODES)
     return next(codes, grpc.StatusCode.INTERNAL)
 
 

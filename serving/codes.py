@@ -1,0 +1,26 @@
+"""Errors and the gRPC status codes that stand for them: the only place that knows both."""
+
+from __future__ import annotations
+
+import grpc
+
+from serving.errors import (
+    ConflictError,
+    CorruptDataError,
+    ExhaustedError,
+    HiperError,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
+
+CODES: dict[type[HiperError], grpc.StatusCode] = {
+    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    CorruptDataError: grpc.StatusCode.DATA_LOSS,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    ConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+}
