@@ -19,9 +19,9 @@ from environments.settings import EnvironmentSettings, GeneratorSettings
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)
-    return tmp_path / "cache" / "hiper_rl"
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_an_archive_works_without_a_folder_for_its_index(
     archive: Path, source: GeneratedSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "file"))
     found = ArchiveSource(archive)
     assert found.read(source.tasks()[0].id) == source.read(source.tasks()[0].id)
 

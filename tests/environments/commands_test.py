@@ -24,7 +24,7 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
     """Runs a command's main; its exit code, output and error output."""
     for name in ("ALFWORLD_DATA", "WEBSHOP_DATA", "BUILD_WORKING_DIRECTORY", "HIPER_DATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path / "checkout"))
 
     def run(main: Callable[[], int], *words: object) -> tuple[int, str, str]:
