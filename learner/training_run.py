@@ -16,6 +16,7 @@ from hiper.v1 import episode_pb2 as pb
 from learner.episode_metrics import episode_metrics
 from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
+from learner.stopwatch import Stopwatch
 from learner.store import EpisodeStore, TurnAdvantages
 from serving.errors import (
     CorruptDataError,
@@ -49,6 +50,18 @@ class Phase(Enum):
     """All updates are made and published."""
     FAILED = "failed"
     """Stopped by an error; what was acknowledged is kept."""
+
+
+ENDS = "ends.jsonl"
+"""In a run's folder, a line for each process of the learner that ended: its last version, and the times since
+that version's line of metrics.jsonl."""
+_PARTS = {
+    Phase.STARTING: "start",
+    Phase.GATHERING: "gather",
+    Phase.UPDATING: "update",
+    Phase.PUBLISHING: "push",
+}
+"""Of the stopwatch: what the time goes to when a process ends in one of these phases."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,7 @@ class TrainingRun:
         self._warm_start = warm_start
         self._publisher = publisher
         self._clock = clock
+        self._stopwatch = Stopwatch(clock)
         self._metrics_file = MetricsFile(files.metrics)
         self._gate = LeaseGate(schedule, store.numbers(), 0)
         self._stored = asyncio.Event()
@@ -199,22 +213,32 @@ class TrainingRun:
     async def train(self) -> None:
         """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
         try:
-            trainer = await asyncio.to_thread(self._start)
-            await self._publish(trainer.version)
-            while trainer.version < self._schedule.updates and await self._whole_batch():
-                await self._update(trainer)
-            self._show(Phase.FINISHED, f"{trainer.version} of {self._schedule.updates} updates made", 1.0)
+            version = await self._all_updates()
+            end = Phase.FINISHED, f"{version} of {self._schedule.updates} updates made", 1.0
         except HiperError as error:
-            self._show(Phase.FAILED, str(error), self._status.progress)
+            end = Phase.FAILED, str(error), self._status.progress
         except Exception as error:  # the phase tells the orchestrator, whatever it was
             log.exception("the learner has failed")
-            self._show(Phase.FAILED, f"{type(error).__name__}: {error}", self._status.progress)
+            end = Phase.FAILED, f"{type(error).__name__}: {error}", self._status.progress
+        await asyncio.to_thread(self._note_end)
+        self._show(*end)
+
+    async def _all_updates(self) -> int:
+        """The version that the last of them made."""
+        trainer = await asyncio.to_thread(self._start)
+        await self._publish(trainer.version)
+        while trainer.version < self._schedule.updates and await self._whole_batch():
+            await self._update(trainer)
+        return trainer.version
 
     def _start(self) -> Trainer:
         trainer = self._make_trainer()
-        if not self._restore(trainer):
+        if self._restore(trainer):
+            self._stopwatch.lap("start")
+        else:
             if first := self._warm_start(self._report):
                 trainer.load_adapters(first.planner, first.executor)
+            self._stopwatch.lap("start")
             self._keep(trainer, consumed=())
         self._metrics_file.rewind(trainer.version)
         last = self._metrics_file.lines()[-1:]
@@ -240,6 +264,7 @@ class TrainingRun:
         while not self._gate.batch_is_whole() and not self._stopping:
             self._stored.clear()
             await self._stored.wait()
+        self._stopwatch.lap("gather")
         return not self._stopping
 
     async def _update(self, trainer: Trainer) -> None:
@@ -249,18 +274,14 @@ class TrainingRun:
         self._status = replace(self._status, metrics=metrics)
 
     def _train_on_next_batch(self, trainer: Trainer) -> dict[str, float]:
-        began = self._clock()
         numbers = self._schedule.batch(trainer.version)
         episodes = self._store.load(numbers)
         metrics = episode_metrics(episodes, trainer.version)
         update = trainer.update(episodes, self._report)
         for number, advantages in zip(numbers, update.advantages, strict=True):
             self._store.set_advantages(number, advantages)
-        metrics |= {
-            "adapter/version": trainer.version,
-            **update.metrics,
-            "timing_s/update": self._clock() - began,
-        }
+        self._stopwatch.lap("update")
+        metrics |= {"adapter/version": trainer.version, **update.metrics, **self._stopwatch.take()}
         # The line first: after a crash in between, restoring drops it and the update is made again.
         self._metrics_file.append(metrics)
         self._keep(trainer, consumed=range(numbers.stop))
@@ -271,6 +292,7 @@ class TrainingRun:
         for role in Role:
             trainer.save_adapter(role, self._files.adapter(role, trainer.version))
         trainer.save_checkpoint(self._files.checkpoint(trainer.version), consumed)
+        self._stopwatch.lap("checkpoint")
 
     async def _publish(self, version: int) -> None:
         self._show(Phase.PUBLISHING, f"version {version} goes to the servers", 0.0)
@@ -279,6 +301,15 @@ class TrainingRun:
         )
         self._status = replace(self._status, version=version)
         self._gate.advance(version)
+        self._stopwatch.lap("push")
+
+    def _note_end(self) -> None:
+        self._stopwatch.lap(_PARTS[self._status.phase])
+        line = {"adapter/version": self._status.version, **self._stopwatch.take()}
+        try:
+            MetricsFile(self._files.root / ENDS).append(line)
+        except OSError as error:  # a full disk, most likely, which is why the run ends
+            log.warning("the times of the end are not kept: %s", error)
 
     def _report(self, share: float, message: str) -> None:
         self._status = replace(self._status, progress=share, message=message)

@@ -9,7 +9,7 @@ import pytest
 from learner.lease import Finished, Lease, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
 from learner.store import EpisodeStore, TurnAdvantages
-from learner.training_run import Phase, TrainingRun, Update
+from learner.training_run import ENDS, Phase, TrainingRun, Update
 from serving.errors import CorruptDataError, InvalidInputError, PreconditionError, UnavailableError
 from serving.role import Role
 from tests.learner_service.episodes import episode
@@ -183,3 +183,79 @@ def test_a_metrics_file_with_a_cut_off_line_is_read_and_rewound(tmp_path):
     file.rewind(2)
     assert [line["adapter/version"] for line in file.lines()] == [1, 2]
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
+
+
+class Clock:
+    """Stands still but where a part of the run takes its seconds."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+    def takes(self, seconds, call):
+        def slow(*args):
+            self.now += seconds
+            return call(*args)
+
+        return slow
+
+
+class SlowShelf(Shelf):
+    def __init__(self, clock):
+        super().__init__()
+        self._clock = clock
+
+    async def publish(self, role, version, folder):
+        self._clock.now += 16 / len(Role)
+        await super().publish(role, version, folder)
+
+
+def slow_run(tmp_path, clock):
+    trainer = CountingTrainer()
+    trainer.update = clock.takes(8, trainer.update)
+    trainer.save_checkpoint = clock.takes(4, trainer.save_checkpoint)
+    store = EpisodeStore(RunFiles(tmp_path).episodes, "run")
+    run = TrainingRun(
+        RunFiles(tmp_path), SCHEDULE, store, lambda: trainer, warm_start, SlowShelf(clock), clock
+    )
+    run._make_trainer = clock.takes(1, run._make_trainer)
+    run._warm_start = clock.takes(2, run._warm_start)
+    run.submit = clock.takes(32, run.submit)
+    return run
+
+
+def timings(line):
+    return {name.removeprefix("timing_s/"): s for name, s in line.items() if name.startswith("timing_s/")}
+
+
+def test_the_parts_of_each_line_add_up_to_its_step_and_the_steps_to_the_whole_run(tmp_path):
+    clock = Clock()
+    asyncio.run(whole(slow_run(tmp_path, clock)))
+    lines = MetricsFile(tmp_path / "metrics.jsonl").lines()
+    first, second = (timings({n: s for n, s in line.items() if "/turns/" not in n}) for line in lines)
+    # Two episodes of 32 s a batch.
+    assert first == {"start": 3, "checkpoint": 4, "push": 16, "gather": 64, "update": 8, "step": 95}
+    assert second == {"checkpoint": 4, "push": 16, "gather": 64, "update": 8, "step": 92}
+    (end,) = MetricsFile(tmp_path / ENDS).lines()
+    assert end == {
+        "adapter/version": 2,
+        "timing_s/checkpoint": 4,
+        "timing_s/push": 16,
+        "timing_s/step": 20,
+    }
+    assert clock.now - 100 == sum(line["timing_s/step"] for line in (*lines, end))
+
+
+def test_a_resumed_process_has_a_start_and_an_end_of_its_own(tmp_path):
+    clock = Clock()
+    run = slow_run(tmp_path, clock)
+    run.stop()
+    asyncio.run(run.train())
+    asyncio.run(whole(slow_run(tmp_path, clock)))
+    stopped, end = MetricsFile(tmp_path / ENDS).lines()
+    assert timings(stopped) == {"start": 3, "checkpoint": 4, "push": 16, "gather": 0, "step": 23}
+    assert stopped["adapter/version"] == 0 and end["adapter/version"] == 2
+    first = MetricsFile(tmp_path / "metrics.jsonl").lines()[0]
+    assert first["timing_s/start"] == 1 and "timing_s/checkpoint" not in first
