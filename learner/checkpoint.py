@@ -15,7 +15,7 @@ from torch import Tensor
 from learner.folders import check_manifest, write_manifest, written_beside
 from serving.errors import CorruptDataError, NotFoundError, PreconditionError
 
-FORMAT = 1
+FORMAT = 2
 STATE, PARAMETERS, MOMENTS = "state.json", "parameters.safetensors", "optimizers.safetensors"
 
 

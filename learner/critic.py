@@ -75,6 +75,9 @@ class Critic:
             old: [P, heads] their values before the update.
             targets: For these prompts, [P, heads].
             advance: Told of progress.
+
+        Raises:
+            DivergedError: three steps in a row were not finite, those of updates before included.
         """
         began = time.perf_counter()
         packs = self._packs(prompts)
@@ -85,7 +88,7 @@ class Critic:
                 pack_loss, pack_beyond = self._backward(one, old, targets)
                 loss, beyond = loss + pack_loss, beyond + pack_beyond
                 advance((epoch + done / len(packs)) / self._settings.epochs)
-            steps.append(self._optimizer.step())
+            steps.append(self._optimizer.step(loss))
             if not steps[-1].skipped:
                 losses.append(loss)
                 clipped.append(beyond / targets.learns.sum())

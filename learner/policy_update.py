@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class PolicyUpdate:
         A step with a loss or gradient that is not finite is left out and counted.
 
         Raises:
+            DivergedError: three steps in a row were left out, those of updates before included.
             PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. The
                 adapter is as the steps before that left it.
         """
@@ -114,7 +116,9 @@ class PolicyUpdate:
         total = sum(batch.tokens.learns.sum() for batch in minibatch)
         sums = [self._backward(batch, total) for batch in minibatch]
         whole = sum(sums[1:], sums[0])
-        if whole.mean("masked") > self._settings.importance_stop:
+        loss = whole.mean("loss")
+        # Where the loss is not finite, neither are the weights, and this would be the wrong message.
+        if math.isfinite(loss) and whole.mean("masked") > self._settings.importance_stop:
             self._optimizer.forget_gradients()
             raise PreconditionError(
                 f"sampler and learner disagree: the importance weight of {whole.mean('masked'):.0%} of the "
@@ -122,7 +126,7 @@ class PolicyUpdate:
                 f"{self._settings.importance_stop:.0%} (ppo.importance_stop) are accepted. Do both run the "
                 f"same base model?"
             )
-        return whole, self._optimizer.step()
+        return whole, self._optimizer.step(loss)
 
     def _backward(self, batch: PolicyBatch, total: Tensor | int) -> TokenSums:
         scores = self._model.answer_scores(

@@ -33,7 +33,7 @@ from learner.settings import CriticSettings, LearnerSettings, LoraSettings, PpoS
 from learner.store import TurnAdvantages
 from learner.training_run import Update
 from learner.update_metrics import advantage_metrics, placed, throughput_metrics
-from serving.errors import InvalidInputError
+from serving.errors import DivergedError, InvalidInputError
 from serving.model import ModelFolder, compute_device, compute_dtype
 from serving.role import Role
 from trajectory.episode import Episode
@@ -82,6 +82,7 @@ class Trainer:
             {**self._model.parameters_of(CRITIC), **_named(self._heads)},
             settings.critic.learning_rate,
             settings.ppo.max_gradient_norm,
+            CRITIC,
         )
         pack_tokens = settings.learner.pack_tokens
         self._policies = {
@@ -114,8 +115,9 @@ class Trainer:
 
         Raises:
             InvalidInputError: no episodes, or final prompts are missing that the estimator needs.
-            PreconditionError: the sampler's log-probabilities are too far from the learner's own. The
-                trainer is then between two versions: go on from a checkpoint.
+            PreconditionError: the sampler's log-probabilities are too far from the learner's own.
+            DivergedError: the critic's values are not finite, or three optimizer steps in a row were not.
+                After both the trainer is between two versions: go on from a checkpoint.
         """
         if not episodes:
             raise InvalidInputError("an update needs at least one episode")
@@ -175,7 +177,10 @@ class Trainer:
     def _values(self, states: States, advance: Advance) -> Floats | None:
         if self._settings.estimator.estimator == "grpo":
             return None
-        return self._critic.values(states.prompts, advance)
+        values = self._critic.values(states.prompts, advance)
+        if broken := int((~np.isfinite(values)).any(axis=1).sum()):
+            raise DivergedError(f"the critic's values of {broken} of {len(values)} prompts are not finite")
+        return values
 
     def _update_policy(
         self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance
@@ -198,7 +203,7 @@ class Trainer:
     def _policy_optimizer(self, role: Role) -> AdapterOptimizer:
         ppo = self._settings.ppo
         return AdapterOptimizer(
-            self._model.parameters_of(role.value), ppo.learning_rate, ppo.max_gradient_norm
+            self._model.parameters_of(role.value), ppo.learning_rate, ppo.max_gradient_norm, role.value
         )
 
     def _parameters(self) -> dict[str, dict[str, nn.Parameter]]:

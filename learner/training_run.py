@@ -20,6 +20,7 @@ from learner.stopwatch import Stopwatch
 from learner.store import EpisodeStore, TurnAdvantages
 from serving.errors import (
     CorruptDataError,
+    DivergedError,
     HiperError,
     InvalidInputError,
     PreconditionError,
@@ -277,7 +278,7 @@ class TrainingRun:
         numbers = self._schedule.batch(trainer.version)
         episodes = self._store.load(numbers)
         metrics = episode_metrics(episodes, trainer.version)
-        update = trainer.update(episodes, self._report)
+        update = self._updated(trainer, episodes)
         for number, advantages in zip(numbers, update.advantages, strict=True):
             self._store.set_advantages(number, advantages)
         self._stopwatch.lap("update")
@@ -286,6 +287,28 @@ class TrainingRun:
         self._metrics_file.append(metrics)
         self._keep(trainer, consumed=range(numbers.stop))
         return metrics
+
+    def _updated(self, trainer: Trainer, episodes: Sequence[Episode]) -> Update:
+        whole = trainer.version
+        try:
+            return trainer.update(episodes, self._report)
+        except DivergedError as error:
+            good = self._last_without_skips(whole)
+            message = f"{error}. Version {whole} is the last whole one: {self._files.checkpoint(whole)}"
+            if good < whole:
+                message += (
+                    f". Steps were left out since version {good}; without the checkpoints after "
+                    f"{self._files.checkpoint(good)}, --resume goes on from there"
+                )
+            raise DivergedError(message) from error
+
+    def _last_without_skips(self, version: int) -> int:
+        """The last version up to this one before which no step was left out."""
+        for line in reversed(self._metrics_file.lines()):
+            if not any(count for name, count in line.items() if name.endswith("/skipped_steps")):
+                break
+            version = int(line["adapter/version"]) - 1
+        return version
 
     def _keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
         """Writes adapters and checkpoint; what stands in a checkpoint has its adapters on disk already."""

@@ -7,6 +7,7 @@ import grpc
 from serving.errors import (
     ConflictError,
     CorruptDataError,
+    DivergedError,
     ExhaustedError,
     HiperError,
     InvalidInputError,
@@ -22,5 +23,6 @@ CODES: dict[type[HiperError], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     ConflictError: grpc.StatusCode.ALREADY_EXISTS,
     ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DivergedError: grpc.StatusCode.ABORTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }

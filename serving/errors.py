@@ -33,6 +33,10 @@ class UnavailableError(HiperError):
     """The service cannot answer now: it starts, drains, has failed, or is not there."""
 
 
+class DivergedError(HiperError):
+    """Training has come to numbers that are not finite, and cannot mend itself."""
+
+
 class PromptTooLongError(InvalidInputError):
     """A prompt that leaves no room for its answer within the context length."""
 

@@ -1,6 +1,7 @@
 """The life of a run: gathering, updating, publishing, and going on after a crash at any point."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,13 @@ from learner.lease import Finished, Lease, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
 from learner.store import EpisodeStore, TurnAdvantages
 from learner.training_run import ENDS, Phase, TrainingRun, Update
-from serving.errors import CorruptDataError, InvalidInputError, PreconditionError, UnavailableError
+from serving.errors import (
+    CorruptDataError,
+    DivergedError,
+    InvalidInputError,
+    PreconditionError,
+    UnavailableError,
+)
 from serving.role import Role
 from tests.learner_service.episodes import episode
 
@@ -259,3 +266,25 @@ def test_a_resumed_process_has_a_start_and_an_end_of_its_own(tmp_path):
     assert stopped["adapter/version"] == 0 and end["adapter/version"] == 2
     first = MetricsFile(tmp_path / "metrics.jsonl").lines()[0]
     assert first["timing_s/start"] == 1 and "timing_s/checkpoint" not in first
+
+
+def test_a_run_that_diverges_fails_and_names_what_to_go_on_from(tmp_path):
+    trainer = CountingTrainer()
+    counted = trainer.update
+
+    def update(episodes, progress):
+        if trainer.version == 1:
+            raise DivergedError("the planner's loss was not finite in 3 steps in a row")
+        made = counted(episodes, progress)
+        return replace(made, metrics={"actor/planner/skipped_steps": 2.0})
+
+    trainer.update = update
+    run = open_run(tmp_path, trainer)
+    asyncio.run(whole(run))
+    assert run.status.phase is Phase.FAILED
+    whole_one, good = (tmp_path / "checkpoints" / version for version in ("1", "0"))
+    assert run.status.message.startswith("the planner's loss was not finite in 3 steps in a row. ")
+    assert f"Version 1 is the last whole one: {whole_one}" in run.status.message
+    assert f"since version 0; without the checkpoints after {good}, --resume" in run.status.message
+    assert MetricsFile(tmp_path / "metrics.jsonl").lines()[-1]["adapter/version"] == 1
+    assert whole_one.is_dir()
