@@ -14,6 +14,10 @@ class EnvironmentDataError(BenchmarkError):
     """Data is missing, incomplete, truncated, or of another program."""
 
 
+class DataNotFoundError(EnvironmentDataError):
+    """There is no data where it was looked for; none that is broken either."""
+
+
 class OutputError(BenchmarkError):
     """Something is already where a command was told to write."""
 

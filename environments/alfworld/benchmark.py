@@ -14,7 +14,12 @@ from environments.alfworld.game import Game
 from environments.alfworld.policies import make_policy
 from environments.alfworld.sources import GameSource, open_source
 from environments.benchmark import DemonstrationStep, Policy, Task
-from environments.errors import EnvironmentDataError, UnknownSplitError, UnknownTaskError
+from environments.errors import (
+    DataNotFoundError,
+    EnvironmentDataError,
+    UnknownSplitError,
+    UnknownTaskError,
+)
 from environments.locations import data_path
 from environments.settings import EnvironmentSettings
 
@@ -99,7 +104,7 @@ def load(settings: EnvironmentSettings) -> AlfworldBenchmark:
     if path is not None:
         source: GameSource = open_source(path)
     elif settings.source == "real":
-        raise EnvironmentDataError(
+        raise DataNotFoundError(
             "no ALFWorld data: set ALFWORLD_DATA or environment.data to a tree made by alfworld-download or "
             "to the packed archive, or leave environment.source at `auto` to play generated games"
         )

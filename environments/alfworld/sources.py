@@ -7,7 +7,7 @@ from typing import Protocol
 
 from environments.alfworld.errors import GameFileError
 from environments.benchmark import Task
-from environments.errors import EnvironmentDataError
+from environments.errors import DataNotFoundError
 
 SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
 """The splits of the release; `valid_train` is a held-out part of ALFRED's train, seldom used."""
@@ -63,13 +63,13 @@ def open_source(path: Path) -> GameSource:
     if path.is_file():
         return ArchiveSource(path)
     if not path.is_dir():
-        raise EnvironmentDataError(f"no ALFWorld data at {path}: there is no such file or folder")
+        raise DataNotFoundError(f"no ALFWorld data at {path}: there is no such file or folder")
     for root in (path, path / "json_2.1.1"):
         if any((root / split).is_dir() for split in SPLITS):
             return TreeSource(root)
     if archives := sorted(path.glob("alfworld*.tar.*")):
         return ArchiveSource(archives[-1])
-    raise EnvironmentDataError(
+    raise DataNotFoundError(
         f"no ALFWorld data in {path}: expected the folders {', '.join(SPLITS)} (in it or in its json_2.1.1), "
         "as alfworld-download makes them, or one packed alfworld*.tar.xz"
     )

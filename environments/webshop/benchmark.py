@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from environments import locations
 from environments.benchmark import DemonstrationStep, Policy, Task
-from environments.errors import EnvironmentDataError, UnknownPolicyError
+from environments.errors import DataNotFoundError, UnknownPolicyError
 from environments.settings import EnvironmentSettings
 from environments.webshop import outcomes, policies
 from environments.webshop.catalogue import Catalogue, load_catalogue
@@ -78,7 +78,7 @@ def _catalogue(settings: EnvironmentSettings) -> Catalogue:
         return load_catalogue(find_files(data))
     if settings.source == "real":
         commands = "\n  ".join(each.command for each in PUBLISHED["small"])
-        raise EnvironmentDataError(
+        raise DataNotFoundError(
             f"no WebShop data: name its folder in --environment.data or {DATA_VARIABLE}. To get it:\n"
             f"  {commands}"
         )

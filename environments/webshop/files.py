@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from environments.errors import EnvironmentDataError
+from environments.errors import DataNotFoundError
 
 DATA_VARIABLE = "WEBSHOP_DATA"
 NOUNS_PATTERN = "title_nouns*.json"
@@ -109,9 +109,9 @@ class WebShopFiles:
         return tuple(lost)
 
     def require(self) -> tuple[Path, Path, Path]:
-        """Products, annotations and nouns; `EnvironmentDataError` names what is missing and how to get it."""
+        """Products, annotations and nouns; `DataNotFoundError` names what is missing and how to get it."""
         if self.products is None or self.annotations is None or self.nouns is None:
-            raise EnvironmentDataError(
+            raise DataNotFoundError(
                 f"{self.folder} lacks files of WebShop's {self.setting} setting. Get them there with\n  "
                 + "\n  ".join(self.missing)
             )
@@ -129,7 +129,7 @@ def nouns_command(products: Path) -> str:
 def find_files(data: Path) -> WebShopFiles:
     """The files in a folder (the small setting where both are there), or beside a product file."""
     if not data.exists():
-        raise EnvironmentDataError(f"{data} does not exist; it should be a folder with WebShop's files")
+        raise DataNotFoundError(f"{data} does not exist; it should be a folder with WebShop's files")
     folder = data if data.is_dir() else data.parent
     setting = _setting(data, folder)
     return WebShopFiles(
