@@ -9,6 +9,7 @@ from configuration.paths import user_path
 from configuration.tree import Configuration
 from environments import registry
 from environments.benchmark import Benchmark, Task
+from orchestrator.memory.shapes import local_config
 from serving.errors import HiperError
 from serving.model import BUNDLED, resolve_model
 
@@ -27,10 +28,11 @@ def check_inputs(configuration: Configuration) -> Inputs:
     """The benchmark, read; the model's folder is looked at, not loaded.
 
     Raises:
-        ConfigurationError: a model folder that is not there or lacks files; no tasks in the split.
+        ConfigurationError: settings that contradict each other; a model folder that is not there or lacks
+            files; no tasks in the split.
         BenchmarkError: an unknown environment or split, or data that is not there.
     """
-    check_model(configuration.planner.model)
+    check_settings(configuration)
     benchmark = registry.load(configuration.environment)
     split = configuration.orchestrator.split
     tasks = benchmark.tasks(split)
@@ -44,12 +46,45 @@ def check_inputs(configuration: Configuration) -> Inputs:
     return Inputs(benchmark, tasks, description)
 
 
+def check_settings(configuration: Configuration) -> None:
+    """What is wrong whatever data there is.
+
+    Raises:
+        ConfigurationError: an adapter that a server refuses, an answer without room for a prompt, or a model
+            folder that is not there or lacks files.
+    """
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    for role, server in servers.items():
+        if configuration.lora.rank > server.max_lora_rank:
+            raise ConfigurationError(
+                f"lora.rank = {configuration.lora.rank}: the {role} accepts at most {role}.max_lora_rank = "
+                f"{server.max_lora_rank}"
+            )
+        if server.max_new_tokens >= server.context_length:
+            raise ConfigurationError(
+                f"{role}.max_new_tokens = {server.max_new_tokens} leaves no room for a prompt: "
+                f"{role}.context_length = {server.context_length}"
+            )
+    check_model(configuration.planner.model)
+
+
 def check_model(name: str) -> None:
     """Whether a local model is there and whole; a hub id is left to the servers, which download it."""
-    looks_like_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    if name == BUNDLED or (looks_like_hub and not user_path(name).exists()):
+    if name == BUNDLED or _on_the_hub(name):
         return
     try:
         resolve_model(name)
     except HiperError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def missing_model(name: str) -> str:
+    """What to know of a model of the hub that is not on this machine; empty where all is there."""
+    if not _on_the_hub(name) or local_config(name) is not None:
+        return ""
+    return f"missing: model {name} is not in the hub's cache here; the servers and the learner download it"
+
+
+def _on_the_hub(name: str) -> bool:
+    looks_like_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    return looks_like_hub and not user_path(name).exists()

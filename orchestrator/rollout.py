@@ -9,17 +9,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from rich.console import Console
 
 from configuration import command
 from configuration.errors import ConfigurationError
-from configuration.files import to_toml
 from configuration.section import Section
 from configuration.tree import Configuration
 from environments.errors import BenchmarkError
 from learner.run_files import MetricsFile, RunFiles
 from orchestrator import result, run_folder
 from orchestrator.display import display_for
+from orchestrator.dry_run import dry_run
 from orchestrator.identity import WrongRoleError
 from orchestrator.preflight import check_inputs
 from orchestrator.report import Report
@@ -47,7 +48,9 @@ class Flags(Section):
     """Options of this command alone."""
 
     dry_run: bool = False
-    """Prints the configuration as it would be used, checks it, and starts nothing."""
+    """Prints the configuration as it would be used and its memory, checks it, and starts nothing."""
+    gpu_memory: float = Field(80.0, gt=0)
+    """GiB of one GPU, for the dry run."""
 
 
 def read(argv: Sequence[str]) -> tuple[Configuration, Flags]:
@@ -69,10 +72,7 @@ def rollout(argv: Sequence[str]) -> int:
     try:
         configuration, flags = read(argv)
         if flags.dry_run:
-            description = check_inputs(configuration).description
-            console.print(f"# {description}", markup=False, highlight=False, soft_wrap=True)
-            console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
-            return 0
+            return dry_run(configuration, flags.gpu_memory, console)
         return play(configuration, console)
     except BenchmarkError as error:
         raise ConfigurationError(str(error)) from error

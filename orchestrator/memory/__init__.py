@@ -1,0 +1,1 @@
+"""How much memory each service of a configuration takes, worked out before anything is loaded."""

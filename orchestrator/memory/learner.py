@@ -1,0 +1,101 @@
+"""Memory of the learner."""
+
+from __future__ import annotations
+
+from configuration.tree import Configuration
+from orchestrator.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
+from orchestrator.memory.shapes import ModelShape
+
+ADAPTERS = 3
+"""Planner's, executor's and critic's."""
+_FLOAT = 4
+"""Bytes of a float32."""
+
+
+def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMemory:
+    """What one process of the learner holds at the peak of an update.
+
+    Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
+    that is being updated, 12 for each of the other two. The frozen base has neither gradients nor moments.
+    """
+    lora, learner = configuration.lora, configuration.learner
+    size = number_bytes(learner.dtype)
+    adapter = shape.adapter_parameters(lora.rank, lora.targets)
+    head = 0 if size == _FLOAT else shape.words * shape.hidden * _FLOAT
+    context, answer = _longest(configuration)
+    tokens = max(learner.pack_tokens, context)
+    saved = activation_bytes(shape, tokens, context, size, lora.rank, lora.targets)
+    answers = max(tokens // context, 1) * answer
+    return ServiceMemory(
+        "learner",
+        (
+            Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})"),
+            Item("output head", head, "a float32 copy, for exact log-probabilities"),
+            Item(
+                "adapters",
+                ADAPTERS * adapter * _FLOAT,
+                f"{ADAPTERS} × {adapter:,} × float32, rank {lora.rank}",
+            ),
+            Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
+            Item("AdamW moments", ADAPTERS * 2 * adapter * _FLOAT, "two for each adapter parameter"),
+            Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
+            Item(
+                "activations, in flight",
+                saved // shape.layers + (adapter * size if size < _FLOAT else 0),
+                "gradients of one layer; adapter in half precision",
+            ),
+            Item(
+                "logits",
+                4 * answers * shape.words * _FLOAT,
+                f"{answers} answer tokens × {shape.words} words, 4 ×",
+            ),
+            Item("CUDA context", CONTEXT_BYTES, "assumed"),
+        ),
+    )
+
+
+def activation_bytes(
+    shape: ModelShape,
+    tokens: int,
+    context: int,
+    size: int,
+    rank: int,
+    targets: tuple[str, ...],
+    softmax_size: int | None = None,
+) -> int:
+    """What the forward pass over a pack keeps for the backward pass, without checkpointing.
+
+    A layer keeps, for each of the pack's tokens (cf. arXiv 2205.05198, section 4, which counts a GPT's layer
+    with trained weights; here the base is frozen, so that a matrix keeps its input only for LoRA's A):
+
+        2 norms                  2 · hidden               in float32
+        inputs of A              2 · hidden + query + inner
+        outputs of A             rank                     for each target
+        attention                query, 2 · key           queries, keys and values
+        softmax                  heads · length of the token's sequence
+        gated MLP                3 · inner                gate, its activation, up
+
+    The softmax is the written-out one of learner/attention.py; autocast on a GPU computes it in float32 and
+    keeps a copy in half precision for the next product.
+
+    Args:
+        shape: Of the base model.
+        tokens: N of a pack.
+        context: Tokens that one of them attends to, the longest sequence's length: an upper bound.
+        size: Bytes of a number in the base model's format.
+        rank: Of the adapter.
+        targets: Layers that are adapted.
+        softmax_size: Bytes of a softmax's number; a GPU's unless given.
+    """
+    if softmax_size is None:
+        softmax_size = _FLOAT if size == _FLOAT else _FLOAT + size
+    numbers = 2 * shape.hidden + 2 * shape.query_size + 2 * shape.key_size + 4 * shape.inner
+    numbers += len(targets) * rank
+    attention = shape.heads * context * softmax_size
+    return shape.layers * tokens * (2 * shape.hidden * _FLOAT + numbers * size + attention)
+
+
+def _longest(configuration: Configuration) -> tuple[int, int]:
+    """Tokens of the longest prompt with its answer, and of the longest answer."""
+    servers = (configuration.planner, configuration.executor)
+    return max(one.context_length for one in servers), max(one.max_new_tokens for one in servers)

@@ -1,0 +1,107 @@
+"""The memory of a configuration's services as a table, with what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from configuration.tree import Configuration
+from orchestrator.memory.items import GIB, ServiceMemory
+from orchestrator.memory.learner import learner_memory
+from orchestrator.memory.model_server import server_memory
+from orchestrator.memory.shapes import ModelShape, UnknownShapeError, find_shape
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """What was worked out, and against which GPU."""
+
+    services: tuple[ServiceMemory, ...]
+    """Planner, executor, learner; none where the model's shape is not known."""
+    gpu_bytes: int
+    here: frozenset[str]
+    """Services without an address, which a rollout starts on its own machine."""
+    unknown: str = ""
+    """Why there is nothing."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What does not fit, or would not start; empty where all is well."""
+        each = tuple(warning for service in self.services for warning in self._warnings_of(service))
+        return (*each, *self._together())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know beside the table."""
+        if not self.services:
+            return (self.unknown,)
+        gpus = f"{len(self.services)} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each service"
+        return (gpus, *(line for service in self.services for line in service.remarks))
+
+    def _together(self) -> tuple[str, ...]:
+        here = [service for service in self.services if service.service in self.here]
+        needed = sum(service.bytes for service in here)
+        if len(here) < 2 or needed <= self.gpu_bytes:
+            return ()
+        names = ", ".join(service.service for service in here)
+        return (
+            f"{names} have no address, so that they start here, on this machine's first GPU: "
+            f"{needed / GIB:.1f} GiB on one GPU of {self.gpu_bytes / GIB:g} GiB do not fit. Start each where "
+            "it has a GPU of its own, and name the addresses",
+        )
+
+    def _warnings_of(self, service: ServiceMemory) -> tuple[str, ...]:
+        if service.bytes <= self.gpu_bytes:
+            return service.warnings
+        return (
+            f"the {service.service} does not fit: it needs {service.bytes / GIB:.1f} GiB and the GPU has "
+            f"{self.gpu_bytes / GIB:.1f} GiB",
+            *service.warnings,
+        )
+
+
+def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
+    """Estimates for planner, executor and learner, each on a GPU of `gpu_gib` GiB."""
+    gpu_bytes = int(gpu_gib * GIB)
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    sections = {**servers, "learner": configuration.learner}
+    here = frozenset(name for name, section in sections.items() if section.address is None)
+    try:
+        shape = find_shape(configuration.learner.model)
+    except UnknownShapeError as error:
+        return MemoryReport((), gpu_bytes, here, f"no estimate of memory: {error}")
+    return MemoryReport(_services(configuration, shape, gpu_bytes), gpu_bytes, here)
+
+
+def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
+    targets = configuration.lora.targets
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    return (
+        *(server_memory(role, shape, settings, targets, gpu_bytes) for role, settings in servers.items()),
+        learner_memory(shape, configuration),
+    )
+
+
+def render(report: MemoryReport) -> RenderableType:
+    """The table, then remarks and warnings."""
+    lines = [Text(line) for line in report.remarks]
+    lines += [Text(f"WARNING: {line}", style="bold red") for line in report.warnings]
+    return Group(_table(report), *lines) if report.services else Group(*lines)
+
+
+def _table(report: MemoryReport) -> Table:
+    table = Table(box=box.SIMPLE, title="memory, estimated", title_justify="left", pad_edge=False)
+    table.add_column("service")
+    table.add_column("what", no_wrap=True)
+    table.add_column("GiB", justify="right", no_wrap=True)
+    table.add_column("how", overflow="fold")
+    for service in report.services:
+        for place, item in enumerate(service.items):
+            table.add_row("" if place else service.service, item.what, f"{item.bytes / GIB:.2f}", item.how)
+        share = f"{service.bytes / report.gpu_bytes:.0%} of a GPU of {report.gpu_bytes / GIB:g} GiB"
+        table.add_row("", "total", f"{service.bytes / GIB:.2f}", share, style="bold", end_section=True)
+    return table
