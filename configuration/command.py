@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -122,7 +122,9 @@ def help_text(program: str, known: list[Key], own: dict[str, Key]) -> str:
     return "\n".join(lines)
 
 
-def _options(argv: Sequence[str], known: dict[str, Key], own: dict[str, Key], plain: list[str]):
+def _options(
+    argv: Sequence[str], known: dict[str, Key], own: dict[str, Key], plain: list[str]
+) -> Iterator[tuple[str, str]]:
     """Pairs of option name and value; plain arguments are appended to `plain`."""
     names = ["config", *known, *own, *SHORT_NAMES, *_SWITCHES]
     words = iter(argv)
@@ -138,9 +140,10 @@ def _options(argv: Sequence[str], known: dict[str, Key], own: dict[str, Key], pl
         if not equals and _is_switch(name, known, own):
             value = "true"
         elif not equals:
-            value = next(words, None)
-            if value is None:
+            following = next(words, None)
+            if following is None:
                 raise ConfigurationError(f"--{name} needs a value")
+            value = following
         yield name, value
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from serving.errors import PromptTooLongError
 from trajectory.episode import TurnContext
@@ -44,16 +44,17 @@ class Chat:
         """
         chat = [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
         text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        return self.encode(text) + self.encode(forced_answer)
+        return self.encode(cast(str, text)) + self.encode(forced_answer)
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of sampled tokens; special tokens have none."""
-        return self._tokenizer.decode(
+        text = self._tokenizer.decode(
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        return cast(str, text)
 
     def clean(self, text: str) -> str:
         """`text` without the template's special tokens and without control characters but line breaks."""

@@ -62,7 +62,7 @@ class AlfworldEnvironment(TextEnvironment):
         self._started: Started | None = None
         self._steps = 0
 
-    def reset(
+    def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
         gymnasium.Env.reset(self, seed=seed)
@@ -73,7 +73,7 @@ class AlfworldEnvironment(TextEnvironment):
         self._steps = 0
         return self._started.playthrough.introduction(), self._info(self._started)
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:
+    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:  # type: ignore[override]
         if not isinstance(action, str):
             raise ActionTypeError(action)
         started = self._running()

@@ -25,7 +25,7 @@ class WebShopEnvironment(TextEnvironment):
         self._task_id = ""
         self._assignment: Assignment | None = None
 
-    def reset(
+    def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
         """`UnknownTaskError` for a task that the shop does not have; without one, draws a training task."""
@@ -40,7 +40,7 @@ class WebShopEnvironment(TextEnvironment):
         self._view = self._render()
         return self._view.text, self._info()
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:
+    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:  # type: ignore[override]
         """`ActionTypeError` for an action that is no text, `EpisodeError` before the first reset."""
         if not isinstance(action, str):
             raise ActionTypeError(action)

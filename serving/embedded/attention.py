@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -81,7 +81,8 @@ def slot_attention(
     Returns:
         [1, token, head, head_dim]
     """
-    keys, values = step.cache.keys(module.layer_idx), step.cache.values(module.layer_idx)
+    layer = cast(int, module.layer_idx)
+    keys, values = step.cache.keys(layer), step.cache.values(layer)
     outputs = []
     if step.running:
         outputs.append(_running(query, key, value, keys, values, scaling, step))
