@@ -1,7 +1,8 @@
-"""Folders that are there whole or not at all, and whose files can be checked."""
+"""Folders and lines that are there whole or not at all, also on a full disk; folders that can be checked."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,9 +12,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving.errors import CorruptDataError
+from safetensors import SafetensorError
+
+from serving.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Names what is being written where the disk, a quota or a limit on files leaves no room for it.
+
+    Raises:
+        ExhaustedError: in place of the system's error.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if not (reason := _no_room(error)):
+            raise
+        raise ExhaustedError(f"{path} cannot be written: {reason}") from error
+
+
+def _no_room(error: OSError | SafetensorError) -> str | None:
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno in _NO_ROOM else None
+    # safetensors has the system's error in its text only.
+    return next((os.strerror(code) for code in _NO_ROOM if f"(os error {code})" in str(error)), None)
+
+
+@contextmanager
+def appended_whole(file: Path) -> Iterator[None]:
+    """Cuts `file` back to the length that it had if the block, which adds to it, fails.
+
+    Raises:
+        ExhaustedError: there is no room for more.
+    """
+    length = file.stat().st_size if file.exists() else 0
+    try:
+        with room_for(file):
+            yield
+    except BaseException:
+        if file.exists():
+            os.truncate(file, length)
+        raise
 
 
 @contextmanager
@@ -22,7 +65,16 @@ def written_beside(folder: Path) -> Iterator[Path]:
 
     Its files are on disk before it gets the name; a folder that had the name is gone afterwards. If the block
     fails, nothing changes.
+
+    Raises:
+        ExhaustedError: there is no room for it.
     """
+    with room_for(folder), _filled_beside(folder) as unfinished:
+        yield unfinished
+
+
+@contextmanager
+def _filled_beside(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

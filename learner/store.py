@@ -76,6 +76,7 @@ class EpisodeStore:
             NotFoundError: there is no such file, and no run id to make it for.
             PreconditionError: the file is another run's, or of another format.
             CorruptDataError: it is no SQLite file.
+            ExhaustedError: the disk is full.
         """
         if run_id is None and not path.exists():
             raise NotFoundError(f"no episodes at {path}")
@@ -89,6 +90,8 @@ class EpisodeStore:
             self.run_id = self._claim(run_id)
         except sqlite3.DatabaseError as error:
             self._db.close()
+            if _no_room(error):
+                raise self._full(error) from error
             raise CorruptDataError(f"{path} is not an episode store: {error}") from error
 
     def _claim(self, run_id: str | None) -> str:
@@ -176,10 +179,18 @@ class EpisodeStore:
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-                    raise ExhaustedError(f"the disk of {self._path} is full; nothing was stored") from error
+                if _no_room(error):
+                    raise self._full(error) from error
                 raise
+
+    def _full(self, error: sqlite3.Error) -> ExhaustedError:
+        return ExhaustedError(f"{self._path} cannot be written ({error}); nothing was stored")
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+
+def _no_room(error: sqlite3.Error) -> bool:
+    """Also of an I/O error: SQLite says `full` only where the database or its log is what had no room."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)

@@ -38,6 +38,9 @@ from serving.model import ModelFolder, compute_device, compute_dtype
 from serving.role import Role
 from trajectory.episode import Episode
 
+_OF_THE_VALUES = ("estimator", "gamma", "success_reward")
+"""Settings of the estimator that decide what the critic's values are of."""
+
 Progress = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and what is being done."""
 
@@ -211,10 +214,13 @@ class Trainer:
         return {a: self._model.parameters_of(a) for a in adapters} | {"heads": _named(self._heads)}
 
     def _made_for(self) -> dict[str, Any]:
+        """What gives a checkpoint's numbers their meaning; how they were computed may differ."""
+        made = self._settings
         return {
             "base_fingerprint": self._base.fingerprint,
-            "lora": self._settings.lora.model_dump(mode="json"),
-            "critic.heads": self._settings.critic.heads,
+            **{f"lora.{key}": value for key, value in made.lora.model_dump(mode="json").items()},
+            "critic.heads": made.critic.heads,
+            **{f"estimator.{key}": getattr(made.estimator, key) for key in _OF_THE_VALUES},
         }
 
 

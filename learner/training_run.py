@@ -14,6 +14,7 @@ from typing import Protocol
 from hiper.v1 import episode_pb2 as pb
 
 from learner.episode_metrics import episode_metrics
+from learner.folders import appended_whole, room_for
 from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
 from learner.stopwatch import Stopwatch
@@ -21,6 +22,7 @@ from learner.store import EpisodeStore, TurnAdvantages
 from serving.errors import (
     CorruptDataError,
     DivergedError,
+    ExhaustedError,
     HiperError,
     InvalidInputError,
     PreconditionError,
@@ -241,15 +243,21 @@ class TrainingRun:
                 trainer.load_adapters(first.planner, first.executor)
             self._stopwatch.lap("start")
             self._keep(trainer, consumed=())
-        self._metrics_file.rewind(trainer.version)
+        with room_for(self._files.metrics):
+            self._metrics_file.rewind(trainer.version)
         last = self._metrics_file.lines()[-1:]
         self._status = replace(self._status, metrics=dict(last[0]) if last else {})
         self._gate.advance(trainer.version)
         return trainer
 
     def _restore(self, trainer: Trainer) -> bool:
-        """Loads the newest checkpoint that is whole; False where there is none."""
-        for version in self._files.checkpoint_versions():
+        """Loads the newest checkpoint that is whole; False where there is none yet.
+
+        Raises:
+            CorruptDataError: there are some, but none is whole.
+        """
+        found = self._files.checkpoint_versions()
+        for version in found:
             self._report(0.0, f"restoring version {version}")
             try:
                 trainer.load_checkpoint(self._files.checkpoint(version))
@@ -257,6 +265,8 @@ class TrainingRun:
                 log.warning("checkpoint %d is left out: %s", version, error)
             else:
                 return True
+        if found:
+            raise CorruptDataError(f"no checkpoint in {self._files.checkpoint(0).parent} is whole")
         return False
 
     async def _whole_batch(self) -> bool:
@@ -284,7 +294,8 @@ class TrainingRun:
         self._stopwatch.lap("update")
         metrics |= {"adapter/version": trainer.version, **update.metrics, **self._stopwatch.take()}
         # The line first: after a crash in between, restoring drops it and the update is made again.
-        self._metrics_file.append(metrics)
+        with appended_whole(self._files.metrics):
+            self._metrics_file.append(metrics)
         self._keep(trainer, consumed=range(numbers.stop))
         return metrics
 
@@ -329,9 +340,11 @@ class TrainingRun:
     def _note_end(self) -> None:
         self._stopwatch.lap(_PARTS[self._status.phase])
         line = {"adapter/version": self._status.version, **self._stopwatch.take()}
+        path = self._files.root / ENDS
         try:
-            MetricsFile(self._files.root / ENDS).append(line)
-        except OSError as error:  # a full disk, most likely, which is why the run ends
+            with appended_whole(path):
+                MetricsFile(path).append(line)
+        except (ExhaustedError, OSError) as error:  # most likely why the run ends
             log.warning("the times of the end are not kept: %s", error)
 
     def _report(self, share: float, message: str) -> None:

@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from learner.hae import EstimatorSettings
-from learner.settings import CriticSettings, LoraSettings, PpoSettings
-from learner.trainer import Trainer, TrainerSettings
-from serving.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
+from learner.settings import CriticSettings, PpoSettings
+from learner.trainer import Trainer
+from serving.errors import InvalidInputError, PreconditionError
 from serving.model import ModelFolder
 from serving.role import Role
 from tests.learner.tiny import episodes, settings, tiny_model
@@ -207,54 +207,3 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
 def test_no_episodes_are_refused(base: ModelFolder) -> None:
     with pytest.raises(InvalidInputError, match="at least one"):
         Trainer(settings(), base, seed=0).update([], silent)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(base: ModelFolder, batch: list[Episode], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "checkpoint"
-    trainer = Trainer(settings(), base, seed=0)
-    trainer.update(batch, silent)
-    trainer.save_checkpoint(folder, consumed=[])
-    return folder
-
-
-def test_a_checkpoint_cut_off_anywhere_is_refused_by_name(
-    base: ModelFolder, checkpoint: Path, tmp_path: Path
-) -> None:
-    trainer = Trainer(settings(), base, seed=0)
-    before = weights(trainer, tmp_path / "0")
-    for file in sorted(checkpoint.iterdir()):
-        content = file.read_bytes()
-        for length in {0, 1, len(content) // 2, len(content) - 1}:
-            file.write_bytes(content[:length])
-            with pytest.raises(CorruptDataError, match=str(checkpoint)):
-                trainer.load_checkpoint(checkpoint)
-        file.unlink()
-        with pytest.raises(CorruptDataError, match=str(checkpoint)):
-            trainer.load_checkpoint(checkpoint)
-        file.write_bytes(content)
-    assert equal(before, weights(trainer, tmp_path / "1"))
-    trainer.load_checkpoint(checkpoint)
-    assert trainer.version == 1
-
-
-@pytest.mark.parametrize(
-    ("made", "name"),
-    [
-        (settings(lora=LoraSettings(rank=2, alpha=8)), "lora"),
-        (settings(critic=CriticSettings(heads="two")), "critic.heads"),
-    ],
-)
-def test_a_checkpoint_of_another_configuration_is_refused_by_name(
-    base: ModelFolder, checkpoint: Path, made: TrainerSettings, name: str
-) -> None:
-    with pytest.raises(PreconditionError, match=name):
-        Trainer(made, base, seed=0).load_checkpoint(checkpoint)
-
-
-def test_a_checkpoint_of_another_base_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    other = tiny_model(tmp_path / "other", seed=1)
-    with pytest.raises(PreconditionError, match="base_fingerprint"):
-        Trainer(settings(), other, seed=0).load_checkpoint(checkpoint)
-    with pytest.raises(NotFoundError, match="nowhere"):
-        Trainer(settings(), other, seed=0).load_checkpoint(tmp_path / "nowhere")

@@ -19,6 +19,7 @@ from serving.errors import (
     UnavailableError,
 )
 from serving.role import Role
+from tests.learner.small_disk import files_of_at_most
 from tests.learner_service.episodes import episode
 
 SCHEDULE = Schedule(updates=2, episodes_per_update=2, group_size=1, max_lag=0, lease_seconds=60.0, seed=1)
@@ -288,3 +289,38 @@ def test_a_run_that_diverges_fails_and_names_what_to_go_on_from(tmp_path):
     assert f"since version 0; without the checkpoints after {good}, --resume" in run.status.message
     assert MetricsFile(tmp_path / "metrics.jsonl").lines()[-1]["adapter/version"] == 1
     assert whole_one.is_dir()
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_begun_anew(tmp_path):
+    asyncio.run(whole(open_run(tmp_path)))
+    for state in (tmp_path / "checkpoints").glob("*/state"):
+        state.unlink()
+    run = open_run(tmp_path)
+    asyncio.run(run.train())
+    assert run.status.phase is Phase.FAILED
+    assert run.status.message == f"no checkpoint in {tmp_path / 'checkpoints'} is whole"
+    assert len(MetricsFile(tmp_path / "metrics.jsonl").lines()) == 2
+
+
+@pytest.mark.parametrize("what", ["metrics.jsonl", "episodes.sqlite"])
+def test_a_full_disk_ends_the_run_by_name_and_it_goes_on_from_there(tmp_path, what):
+    run = open_run(tmp_path)
+    part, method = {
+        "metrics.jsonl": (run._metrics_file, "append"),
+        "episodes.sqlite": (run._store, "set_advantages"),
+    }[what]
+    works = getattr(part, method)
+
+    def full(*args):
+        with files_of_at_most(60):
+            works(*args)
+
+    setattr(part, method, full)
+    asyncio.run(whole(run))
+    assert run.status.phase is Phase.FAILED
+    assert f"{tmp_path / what} cannot be written" in run.status.message
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+    again = open_run(tmp_path, trainer := CountingTrainer())
+    asyncio.run(whole(again))
+    assert again.status.phase is Phase.FINISHED and trainer.seen == [0, 1, 2, 3]

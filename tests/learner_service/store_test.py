@@ -6,6 +6,7 @@ import pytest
 
 from learner.store import EpisodeStore, TurnAdvantages
 from serving.errors import CorruptDataError, ExhaustedError, NotFoundError, PreconditionError
+from tests.learner.small_disk import files_of_at_most
 from tests.learner_service.episodes import episode
 from trajectory.wire import episode_from_pb
 
@@ -65,9 +66,19 @@ def test_an_episode_that_is_not_there_is_named(store):
 def test_a_full_disk_is_an_error_of_its_own_and_stores_nothing(store):
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(ExhaustedError, match="disk"):
+    with pytest.raises(ExhaustedError, match="episodes.sqlite cannot be written"):
         store.add(episode(0, turns=200))
     store._db.execute("PRAGMA max_page_count = 1000000")
+    assert store.numbers() == frozenset()
+    assert store.add(episode(0, turns=200))
+
+
+def test_a_disk_that_refuses_to_let_the_file_grow_is_full_too(store, tmp_path):
+    with files_of_at_most(4096):
+        with pytest.raises(ExhaustedError, match="episodes.sqlite cannot be written"):
+            store.add(episode(0, turns=200))
+        with pytest.raises(ExhaustedError, match="new.sqlite cannot be written"):
+            EpisodeStore(tmp_path / "new.sqlite", "run")
     assert store.numbers() == frozenset()
     assert store.add(episode(0, turns=200))
 
