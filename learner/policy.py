@@ -20,6 +20,8 @@ from serving.errors import InvalidInputError
 
 PLANNER, EXECUTOR, CRITIC = "planner", "executor", "critic"
 ADAPTERS = (PLANNER, EXECUTOR, CRITIC)
+_FROZEN = {PLANNER: "plan_reference", EXECUTOR: "act_reference"}
+"""PEFT finds an adapter's weights by substring: none of these names may contain one of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,14 @@ class AdaptedModel:
     @property
     def hidden_size(self) -> int:
         return int(self._head.shape[1])
+
+    def add_reference(self, adapter: str) -> str:
+        """Name of a second adapter of the shape of `adapter`, which never requires a gradient."""
+        name = _FROZEN[adapter]
+        if name not in self.peft.peft_config:
+            with torch.random.fork_rng():
+                self.peft.add_adapter(name, self.peft.peft_config[adapter])
+        return name
 
     def parameters_of(self, adapter: str) -> dict[str, nn.Parameter]:
         """The adapter's matrices by name, the same names for every adapter."""
@@ -98,7 +108,7 @@ class AdaptedModel:
             if adapter is None:
                 stack.enter_context(self.peft.disable_adapter())
             else:
-                self.peft.set_adapter(adapter)
+                self.peft.set_adapter(adapter, inference_mode=adapter not in ADAPTERS)
             if self._dtype is not torch.float32:
                 # PEFT alone would widen each layer's input to float32; autocast narrows the small matrices.
                 stack.enter_context(disable_input_dtype_casting(self.peft))

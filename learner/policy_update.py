@@ -33,7 +33,7 @@ class PolicyBatch:
     pack: Pack
     tokens: AnswerTokens
     reference: Tensor | None
-    """[R] log-probabilities by the base model."""
+    """[R] log-probabilities by the reference of the KL term; None without that term."""
     old: Tensor | None
     """[R] by the learner before the update; None where the only pass over it is the first."""
 
@@ -49,6 +49,8 @@ class PolicyUpdate:
         settings: PpoSettings,
         pack_tokens: int,
     ) -> None:
+        self.reference: str | None = None
+        """Adapter that the KL term pulls to; None is the base model."""
         self._model = model
         self._adapter = adapter
         self._optimizer = optimizer
@@ -97,7 +99,7 @@ class PolicyUpdate:
         tokens = _answer_tokens([samples[place] for place in pack.members], self._model.device)
         reference = old = None
         if self._settings.kl_coefficient:
-            reference = self._model.answer_scores(pack, None, tokens.temperatures).logprobs
+            reference = self._model.answer_scores(pack, self.reference, tokens.temperatures).logprobs
         if self._settings.epochs * self._settings.minibatches > 1:
             old = self._model.answer_scores(pack, self._adapter, tokens.temperatures).logprobs
         advance(share)
@@ -152,7 +154,7 @@ def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str,
         "policy_loss": whole.mean("policy_loss"),
         "clip_fraction": whole.mean("clipped"),
         "importance_masked_share": whole.mean("masked"),
-        "kl_to_base": whole.mean("kl_to_base"),
+        "kl_to_reference": whole.mean("kl_to_reference"),
         "kl_sampler": whole.mean("kl_sampler"),
         "kl_update": whole.mean("kl_update"),
         "sampler_difference": whole.mean("sampler_difference"),

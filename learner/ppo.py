@@ -1,4 +1,4 @@
-"""The policy loss: PPO's clipped surrogate under truncated importance weights, with a KL term to the base."""
+"""The policy loss: PPO's clipped surrogate under truncated importance weights, with a KL term."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from learner.settings import PpoSettings
 _LARGEST_DIFFERENCE = 20.0
 """Log-probability differences are cut to this, where float32 exponentials are still finite."""
 _LARGEST_KL = 10.0
-"""Of one token, as in verl: a token that the base finds far likelier would outweigh all others."""
+"""Of one token, as in verl: a token that the reference finds far likelier would outweigh all others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,8 @@ class TokenSums:
     """Tokens whose clipped term is the greater one, and so has no gradient."""
     masked: Tensor
     """Tokens whose importance weight lies outside the band."""
-    kl_to_base: Tensor
-    """k3 estimate of KL(policy || base)."""
+    kl_to_reference: Tensor
+    """k3 estimate of KL(policy || reference)."""
     kl_sampler: Tensor
     """k3 estimate of KL(sampler || learner before the update)."""
     kl_update: Tensor
@@ -70,11 +70,11 @@ def token_losses(
     """Sums of losses and statistics over the R tokens of a pack.
 
     With p the policy's probability of a token, p_old the learner's before the update, p_sampled the
-    sampler's, p_base the base model's, A the advantage:
+    sampler's, p_ref the reference's, A the advantage:
 
         ratio = p / p_old,   w = p_old / p_sampled
         loss  = min(w, importance_cap) * max(-A ratio, -A clip(ratio, 1 - clip, 1 + clip))
-                + kl_coefficient * (p_base / p - log(p_base / p) - 1) - entropy_coefficient * entropy
+                + kl_coefficient * (p_ref / p - log(p_ref / p) - 1) - entropy_coefficient * entropy
 
     PPO is arXiv 1707.06347; the KL estimate is k3 of Schulman, "Approximating KL divergence"; the truncated
     weight is arXiv 2312.05253's. A token with w outside importance_band adds nothing.
@@ -82,7 +82,7 @@ def token_losses(
     Args:
         scores: Of the tokens, by the policy as it stands.
         old: [R] log-probabilities by the learner before the update.
-        reference: [R] by the base model; None leaves the KL term out.
+        reference: [R] by the model that the policy is held to; None leaves the KL term out.
         tokens: As sampled.
         settings: Of the update.
     """
@@ -104,7 +104,7 @@ def token_losses(
         policy_loss=(surrogate * inside).sum(),
         clipped=((clipped > plain).float() * inside).sum(),
         masked=learns.sum() - inside.sum(),
-        kl_to_base=(kl * learns).sum(),
+        kl_to_reference=(kl * learns).sum(),
         kl_sampler=(_k3(tokens.sampled, old) * learns).sum(),
         kl_update=((old - scores.logprobs) * learns).sum(),
         sampler_difference=((old - tokens.sampled).abs() * learns).sum(),

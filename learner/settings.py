@@ -52,7 +52,10 @@ class PpoSettings(Section):
     clip: float = Field(0.2, gt=0)
     """Probability ratios beyond 1 ± clip give no gradient."""
     kl_coefficient: float = Field(0.01, ge=0)
-    """Weight of the KL estimate (k3, low variance) to the base model without adapter."""
+    """Weight of the KL estimate (k3, low variance) to the reference."""
+    kl_reference: Literal["start", "base"] = "start"
+    """`start` is the adapters that the run began with, such as those of a warm start, which the base model
+    would pull against; `base` is the base model without adapter. Without a warm start both are the same."""
     entropy_coefficient: float = Field(0.0, ge=0)
     """Weight of the entropy bonus."""
     epochs: int = Field(1, ge=1)

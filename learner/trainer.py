@@ -110,6 +110,23 @@ class Trainer:
         for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
             read_adapter(self._model.peft, role.value, self._base.fingerprint, folder)
 
+    def load_reference(self, planner: Path, executor: Path) -> None:
+        """Holds the policies to these PEFT folders, where `ppo.kl_reference` is `start` and has any weight.
+
+        They are no part of a checkpoint: load them again after one. Without them, the base model is what the
+        policies are held to.
+
+        Raises:
+            As `load_adapters`.
+        """
+        ppo = self._settings.ppo
+        if ppo.kl_reference == "base" or not ppo.kl_coefficient:
+            return
+        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+            name = self._model.add_reference(role.value)
+            read_adapter(self._model.peft, name, self._base.fingerprint, folder)
+            self._policies[role].reference = name
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
 

@@ -96,6 +96,8 @@ class Trainer(Protocol):
 
     def load_adapters(self, planner: Path, executor: Path) -> None: ...
 
+    def load_reference(self, planner: Path, executor: Path) -> None: ...
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
 
     def save_adapter(self, role: Role, folder: Path) -> None: ...
@@ -243,6 +245,7 @@ class TrainingRun:
                 trainer.load_adapters(first.planner, first.executor)
             self._stopwatch.lap("start")
             self._keep(trainer, consumed=())
+        trainer.load_reference(*(self._files.adapter(role, 0) for role in Role))
         with room_for(self._files.metrics):
             self._metrics_file.rewind(trainer.version)
         last = self._metrics_file.lines()[-1:]

@@ -63,7 +63,7 @@ def test_the_importance_weight_is_truncated_and_outside_the_band_a_token_counts_
 
 def test_kl_to_the_base_is_the_low_variance_estimate() -> None:
     sums, gradient = losses([0.5], [0.5], [0.5], [0.0], reference=[0.25], kl_coefficient=0.1)
-    assert float(sums.kl_to_base) == pytest.approx(0.5 - math.log(0.5) - 1)
+    assert float(sums.kl_to_reference) == pytest.approx(0.5 - math.log(0.5) - 1)
     assert float(sums.loss) == pytest.approx(0.1 * (0.5 - math.log(0.5) - 1))
     assert gradient.tolist() == pytest.approx([0.1 * (1 - 0.5)])
 

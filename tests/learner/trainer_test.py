@@ -69,10 +69,10 @@ def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> N
         # The sampler was the base model, and so are adapters of version 0.
         assert first[f"actor/{role}/kl_sampler"] == pytest.approx(0, abs=1e-6)
         assert first[f"actor/{role}/importance_masked_share"] == 0
-        assert first[f"actor/{role}/kl_to_base"] == pytest.approx(0, abs=1e-6)
+        assert first[f"actor/{role}/kl_to_reference"] == pytest.approx(0, abs=1e-6)
         assert first[f"actor/{role}/gradient_norm"] > 0
         assert second[f"actor/{role}/kl_sampler"] > 1e-4
-        assert second[f"actor/{role}/kl_to_base"] > 1e-4
+        assert second[f"actor/{role}/kl_to_reference"] > 1e-4
     # 4 episodes of subgoals of 4 and 3 tokens and of 2 decisions; 3 actions of 3 tokens.
     assert first["actor/planner/tokens"] == 4 * (4 + 3 + 2)
     assert first["actor/executor/tokens"] == 4 * 9
@@ -207,3 +207,83 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
 def test_no_episodes_are_refused(base: ModelFolder) -> None:
     with pytest.raises(InvalidInputError, match="at least one"):
         Trainer(settings(), base, seed=0).update([], silent)
+
+
+@pytest.fixture(scope="module")
+def start(base: ModelFolder, batch: list[Episode], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Adapters that have learnt something."""
+    trainer = Trainer(settings(), base, seed=0)
+    trainer.update(batch, silent)
+    folders = [tmp_path_factory.mktemp("start") / role.value for role in Role]
+    for role, folder in zip(Role, folders, strict=True):
+        trainer.save_adapter(role, folder)
+    return folders
+
+
+ANY_WEIGHT = (1e-9, 1e9)
+
+
+@pytest.mark.parametrize(("reference", "first_kl"), [("start", False), ("base", True)])
+def test_policies_are_held_to_where_they_started_or_to_the_base(
+    base: ModelFolder, batch: list[Episode], start: list[Path], reference: str, first_kl: bool
+) -> None:
+    ppo = PpoSettings(learning_rate=1e-2, kl_reference=reference, importance_band=ANY_WEIGHT)
+    trainer = Trainer(settings(ppo), base, seed=0)
+    trainer.load_adapters(*start)
+    trainer.load_reference(*start)
+    first, second = trainer.update(batch, silent).metrics, trainer.update(batch, silent).metrics
+    for role in Role:
+        assert (first[f"actor/{role.value}/kl_to_reference"] > 1e-4) == first_kl
+        assert second[f"actor/{role.value}/kl_to_reference"] > 1e-4
+
+
+def test_a_run_held_to_its_start_resumes_bit_for_bit(
+    base: ModelFolder, batch: list[Episode], start: list[Path], tmp_path: Path
+) -> None:
+    made = settings(PpoSettings(learning_rate=1e-2, kl_coefficient=0.3, importance_band=ANY_WEIGHT))
+    trainer = Trainer(made, base, seed=0)
+    trainer.load_adapters(*start)
+    for role in Role:
+        trainer.save_adapter(role, tmp_path / role.value)
+    trainer.load_reference(*start)
+    trainer.update(batch, silent)
+    trainer.save_checkpoint(tmp_path / "1", consumed=())
+    trainer.update(batch, silent)
+
+    resumed = Trainer(made, base, seed=0)
+    resumed.load_checkpoint(tmp_path / "1")
+    resumed.load_reference(*(tmp_path / role.value for role in Role))
+    resumed.update(batch, silent)
+    assert equal(weights(trainer, tmp_path / "a"), weights(resumed, tmp_path / "b"))
+    unheld = Trainer(made, base, seed=0)
+    unheld.load_checkpoint(tmp_path / "1")
+    unheld.update(batch, silent)
+    assert not equal(weights(trainer, tmp_path / "a"), weights(unheld, tmp_path / "c"))
+
+
+def test_the_reference_is_frozen_and_in_no_file(
+    base: ModelFolder, batch: list[Episode], start: list[Path], tmp_path: Path
+) -> None:
+    plain, held = Trainer(settings(), base, seed=0), Trainer(settings(), base, seed=0)
+    held.load_reference(*start)
+    assert weights(plain, tmp_path / "0").keys() == weights(held, tmp_path / "1").keys()
+    before = {n: p.clone() for n, p in held._model.peft.named_parameters() if "_reference" in n}
+    held.update(batch, silent)
+    after = dict(held._model.peft.named_parameters())
+    assert before and all(torch.equal(p, after[n]) and after[n].grad is None for n, p in before.items())
+    held.save_adapter(Role.PLANNER, tmp_path / "planner")
+    plain.load_adapters(tmp_path / "planner", start[1])
+
+
+def test_without_a_warm_start_the_start_is_the_base(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    made = settings(PpoSettings(learning_rate=1e-2, kl_coefficient=0.3, importance_band=ANY_WEIGHT))
+    held, plain = Trainer(made, base, seed=0), Trainer(made, base, seed=0)
+    for role in Role:
+        held.save_adapter(role, tmp_path / role.value)
+    held.load_reference(*(tmp_path / role.value for role in Role))
+    for trainer in (held, plain):
+        for _ in range(2):
+            trainer.update(batch, silent)
+    assert equal(weights(held, tmp_path / "a"), weights(plain, tmp_path / "b"))

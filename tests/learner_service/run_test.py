@@ -36,6 +36,9 @@ class CountingTrainer:
     def load_adapters(self, planner, executor):
         self.begun_with = (planner, executor)
 
+    def load_reference(self, planner, executor):
+        self.held_to = (planner, executor)
+
     def update(self, episodes, progress):
         self.version += 1
         self.seen += [e.number for e in episodes]
@@ -111,6 +114,7 @@ def test_a_run_gathers_updates_publishes_and_finishes(tmp_path):
     assert run.status.phase is Phase.FINISHED
     assert trainer.seen == [0, 1, 2, 3]
     assert trainer.begun_with == (Path("planner"), Path("executor"))
+    assert trainer.held_to == tuple(tmp_path / "adapters" / role / "0" for role in ("planner", "executor"))
     assert [version for _, version in shelf.published] == [0, 0, 1, 1, 2, 2]
     assert {role for role, _ in shelf.published} == set(Role)
     lines = MetricsFile(RunFiles(tmp_path).metrics).lines()
