@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from serving.prefix import shared_length
+
 
 @dataclass(frozen=True)
 class TokenSequence:
@@ -84,12 +86,6 @@ def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.dev
 def computed_tokens(packs: Sequence[Pack]) -> int:
     """Rows of all packs: what is computed, against what the sequences hold."""
     return sum(len(pack.token_ids) for pack in packs)
-
-
-def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences have in common from their beginning."""
-    pairs = zip(one, other, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 class _OpenPack:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import torch
 
-
-def shared_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two sequences begin with in common."""
-    shortest = min(len(first), len(second))
-    if first[:shortest] == second[:shortest]:
-        return shortest
-    return next(i for i in range(shortest) if first[i] != second[i])
+from serving.prefix import shared_length
 
 
 class PrefixStore:

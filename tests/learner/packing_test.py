@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner.packing import Pack, TokenSequence, computed_tokens, pack, shared_length
+from learner.packing import Pack, TokenSequence, computed_tokens, pack
+from serving.prefix import shared_length
 
 CPU = torch.device("cpu")
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=9).map(tuple)

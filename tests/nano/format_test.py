@@ -9,9 +9,9 @@ from transformers import PreTrainedTokenizerFast
 
 from learner.demonstrations import demonstrate
 from learner.nano.player import ErringBenchmark
-from learner.packing import shared_length
 from planner.parser import PlannerParser
 from serving.chat import Chat
+from serving.prefix import shared_length
 from tests.nano.worlds import ERRING, benchmark, formats, tokenizer
 from trajectory.episode import Episode
 

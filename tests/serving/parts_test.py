@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.embedded.prefixes import PrefixStore, shared_length
+from serving.embedded.prefixes import PrefixStore
 from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
 from serving.engine import GenerationRequest
+from serving.prefix import shared_length
 
 
 def sequence(*prompt_ids: int, new: int = 2) -> Sequence:

@@ -1,0 +1,57 @@
+"""One answer of an engine, with all that the learner has to know of how it was drawn."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from serving.engine import BASE_VERSION, Engine, FinishReason, GenerationRequest
+from serving.settings import ModelServerSettings
+from trajectory.episode import Generation
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Asks `engine` as the settings say."""
+
+    engine: Engine
+    settings: ModelServerSettings
+    stop_ids: frozenset[int]
+    """Tokens that end an answer."""
+
+    async def sample(
+        self,
+        prompt_ids: tuple[int, ...],
+        seed: int,
+        complete_answers: frozenset[tuple[int, ...]] = frozenset(),
+    ) -> Generation:
+        """Draws an answer; one that is in `complete_answers` ends without a token that says so.
+
+        Raises:
+            PromptTooLongError: the prompt does not fit the context.
+            QueueFullError: too many calls wait.
+        """
+        began = time.perf_counter()
+        result = await self.engine.generate(
+            GenerationRequest(
+                prompt_ids=prompt_ids,
+                max_new_tokens=self.settings.max_new_tokens,
+                temperature=self.settings.temperature,
+                seed=seed,
+                stop_ids=self.stop_ids,
+                complete_answers=complete_answers,
+            )
+        )
+        return Generation(
+            prompt_ids=prompt_ids,
+            token_ids=result.token_ids,
+            logprobs=result.logprobs,
+            adapter_version=result.adapter_version,
+            temperature=self.settings.temperature,
+            length_limited=result.finish_reason is FinishReason.LENGTH,
+            engine_seconds=time.perf_counter() - began,
+        )
+
+    def unsampled(self, prompt_ids: tuple[int, ...]) -> Generation:
+        """The prompt alone, as a generation of no tokens."""
+        return Generation(prompt_ids, (), (), BASE_VERSION, self.settings.temperature, False, 0.0)
