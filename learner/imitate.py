@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from configuration.command import main, read
+from configuration.paths import user_path
 from configuration.section import Section
 from environments.errors import BenchmarkError
 from environments.registry import load
 from learner.imitation import WarmStart, WarmStartSettings, warm_start
 from learner.imitation_check import AnswerShares, check_answers
+from learner.progress import progress
+from learner.shipped import ship
 from serving.errors import HiperError
 from serving.model import resolve_model
 from serving.role import Role
@@ -24,6 +27,8 @@ from serving.role import Role
 class ImitateFlags(Section):
     """Options of this command."""
 
+    out: Path | None = None
+    """Folder that gets a copy of the pair in bfloat16, as the repository keeps one."""
     check: bool = False
     """Asks both adapters at the turns of demonstrations that they have not seen."""
     check_split: str = "valid_unseen"
@@ -40,16 +45,12 @@ def run(argv: Sequence[str]) -> int:
     try:
         benchmark = load(c.environment)
         model = resolve_model(c.learner.model)
-        with _progress(console) as bar:
-            task = bar.add_task("warm start", total=1.0)
-            made = warm_start(
-                settings,
-                model,
-                benchmark,
-                c.run.seed,
-                lambda share, message: bar.update(task, completed=share, description=message),
-            )
+        with progress(console, "warm start") as report:
+            made = warm_start(settings, model, benchmark, c.run.seed, report)
         _show(console, made)
+        if flags.out is not None:
+            ship(made, user_path(flags.out))
+            console.print(f"in bfloat16: {user_path(flags.out)}", soft_wrap=True)
         if flags.check:
             shares = asyncio.run(
                 check_answers(
@@ -61,11 +62,6 @@ def run(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _progress(console: Console) -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console)
 
 
 def _show(console: Console, made: WarmStart) -> None:

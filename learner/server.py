@@ -23,6 +23,7 @@ from learner.lease import Schedule
 from learner.publisher import AdapterPublisher, Target
 from learner.run_files import RunFiles
 from learner.servicer import EpisodeServicer, LearnerServicer
+from learner.shipped import shipped_pair
 from learner.store import EpisodeStore
 from learner.trainer import Trainer, TrainerSettings
 from learner.training_run import Progress, TrainingRun
@@ -79,7 +80,7 @@ def training_run(configuration: Configuration, folder: Path, targets: dict[Role,
 
 
 def first_adapters(configuration: Configuration, model: ModelFolder, progress: Progress) -> WarmStart | None:
-    """Adapters that were taught on demonstrations, from the cache if they are there; None if turned off."""
+    """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
     if not configuration.imitation.enabled:
         return None
     settings = WarmStartSettings(
@@ -89,6 +90,8 @@ def first_adapters(configuration: Configuration, model: ModelFolder, progress: P
         planner=configuration.planner,
         executor=configuration.executor,
     )
+    if shipped := shipped_pair(settings, model, configuration.environment.name):
+        return shipped
     benchmark = registry.load(configuration.environment)
     return warm_start(settings, model, benchmark, configuration.run.seed, progress)
 

@@ -90,6 +90,8 @@ class ImitationSettings(Section):
 
     enabled: bool = True
     """False starts from adapters that change nothing."""
+    shipped: bool = True
+    """Starts from the pair kept in the repository where it fits model, LoRA and prompts; else teaches."""
     teacher: Literal["rule", "expert"] = "rule"
     """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
     way."""

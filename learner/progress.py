@@ -1,0 +1,42 @@
+"""How far a long command is: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Report = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and what is being done."""
+
+_SHARE_A_LINE = 0.05
+
+
+@contextmanager
+def progress(console: Console, title: str) -> Iterator[Report]:
+    """Gives what is to be told of the progress of `title`."""
+    if console.is_terminal:
+        with _bar(console) as bar:
+            task = bar.add_task(title, total=1.0)
+            yield lambda share, message: bar.update(task, completed=share, description=message)
+    else:
+        yield _lines(console, title)
+
+
+def _bar(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console)
+
+
+def _lines(console: Console, title: str) -> Report:
+    due = 0.0
+
+    def report(share: float, message: str) -> None:
+        nonlocal due
+        if share >= due:
+            console.print(f"{title}: {share:.0%}, {message}", highlight=False, soft_wrap=True)
+            due = share + _SHARE_A_LINE
+
+    return report
