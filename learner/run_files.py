@@ -32,9 +32,16 @@ class RunFiles:
 
     def checkpoint_versions(self) -> list[int]:
         """Versions of the checkpoints that are there, whole or not, newest first."""
-        folder = self.root / "checkpoints"
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+        return sorted(_versions_in(self.root / "checkpoints"), reverse=True)
+
+    def adapter_versions(self) -> list[int]:
+        """Versions that both roles have an adapter of, oldest first."""
+        return sorted(set.intersection(*(_versions_in(self.adapter(role, 0).parent) for role in Role)))
+
+
+def _versions_in(folder: Path) -> set[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return {int(name) for name in names if name.isdecimal()}
 
 
 class MetricsFile:

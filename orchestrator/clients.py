@@ -104,6 +104,8 @@ class AdapterState:
     role: str
     """`planner` or `executor`."""
     model: str
+    base_model: str
+    """Fingerprint of the base model."""
     run_id: str
     version: int
     """-1 for the base model alone."""
@@ -116,7 +118,7 @@ _ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "execu
 
 
 class AdapterClient:
-    """Reads what a model server serves."""
+    """Reads and sets what a model server serves."""
 
     def __init__(self, connection: Connection) -> None:
         self._stub = adapter_pb2_grpc.AdapterServiceStub(connection.channel)
@@ -129,9 +131,15 @@ class AdapterClient:
         return AdapterState(
             role=_ROLES.get(state.role, "unknown"),
             model=state.model,
+            base_model=state.base_model,
             run_id=state.run_id,
             version=state.version,
             generated_tokens=state.generated_tokens,
             prompt_tokens=state.prompt_tokens,
             shared_prompt_tokens=state.shared_prompt_tokens,
         )
+
+    async def serve_base(self) -> None:
+        """The base model alone answers from now on. A `HiperError` names the server."""
+        request = adapter_pb2.RollbackRequest(version=-1)
+        await self._connection.call(self._stub.Rollback, request)

@@ -62,9 +62,14 @@ def rpc_cost(shares: dict[str, float]) -> float:
 
 
 def show(
-    console: Console, root: Path, lines: Sequence[Metrics], shares: dict[str, float], small: bool
+    console: Console,
+    root: Path,
+    lines: Sequence[Metrics],
+    shares: dict[str, float],
+    small: bool,
+    go_on: str,
 ) -> None:
-    """Prints the result of a run that has finished."""
+    """Prints the result of a run that has finished; `go_on` is the command that makes it longer."""
     console.print(updates_table(lines))
     console.print(
         "valid: actions that could be parsed; s: seconds, of a turn on average, of the update", style="dim"
@@ -82,7 +87,7 @@ def show(
         f"adapters:     {root / 'adapters'}",
         f"all episodes: {show_command(root)}",
         f"one of them:  {show_command(root)} 0",
-        f"go on:        {resume_command(root)} --learner.updates {len(lines) + 2}",
+        f"go on:        {go_on} --learner.updates {len(lines) + 2}",
     ):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 

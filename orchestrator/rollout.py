@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,16 @@ from configuration.section import Section
 from configuration.tree import Configuration
 from environments.errors import BenchmarkError
 from learner.run_files import MetricsFile, RunFiles
-from orchestrator import result, run_folder
+from orchestrator import ending, result, run_folder
 from orchestrator.display import display_for
 from orchestrator.dry_run import dry_run
-from orchestrator.identity import WrongRoleError
 from orchestrator.preflight import check_inputs
 from orchestrator.report import Report
-from orchestrator.run import Run
-from orchestrator.services import ServiceDiedError
+from orchestrator.run import Run, StopRequest
 from orchestrator.tally import Tally
 from serving.errors import HiperError
 
 PROGRAM = "rollout"
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes beside 0."""
-
 
 FIRST_RUN: dict[str, Any] = {
     "environment": {
@@ -78,31 +72,47 @@ def rollout(argv: Sequence[str]) -> int:
         raise ConfigurationError(str(error)) from error
 
 
-def play(configuration: Configuration, console: Console) -> int:
-    """Plays the run in its folder and prints what came of it."""
-    assert configuration.run.dir is not None
+def play(
+    configuration: Configuration,
+    console: Console,
+    resume_command: Callable[[Path], str] = result.resume_command,
+    stop: StopRequest | None = None,
+) -> int:
+    """Plays the run in its folder and prints what came of it.
+
+    Args:
+        configuration: With `run.dir`.
+        console: For progress and result.
+        resume_command: What goes on with the run in a folder, for people.
+        stop: Ends the run after the update in flight, which the first Ctrl-C then asks for; without it a
+            signal ends the run at once.
+    """
+    root = configuration.run.dir
+    assert root is not None
     inputs = check_inputs(configuration)
-    held = run_folder.hold(configuration.run.dir, configuration)
+    held = run_folder.hold(root, configuration)
     tally = Tally()
     episodes = configuration.learner.updates * configuration.learner.episodes_per_update
-    console.print(f"run folder: {held.folder.root}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"run folder: {root}", markup=False, highlight=False, soft_wrap=True)
     try:
         with display_for(console, tally, episodes) as display:
-            run = Run(configuration, inputs, held.folder, Report(tally, display))
-            asyncio.run(run.play())
+            run = Run(configuration, inputs, held.folder, Report(tally, display), stop or StopRequest())
+            ending.run(run.play(), on_first=stop.ask if stop else lambda: False)
     except HiperError as error:
-        return _failed(error, held.folder.root)
-    except KeyboardInterrupt:
-        _hint("interrupted", held.folder.root)
-        return INTERRUPTED
+        _hint(f"error: {error}", resume_command(root))
+        return ending.exit_code(error)
+    except ending.Interrupted as interruption:
+        _hint("interrupted", resume_command(root))
+        return interruption.exit_code
     finally:
         held.release()
     result.show(
         console,
-        held.folder.root,
-        updates(held.folder.root, tally),
-        result.time_shares(tally, (run.planner_time, run.executor_time)),
+        root,
+        updates(root, tally),
+        result.time_shares(tally, run.call_times),
         small=configuration.planner.model == "bundled",
+        go_on=resume_command(root),
     )
     return 0
 
@@ -113,14 +123,8 @@ def updates(root: Path, tally: Tally) -> list[result.Metrics]:
     return lines or [tally.metrics[version] for version in sorted(tally.metrics)]
 
 
-def _failed(error: HiperError, root: Path) -> int:
-    _hint(f"error: {error}", root)
-    refused = isinstance(error, ServiceDiedError) and error.exit_code == BAD_INPUT
-    return BAD_INPUT if refused or isinstance(error, WrongRoleError) else FAILED
-
-
-def _hint(text: str, root: Path) -> None:
-    print(f"{text}\nTo go on where it stopped: {result.resume_command(root)}", file=sys.stderr)
+def _hint(text: str, resume_command: str) -> None:
+    print(f"{text}\nTo go on where it stopped: {resume_command}", file=sys.stderr)
 
 
 if __name__ == "__main__":

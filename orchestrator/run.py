@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from configuration.tree import Configuration
-from orchestrator.clients import CallTime, ExecutorClient, PlannerClient
+from orchestrator.clients import CallTime
+from orchestrator.connections import Connector, supervised
 from orchestrator.dispatch import Dispatcher
-from orchestrator.identity import check_role
 from orchestrator.learner_clients import EpisodeClient, LearnerClient
-from orchestrator.play import Players
 from orchestrator.preflight import Inputs
 from orchestrator.report import Report
-from orchestrator.retry import RetryPolicy
-from orchestrator.rpc import Connection, Server
 from orchestrator.run_folder import RunFolder
-from orchestrator.services import ServiceSpec, Supervisor, server_command
+from orchestrator.services import Supervisor
 from orchestrator.together import together
 from orchestrator.watch import Watch
-from serving.channel import open_channel, wait_healthy
-from serving.errors import UnavailableError
-from serving.settings import ServerSettings
-from trajectory.seeds import derive
 
-_STOP_MARGIN = 5.0
-"""Seconds beyond a server's own drain time before it is killed."""
+
+class StopRequest:
+    """Asks a run to end after the update in flight."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        """`seconds` after the run begins to play it is asked by itself; None is never."""
+        self._seconds = seconds
+        self._asked: asyncio.Event | None = None
+
+    def ask(self) -> bool:
+        """False if the run does not play yet, so that there is no update to wait for, or was asked before."""
+        if self._asked is None or self._asked.is_set():
+            return False
+        self._asked.set()
+        return True
+
+    async def asked(self) -> None:
+        """Returns when the run is to end."""
+        self._asked = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._asked.wait(), self._seconds)
+        except TimeoutError:
+            self._asked.set()
 
 
 @dataclass(frozen=True)
@@ -38,8 +55,9 @@ class Run:
     inputs: Inputs
     folder: RunFolder
     report: Report
-    planner_time: CallTime = field(default_factory=CallTime)
-    executor_time: CallTime = field(default_factory=CallTime)
+    stop: StopRequest = field(default_factory=StopRequest)
+    call_times: list[CallTime] = field(default_factory=list)
+    """Of planner and executor, once they are connected."""
 
     async def play(self) -> None:
         """Plays all episodes and waits for the last update.
@@ -47,71 +65,49 @@ class Run:
         Raises:
             HiperError: the run failed; the message says why. What the learner acknowledged is kept.
         """
-        sections = (self._section(name) for name in ("planner", "executor", "learner"))
-        supervisor = Supervisor(max(section.drain_seconds for section in sections) + _STOP_MARGIN)
-        try:
+        async with supervised(self.configuration, self.report.say) as supervisor:
             await supervisor.guard(self._play(supervisor))
-        finally:
-            self.report.say("ending the servers")
-            await supervisor.stop()
 
     async def _play(self, supervisor: Supervisor) -> None:
+        connector = Connector(self.configuration, self.folder, supervisor)
         self.report.say("starting planner and executor")
-        planner, executor = await together(
-            *(self._connected(name, supervisor, {}) for name in ("planner", "executor"))
-        )
-        models = {"planner.address": planner.server.address, "executor.address": executor.server.address}
+        models = await connector.models()
+        self.call_times.extend((models.planner_time, models.executor_time))
         self.report.say("starting the learner")
-        learner = await self._connected("learner", supervisor, models)
+        addresses = {
+            "planner.address": models.planner.server.address,
+            "executor.address": models.executor.server.address,
+        }
+        learner = await connector.connected("learner", addresses)
         dispatcher = Dispatcher(
             episodes=EpisodeClient(learner, f"{socket.gethostname()}:{os.getpid()}"),
-            players=self._players(planner, executor),
+            players=models.players(
+                self.configuration,
+                self.inputs.benchmark.name,
+                final_prompts=self.configuration.estimator.bootstrap == "final",
+                on_turn=self.report.turn,
+            ),
             benchmark=self.inputs.benchmark,
             tasks=self.inputs.tasks,
             concurrency=self.configuration.orchestrator.concurrency,
             observer=self.report,
         )
-        await together(dispatcher.run(), Watch(LearnerClient(learner), self.report.learner).run())
+        client = LearnerClient(learner)
+        async with beside(self._stop_when_asked(client)):
+            await together(dispatcher.run(), Watch(client, self.report.learner).run())
 
-    async def _connected(self, name: str, supervisor: Supervisor, overrides: Mapping[str, str]) -> Connection:
-        """A connection to a healthy server of the right kind, which is started unless one runs already."""
-        address = self._section(name).address
-        if address is None:
-            address = await self._start(name, supervisor, overrides)
-        return await self._connect(name, address)
+    async def _stop_when_asked(self, learner: LearnerClient) -> None:
+        await self.stop.asked()
+        self.report.say("stopping after the update in flight")
+        await learner.stop()
 
-    async def _start(self, name: str, supervisor: Supervisor, overrides: Mapping[str, str]) -> str:
-        """The address of a server of our own."""
-        ready_file = self.folder.ready_file(name)
-        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides)
-        service = await supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
-        return await service.address(self.configuration.orchestrator.start_seconds)
 
-    async def _connect(self, name: str, address: str) -> Connection:
-        settings = self.configuration.orchestrator
-        channel = open_channel(address, self._section(name).tls)
-        try:
-            await wait_healthy(channel, settings.start_seconds)
-        except UnavailableError as error:
-            raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
-        policy = RetryPolicy(
-            attempts=settings.attempts, seed=derive(self.configuration.run.seed, "retry", name)
-        )
-        connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
-        await check_role(connection)
-        return connection
-
-    def _players(self, planning: Connection, executing: Connection) -> Players:
-        configuration = self.configuration
-        return Players(
-            planner=PlannerClient(planning, self.planner_time),
-            executor=ExecutorClient(executing, self.executor_time),
-            benchmark=self.inputs.benchmark.name,
-            history=max(configuration.planner.history, configuration.executor.history),
-            final_prompts=configuration.estimator.bootstrap == "final",
-            on_turn=self.report.turn,
-        )
-
-    def _section(self, name: str) -> ServerSettings:
-        section: ServerSettings = getattr(self.configuration, name)
-        return section
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does the work while the block runs, and gives it up at the block's end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -110,9 +110,9 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
         raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
     saved = Configuration.model_validate(saved_tree(root))
     differences = [
-        f"{key.name} was {_value(saved, key.name)!r}, not {_value(configuration, key.name)!r}"
+        f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
         for key in keys(Configuration)
-        if key.name not in MAY_CHANGE and _value(saved, key.name) != _value(configuration, key.name)
+        if key.name not in MAY_CHANGE and value_of(saved, key.name) != value_of(configuration, key.name)
     ]
     if differences:
         raise ConfigurationError(
@@ -121,7 +121,8 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
         )
 
 
-def _value(configuration: Configuration, name: str) -> Any:
+def value_of(configuration: Configuration, name: str) -> Any:
+    """The value of a dotted key."""
     value: Any = configuration
     for part in name.split("."):
         value = getattr(value, part)
@@ -146,6 +147,15 @@ def hold(root: Path, configuration: Configuration) -> HeldFolder:
         ConfigurationError: the run may not be played here, or another process plays in it.
     """
     check(root, configuration)
+    return hold_unchecked(root, configuration)
+
+
+def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
+    """As `hold`, for a folder that holds no run, such as that of evaluations.
+
+    Raises:
+        ConfigurationError: another process uses it.
+    """
     folder = RunFolder(root)
     for part in (folder.log("any").parent, folder.ready_file("any").parent):
         part.mkdir(parents=True, exist_ok=True)
@@ -165,7 +175,7 @@ def _locked(path: Path) -> IO[str]:
         holder = lock.read().strip() or "unknown"
         lock.close()
         raise ConfigurationError(
-            f"process {holder} plays in {path.parent} now; wait for its end or take another --run-dir"
+            f"process {holder} plays in {path.parent} now; wait for its end or take another folder"
         ) from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")

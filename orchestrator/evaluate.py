@@ -1,0 +1,119 @@
+"""`bazel run //orchestrator:evaluate -- --checkpoint RUN_DIR --split valid_seen,valid_unseen`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from configuration import command
+from configuration.errors import ConfigurationError
+from environments.benchmark import ReferencedBenchmark
+from environments.errors import BenchmarkError
+from orchestrator import ending, run_folder
+from orchestrator.adapters import AdapterPair
+from orchestrator.evaluation import Games, Outcome, outcomes, recurring_subgoals
+from orchestrator.evaluation_display import comparison_table, outcome_table, subgoal_table
+from orchestrator.evaluation_files import FORMAT, EpisodeLog, identity, write_json
+from orchestrator.evaluation_request import Request, read
+from orchestrator.evaluation_run import EvaluationRun, Job
+from serving.errors import HiperError, PreconditionError
+
+_WIDTH = 140
+"""Columns of the tables in a file or a pipe, so that nothing in them is cut."""
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """The command; its exit code."""
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    try:
+        return play(read(argv), console)
+    except BenchmarkError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def play(request: Request, console: Console) -> int:
+    """Plays all jobs on one pair of servers; a table and a file each."""
+    logs = [_log(request, job) for job in request.jobs]
+    held = run_folder.hold_unchecked(request.folder, request.configuration)
+    rows: list[tuple[str, str, Outcome]] = []
+
+    def finished(job: Job, games: Games, seconds: float) -> None:
+        rows.append((job.pair.label, job.split, _conclude(console, request, job, games, seconds)))
+
+    run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
+    try:
+        ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
+    except HiperError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
+    except ending.Interrupted as interruption:
+        print("interrupted; the same command goes on with the episodes that are left", file=sys.stderr)
+        return interruption.exit_code
+    finally:
+        held.release()
+    if len(rows) > 1:
+        console.print(comparison_table(rows))
+    return 0
+
+
+def _log(request: Request, job: Job) -> EpisodeLog:
+    path = job.out.with_suffix(".episodes.jsonl")
+    return EpisodeLog(path, identity(request.configuration, job.pair, job.split))
+
+
+def _conclude(console: Console, request: Request, job: Job, games: Games, seconds: float) -> Outcome:
+    """Writes the file, then prints what is in it."""
+    benchmark, results = request.benchmark, outcomes(games.played)
+    subgoals = recurring_subgoals(games.played)
+    lines = benchmark.reference_lines(job.split) if isinstance(benchmark, ReferencedBenchmark) else ()
+    write_json(
+        job.out,
+        {
+            **_played(request, job),
+            "seconds": seconds,
+            "episodes_played_now": games.left,
+            "results": {name: asdict(outcome) for name, outcome in results.items()},
+            "subgoals": [{"text": text, "count": count} for text, count in subgoals],
+            "reference": lines,
+            "configuration": request.configuration.model_dump(mode="json"),
+            "episodes": [asdict(one) for one in games.played],
+        },
+    )
+    console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.pair.label}", results))
+    console.print(subgoal_table(subgoals))
+    for text in (*lines, f"everything: {job.out}"):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return results["all"]
+
+
+def _played(request: Request, job: Job) -> dict[str, Any]:
+    """What was played, in words of the command line."""
+    return {
+        "format": FORMAT,
+        "benchmark": request.benchmark.name,
+        "split": job.split,
+        "adapters": _described(job.pair),
+        "samples": job.samples,
+        "games": len(job.tasks),
+        "games_in_split": len(request.benchmark.tasks(job.split)),
+        "seed": request.configuration.run.seed,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _described(pair: AdapterPair) -> dict[str, Any]:
+    return {
+        "label": pair.label,
+        "version": pair.version,
+        "folders": {role.value: str(folder) for role, folder in pair.folders.items()},
+        "sha256": pair.hashes,
+    }
+
+
+if __name__ == "__main__":
+    command.main(evaluate)

@@ -1,0 +1,116 @@
+"""An evaluation from start to end: servers, adapters, episodes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from configuration.tree import Configuration
+from environments.benchmark import Benchmark, Task
+from learner.publisher import AdapterPublisher, Target
+from orchestrator.adapters import AdapterPair, base_of
+from orchestrator.clients import AdapterClient
+from orchestrator.connections import Connector, ModelConnections, supervised
+from orchestrator.dispatch import Dispatcher
+from orchestrator.evaluation import Games
+from orchestrator.evaluation_display import EvaluationProgress
+from orchestrator.evaluation_files import EpisodeLog
+from orchestrator.rpc import Connection
+from orchestrator.run_folder import RunFolder
+from orchestrator.services import Supervisor
+from orchestrator.together import together
+from serving.role import Role
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pair of adapters on one split."""
+
+    pair: AdapterPair
+    split: str
+    tasks: tuple[Task, ...]
+    samples: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """Plays jobs one after the other, on one pair of servers."""
+
+    configuration: Configuration
+    benchmark: Benchmark
+    folder: RunFolder
+    """For the servers' logs."""
+    console: Console
+    finished: Callable[[Job, Games, float], None]
+    """Told of each job, what it played, and its seconds."""
+
+    async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
+        """Plays all jobs; episodes that their logs hold are not played again.
+
+        Raises:
+            HiperError: a server failed or refused the adapters. What was played is in the logs.
+        """
+        async with supervised(self.configuration, lambda _: None) as supervisor:
+            await supervisor.guard(self._play(supervisor, jobs))
+
+    async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
+        models: ModelConnections | None = None
+        serving: AdapterPair | None = None
+        for job, log in jobs:
+            games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
+            began = time.perf_counter()
+            if games.left:
+                models = models or await self._models(supervisor)
+                if serving is not job.pair:
+                    await serve(job.pair, models, self.configuration.orchestrator.start_seconds)
+                    serving = job.pair
+                began = time.perf_counter()
+                await self._job(job, games, models)
+            self.finished(job, games, time.perf_counter() - began)
+
+    async def _models(self, supervisor: Supervisor) -> ModelConnections:
+        self.console.print("starting planner and executor")
+        return await Connector(self.configuration, self.folder, supervisor).models()
+
+    async def _job(self, job: Job, games: Games, models: ModelConnections) -> None:
+        title = f"{job.split}, {job.pair.label}"
+        episodes = len(job.tasks) * job.samples
+        with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
+            await Dispatcher(
+                episodes=games,
+                players=models.players(self.configuration, self.benchmark.name),
+                benchmark=self.benchmark,
+                tasks=job.tasks,
+                concurrency=min(self.configuration.orchestrator.concurrency, games.left),
+                observer=progress,
+            ).run()
+
+
+async def serve(pair: AdapterPair, models: ModelConnections, seconds: float) -> None:
+    """Brings both servers to answer with these adapters.
+
+    Raises:
+        PreconditionError: a server refused its adapter, such as one of another base model; says why.
+        UnavailableError: a server took none within that many seconds.
+    """
+    connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
+    if not pair.folders:
+        await together(*(AdapterClient(each).serve_base() for each in connections.values()))
+        return
+    # A run of its own: a server refuses versions that are older than the one it has of a run.
+    run_id = f"evaluation-{secrets.token_hex(4)}"
+    await asyncio.gather(*(_push(pair, role, each, run_id, seconds) for role, each in connections.items()))
+
+
+async def _push(pair: AdapterPair, role: Role, connection: Connection, run_id: str, seconds: float) -> None:
+    folder = pair.folders[role]
+    base = base_of(folder) or (await AdapterClient(connection).state()).base_model
+    target: Mapping[Role, Target] = {role: Target(connection.server.address, connection.channel)}
+    await AdapterPublisher(target, run_id, base, seconds).publish(role, pair.version, folder)
