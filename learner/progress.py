@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 Report = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and what is being done."""
 
-_SHARE_A_LINE = 0.05
+_LINES = 20
 
 
 @contextmanager
@@ -31,12 +31,12 @@ def _bar(console: Console) -> Progress:
 
 
 def _lines(console: Console, title: str) -> Report:
-    due = 0.0
+    written = 0
 
     def report(share: float, message: str) -> None:
-        nonlocal due
-        if share >= due:
+        nonlocal written
+        if share * _LINES >= written:
             console.print(f"{title}: {share:.0%}, {message}", highlight=False, soft_wrap=True)
-            due = share + _SHARE_A_LINE
+            written = int(share * _LINES) + 1
 
     return report
