@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 from rich.console import Console
 
 from configuration.files import to_toml
@@ -31,10 +33,7 @@ def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> i
     for line in summary(configuration):
         _comment(console, line)
     console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
-    width = console.width - 2 if console.is_terminal else WIDTH
-    with console.capture() as captured:
-        console.print(render(memory_report(configuration, gpu_gib)), width=width)
-    _comment(console, captured.get())
+    _comment(console, _memory(configuration, gpu_gib, console))
     return 0
 
 
@@ -52,6 +51,17 @@ def summary(configuration: Configuration) -> list[str]:
         )
         missing.append(f"missing: {error}")
     return [description, *(line for line in missing if line)]
+
+
+def _memory(configuration: Configuration, gpu_gib: float, console: Console) -> str:
+    """The table as lines of text, coloured where the console has colours."""
+    terminal = console.is_terminal
+    page = Console(
+        file=StringIO(), width=console.width - 2 if terminal else WIDTH, force_terminal=terminal or None
+    )
+    with page.capture() as captured:
+        page.print(render(memory_report(configuration, gpu_gib)))
+    return captured.get()
 
 
 def _comment(console: Console, text: str) -> None:

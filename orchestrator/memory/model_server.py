@@ -19,6 +19,11 @@ def kv_token_bytes(shape: ModelShape, dtype: str) -> int:
     return 2 * shape.layers * shape.key_size * number_bytes(dtype)
 
 
+def vllm_bytes(gpu_bytes: int) -> int:
+    """What vLLM takes of a GPU, whatever it needs."""
+    return int(VLLM_SHARE * gpu_bytes)
+
+
 def server_memory(
     role: str,
     shape: ModelShape,
@@ -103,19 +108,20 @@ def _vllm(
         Item("logits, sampling", settings.max_batch * shape.words * 12, f"{settings.max_batch} sequences"),
         Item("CUDA context", CONTEXT_BYTES, "assumed"),
     )
-    share = int(VLLM_SHARE * gpu_bytes)
-    left = max(share - sum(item.bytes for item in fixed), 0)
+    share = vllm_bytes(gpu_bytes)
+    needed = sum(item.bytes for item in fixed)
+    left = max(share - needed, 0)
     tokens = left // cache
     full = tokens // settings.context_length
     kv_cache = Item(
-        "KV cache", left, f"the rest of vLLM's {VLLM_SHARE:.0%}: {tokens} tokens of {cache:,} bytes"
+        "KV cache", left, f"the rest of vLLM's {VLLM_SHARE:.0%}: {tokens:,} tokens of {cache:,} bytes"
     )
     warnings = _context_warnings(role, shape, settings)
-    if not full:
-        need = sum(item.bytes for item in fixed) + settings.context_length * cache
+    if not full and needed <= gpu_bytes:
         warnings += (
             f"the {role} does not fit: with one sequence of {settings.context_length} tokens it needs "
-            f"{need / GIB:.1f} GiB, and vLLM takes {share / GIB:.1f} of the GPU's {gpu_bytes / GIB:.1f} GiB",
+            f"{(needed + settings.context_length * cache) / GIB:.1f} GiB, and vLLM takes {share / GIB:.1f} "
+            f"of the GPU's {gpu_bytes / GIB:.1f} GiB",
         )
     remark = f"the {role}'s KV cache holds {full} sequences of {settings.context_length} tokens"
     if full < settings.max_batch:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from configuration.tree import Configuration
-from orchestrator.memory.items import GIB, ServiceMemory
+from orchestrator.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory
 from orchestrator.memory.learner import learner_memory
-from orchestrator.memory.model_server import server_memory
+from orchestrator.memory.model_server import VLLM_SHARE, server_memory, vllm_bytes
 from orchestrator.memory.shapes import ModelShape, UnknownShapeError, find_shape
 
 
@@ -21,12 +21,12 @@ class MemoryReport:
     """What was worked out, and against which GPU."""
 
     services: tuple[ServiceMemory, ...]
-    """Planner, executor, learner; none where the model's shape is not known."""
+    """Planner, executor, learner."""
     gpu_bytes: int
     here: frozenset[str]
     """Services without an address, which a rollout starts on its own machine."""
     unknown: str = ""
-    """Why there is nothing."""
+    """Why everything that depends on the model is left out; empty where its shape is known."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -37,10 +37,9 @@ class MemoryReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know beside the table."""
-        if not self.services:
-            return (self.unknown,)
         gpus = f"{len(self.services)} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each service"
-        return (gpus, *(line for service in self.services for line in service.remarks))
+        unknown = (self.unknown,) if self.unknown else ()
+        return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
     def _together(self) -> tuple[str, ...]:
         here = [service for service in self.services if service.service in self.here]
@@ -73,7 +72,7 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
     try:
         shape = find_shape(configuration.learner.model)
     except UnknownShapeError as error:
-        return MemoryReport((), gpu_bytes, here, f"no estimate of memory: {error}")
+        return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, str(error))
     return MemoryReport(_services(configuration, shape, gpu_bytes), gpu_bytes, here)
 
 
@@ -86,11 +85,25 @@ def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -
     )
 
 
+def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
+    """What is known although the model's shape is not."""
+    context = Item("CUDA context", CONTEXT_BYTES, "assumed")
+    filled = Item("vLLM's share", vllm_bytes(gpu_bytes), f"{VLLM_SHARE:.0%}, whatever the model")
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    return (
+        *(
+            ServiceMemory(role, (filled if settings.engine == "vllm" else context,))
+            for role, settings in servers.items()
+        ),
+        ServiceMemory("learner", (context,)),
+    )
+
+
 def render(report: MemoryReport) -> RenderableType:
     """The table, then remarks and warnings."""
     lines = [Text(line) for line in report.remarks]
     lines += [Text(f"WARNING: {line}", style="bold red") for line in report.warnings]
-    return Group(_table(report), *lines) if report.services else Group(*lines)
+    return Group(_table(report), *lines)
 
 
 def _table(report: MemoryReport) -> Table:
@@ -103,5 +116,6 @@ def _table(report: MemoryReport) -> Table:
         for place, item in enumerate(service.items):
             table.add_row("" if place else service.service, item.what, f"{item.bytes / GIB:.2f}", item.how)
         share = f"{service.bytes / report.gpu_bytes:.0%} of a GPU of {report.gpu_bytes / GIB:g} GiB"
-        table.add_row("", "total", f"{service.bytes / GIB:.2f}", share, style="bold", end_section=True)
+        total = "without the model" if report.unknown else "total"
+        table.add_row("", total, f"{service.bytes / GIB:.2f}", share, style="bold", end_section=True)
     return table

@@ -1,0 +1,173 @@
+"""The presets: sound, ready for a dry run without model or data, and with the numbers of their source."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from configuration import command
+from configuration.errors import ConfigurationError
+from configuration.tree import Configuration
+from orchestrator.memory.report import memory_report
+from orchestrator.rollout import rollout
+
+FOLDER = Path(__file__).resolve().parents[2] / "presets"
+ALL = sorted(path.name for path in FOLDER.glob("*.toml"))
+RECIPES = [name for name in ALL if "qwen" in name]
+
+SHARED_NUMBERS = {
+    "learner.episodes_per_update": 128,
+    "learner.group_size": 1,
+    "learner.max_lag": 0,
+    "estimator.estimator": "hae",
+    "estimator.gamma": 1.0,
+    "estimator.lambda_turn": 1.0,
+    "estimator.lambda_segment": 0.95,
+    "estimator.success_reward": 10.0,
+    "estimator.invalid_action_penalty": 0.1,
+    "estimator.normalize.low": True,
+    "estimator.normalize.high": True,
+    "estimator.normalize.switch": True,
+    "ppo.learning_rate": 1e-6,
+    "ppo.kl_coefficient": 0.01,
+    "ppo.entropy_coefficient": 0.001,
+    "ppo.clip": 0.2,
+    "ppo.max_gradient_norm": 1.0,
+    "ppo.epochs": 1,
+    "critic.learning_rate": 1e-5,
+    "critic.heads": "three",
+    "critic.clip": 0.5,
+    "critic.epochs": 1,
+    "imitation.enabled": False,
+    "environment.source": "real",
+    "orchestrator.split": "train",
+}
+SERVER_NUMBERS = {
+    "engine": "vllm",
+    "dtype": "bfloat16",
+    "prompt_format": "paper",
+    "history": 2,
+    "temperature": 1.0,
+    "max_batch": 128,
+}
+NUMBERS = {
+    "alfworld": {
+        "environment.name": "alfworld",
+        "environment.step_limit": 50,
+        "learner.updates": 150,
+        "estimator.bootstrap": "last",
+        "estimator.keep_penalty.mode": "fixed",
+        "estimator.keep_penalty.value": -0.3,
+    },
+    "webshop": {
+        "environment.name": "webshop",
+        "environment.step_limit": 15,
+        "environment.compat": "hiper",
+        "learner.updates": 200,
+        "estimator.bootstrap": "none",
+        "estimator.keep_penalty.mode": "normalized",
+        "estimator.keep_penalty.value": -3.5,
+    },
+}
+PROMPT_TOKENS = {"alfworld": 2048, "webshop": 4096}
+
+
+@pytest.fixture(autouse=True)
+def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No data, no downloaded model, and a folder of its own to type commands in."""
+    for name in ("ALFWORLD_DATA", "WEBSHOP_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def configuration(name: str, *options: str) -> Configuration:
+    return command.read(["--config", str(FOLDER / name), *options], "test").configuration
+
+
+def value(tree: Configuration, key: str) -> object:
+    for part in key.split("."):
+        tree = getattr(tree, part)
+    return tree
+
+
+def test_there_are_presets_for_both_models_on_both_benchmarks() -> None:
+    assert RECIPES == [
+        "alfworld_qwen2.5_1.5b.toml",
+        "alfworld_qwen2.5_7b.toml",
+        "webshop_qwen2.5_1.5b.toml",
+        "webshop_qwen2.5_7b.toml",
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_preset_passes_a_dry_run(name: str, laptop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(FOLDER / name)
+    assert rollout(["--config", path, "--dry-run", "--environment.generator.games=6"]) == 0
+    output = capsys.readouterr().out
+    printed = Configuration.model_validate(tomllib.loads(output))
+    assert printed.learner == configuration(name).learner
+    for service in ("planner", "executor", "learner"):
+        assert f"#  {service}" in output
+    assert output.count("  total  ") == 3
+    assert list(laptop.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_dry_run_says_what_the_machine_lacks(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rollout(["--config", str(FOLDER / name), "--dry-run"]) == 0
+    output = capsys.readouterr().out
+    model = configuration(name).learner.model
+    assert f"# missing: model {model} is not in the hub's cache here" in output
+    assert "# missing: no ALFWorld data: " in output or "# missing: no WebShop data: " in output
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_numbers_are_the_source_s(name: str) -> None:
+    tree = configuration(name)
+    benchmark = name.split("_")[0]
+    wanted = {**SHARED_NUMBERS, **NUMBERS[benchmark]}
+    for role in ("planner", "executor"):
+        wanted |= {f"{role}.{key}": number for key, number in SERVER_NUMBERS.items()}
+    assert {key: value(tree, key) for key in wanted} == wanted
+    size = name.removesuffix(".toml").split("_")[2].upper()
+    assert tree.planner.model == tree.executor.model == f"Qwen/Qwen2.5-{size}-Instruct"
+    for server in (tree.planner, tree.executor):
+        assert server.context_length - server.max_new_tokens == PROMPT_TOKENS[benchmark]
+        assert server.max_lora_rank == tree.lora.rank
+    assert tree.orchestrator.concurrency == tree.learner.episodes_per_update
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "fits"),
+    [
+        ("alfworld_qwen2.5_1.5b.toml", 80, True),
+        ("alfworld_qwen2.5_7b.toml", 80, True),
+        ("webshop_qwen2.5_1.5b.toml", 80, True),
+        ("webshop_qwen2.5_7b.toml", 80, False),
+        ("webshop_qwen2.5_7b.toml", 139, True),
+    ],
+)
+def test_which_gpus_a_recipe_fits(name: str, gpu: float, fits: bool) -> None:
+    elsewhere = [f"--{service}.address=host:{port}" for port, service in enumerate(SERVICES, start=7001)]
+    assert (memory_report(configuration(name, *elsewhere), gpu).warnings == ()) is fits
+
+
+SERVICES = ("planner", "executor", "learner")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--lora.rank", "128"], "lora.rank = 128: the planner accepts at most planner.max_lora_rank = 64"),
+        (["--executor.max_new_tokens", "2112"], "executor.max_new_tokens = 2112 leaves no room for a prompt"),
+        (["--environment.name", "chess"], "unknown environment 'chess'"),
+        (["--model", "./nothing"], "no model at"),
+        (["--gpu-memory", "0"], "gpu_memory = '0'"),
+    ],
+)
+def test_an_unsound_configuration_is_refused(options: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        rollout(["--config", str(FOLDER / RECIPES[0]), "--dry-run", *options])
+    assert message in str(failure.value)
