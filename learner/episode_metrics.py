@@ -8,7 +8,7 @@ from trajectory.episode import Decision, Episode, Turn
 
 
 def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float]:
-    """Metrics of the episodes that an update trains on; seconds are sums over turns unless named otherwise.
+    """Metrics of the episodes that an update trains on.
 
     Args:
         episodes: At least one, each with at least one turn.
@@ -19,7 +19,7 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     engine = sum(generation.engine_seconds for generation in generations)
     environment = sum(turn.environment_seconds for turn in turns)
     whole = sum(turn.seconds for turn in turns)
-    return {
+    return _time_shares(episodes, engine, environment, whole) | {
         "episode/count": len(episodes),
         "episode/success_rate": _mean(episode.won for episode in episodes),
         "episode/score/mean": _mean(episode.score for episode in episodes),
@@ -31,9 +31,6 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
         "turn/plan_valid_share": _mean(turn.plan.valid for turn in turns),
         "turn/action_valid_share": _mean(turn.act.valid for turn in turns),
         "turn/seconds/mean": whole / len(turns),
-        "timing_s/turns/generation": engine,
-        "timing_s/turns/environment": environment,
-        "timing_s/turns/rpc": max(whole - engine - environment, 0.0),
         "perf/rpc_share": max(whole - engine - environment, 0.0) / whole if whole else 0.0,
         "tokens/prompt": sum(len(generation.prompt_ids) for generation in generations),
         "tokens/generated": sum(len(generation.token_ids) for generation in generations),
@@ -41,6 +38,29 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
         "tokens/act/mean": _mean(len(turn.act.generation.token_ids) for turn in turns),
         "staleness/versions/mean": _mean(update - g.adapter_version for g in generations),
         "staleness/versions/max": max(update - g.adapter_version for g in generations),
+    }
+
+
+def _time_shares(
+    episodes: Sequence[Episode], engine: float, environment: float, turns: float
+) -> dict[str, float]:
+    """Where the time of the episodes went; the three add up to 1.
+
+    Args:
+        episodes: Their seconds begin before the environment's reset, which counts as environment.
+        engine: Seconds in both engines, waiting for a place in a batch included.
+        environment: Seconds in `step`.
+        turns: Seconds of all turns.
+    """
+    resets = max(sum(episode.seconds for episode in episodes) - turns, 0.0)
+    rpc = max(turns - engine - environment, 0.0)
+    whole = engine + environment + resets + rpc
+    if not whole:
+        return {}
+    return {
+        "episode/engine_share": engine / whole,
+        "episode/environment_share": (environment + resets) / whole,
+        "episode/rpc_share": rpc / whole,
     }
 
 

@@ -126,11 +126,18 @@ def summary(tally: Tally, episodes: int) -> str:
         parts.append(f"{tally.tokens / tally.playing_seconds:.0f} tokens/s")
     if tally.planner_version is not None:
         parts.append(f"planner@{tally.planner_version} executor@{tally.executor_version}")
+    if tally.status and tally.status.updates_done:
+        parts.append(f"updates {tally.status.updates_done}/{tally.status.updates_total}")
     parts.append(clock_text(tally.seconds))
+    if tally.stopping:
+        parts.append("ends after the update in flight")
+    elif tally.seconds_left:
+        parts.append(f"about {clock_text(tally.seconds_left)} left")
     return " · ".join(parts)
 
 
 def clock_text(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Minutes and seconds, behind hours where there are any."""
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

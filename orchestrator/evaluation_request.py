@@ -71,8 +71,7 @@ def read(argv: Sequence[str]) -> Request:
     flags = line.flags
     named = _listed(flags.checkpoint)
     root = _run_folder(named, line.configuration)
-    configured = any(word == "--config" or word.startswith("--config=") for word in argv)
-    if root is not None and not configured:
+    if root is not None and not run_folder.names_file(argv):
         line = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root))
     placed = line.configuration.run.model_copy(update={"dir": root})
     configuration = line.configuration.model_copy(update={"run": placed})

@@ -36,3 +36,8 @@ class Report:
 
     def say(self, text: str) -> None:
         self.display.say(text)
+
+    def stopping(self) -> None:
+        """The run ends after the update in flight."""
+        self.tally.stopping = True
+        self.say("stopping after the update in flight")

@@ -49,8 +49,9 @@ class Flags(Section):
 
 def read(argv: Sequence[str]) -> tuple[Configuration, Flags]:
     """The configuration, `run.dir` decided; a run that is resumed goes on with what it was started with."""
-    configured = any(word == "--config" or word.startswith("--config=") for word in argv)
-    line = command.read(argv, PROGRAM, Flags, base=None if configured else deepcopy(FIRST_RUN))
+    line = command.read(
+        argv, PROGRAM, Flags, base=None if run_folder.names_file(argv) else deepcopy(FIRST_RUN)
+    )
     configuration = line.configuration
     root = run_folder.choose(configuration)
     if configuration.run.resume and configuration.run.dir is not None:
@@ -102,6 +103,8 @@ def play(
         _hint(f"error: {error}", resume_command(root))
         return ending.exit_code(error)
     except ending.Interrupted as interruption:
+        if tally.stopping:
+            _write_report(root, updates(root, tally), console)
         _hint("interrupted", resume_command(root))
         return interruption.exit_code
     finally:
@@ -114,7 +117,20 @@ def play(
         small=configuration.planner.model == "bundled",
         go_on=resume_command(root),
     )
+    _write_report(root, updates(root, tally), console)
     return 0
+
+
+def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console) -> None:
+    # matplotlib takes a second to import, which the start of a run need not wait for.
+    from orchestrator import run_report
+
+    try:
+        path = run_report.write(run_report.read(root, lines), root)
+    except (HiperError, OSError) as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return
+    console.print(f"report:       {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def updates(root: Path, tally: Tally) -> list[result.Metrics]:

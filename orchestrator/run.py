@@ -98,7 +98,7 @@ class Run:
 
     async def _stop_when_asked(self, learner: LearnerClient) -> None:
         await self.stop.asked()
-        self.report.say("stopping after the update in flight")
+        self.report.stopping()
         await learner.stop()
 
 

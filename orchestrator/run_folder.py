@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +68,11 @@ def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.
     stem = now().strftime("%Y%m%d-%H%M%S")
     names = (f"{stem}-{number}" for number in range(1_000_000))
     return next(path for name in names if not (path := user_path("runs") / name).exists())
+
+
+def names_file(argv: Sequence[str]) -> bool:
+    """Whether a command line brings a configuration of its own, so that no saved one counts."""
+    return any(word == "--config" or word.startswith("--config=") for word in argv)
 
 
 def saved_tree(root: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from orchestrator.learner_clients import LearnerStatus
+from orchestrator.learner_clients import LearnerStatus, Phase
 from trajectory.episode import Episode, Turn
 
 Clock = Callable[[], float]
@@ -20,6 +20,8 @@ class Tally:
         self._active = 0
         self._playing_since = 0.0
         self._played = 0.0
+        self._first_gathering: tuple[int, float] | None = None
+        self._last_update: tuple[int, float] | None = None
         self.episodes = 0
         """Acknowledged by the learner."""
         self.wins = 0
@@ -32,6 +34,8 @@ class Tally:
         self.environment_seconds = 0.0
         self.planner_version: int | None = None
         self.executor_version: int | None = None
+        self.stopping = False
+        """Whether the run is to end after the update in flight."""
         self.status: LearnerStatus | None = None
         self.metrics: dict[int, dict[str, float]] = {}
         """The learner's metrics of each update that we saw, by the version it made."""
@@ -45,6 +49,17 @@ class Tally:
     def playing_seconds(self) -> float:
         """During which at least one episode was being played."""
         return self._played + (self._clock() - self._playing_since if self._active else 0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the updates that are left, at this process's mean time a step; None before the first is made."""
+        if self._first_gathering is None or self._last_update is None or self.status is None:
+            return None
+        (first, began), (done, ended) = self._first_gathering, self._last_update
+        if done == first:
+            return None
+        step = (ended - began) / (done - first)
+        return max((self.status.updates_total - done) * step - (self._clock() - ended), 0.0)
 
     def episode_began(self) -> None:
         if not self._active:
@@ -73,5 +88,14 @@ class Tally:
 
     def learner(self, status: LearnerStatus) -> None:
         self.status = status
+        self._time(status)
         if "adapter/version" in status.metrics:
             self.metrics[int(status.metrics["adapter/version"])] = status.metrics
+
+    def _time(self, status: LearnerStatus) -> None:
+        if status.phase in (Phase.STARTING, Phase.UNKNOWN) or status.version < 0:
+            return
+        now = status.updates_done, self._clock()
+        self._first_gathering = self._first_gathering or now
+        if self._last_update is None or status.updates_done > self._last_update[0]:
+            self._last_update = now

@@ -65,6 +65,23 @@ def test_rates_count_only_the_time_in_which_episodes_are_played() -> None:
     assert summary(tally, 16) == "episodes 0/16 · 2.0 turns/s · 10 tokens/s · planner@1 executor@1 · 1:40"
 
 
+def test_the_time_left_follows_from_the_mean_step() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    tally.learner(replace(status(Phase.STARTING, -1), updates_done=0))
+    assert tally.seconds_left is None
+    clock.now += 100
+    for version, seconds in ((4, 0.0), (5, 50.0), (6, 70.0)):
+        clock.now += seconds
+        tally.learner(replace(status(Phase.GATHERING, version), updates_total=10))
+    assert tally.seconds_left == pytest.approx(4 * 60)
+    clock.now += 30
+    assert tally.seconds_left == pytest.approx(210)
+    assert summary(tally, 80).endswith("updates 6/10 · 4:10 · about 3:30 left")
+    tally.stopping = True
+    assert summary(tally, 80).endswith("4:10 · ends after the update in flight")
+
+
 def test_time_shares_add_up() -> None:
     tally = Tally(Clock())
     tally.turn(turn())

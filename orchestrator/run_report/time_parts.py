@@ -1,0 +1,73 @@
+"""Where a run's time went: parts that add up to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Metrics = dict[str, float]
+
+_OF_EPISODES = (
+    ("generation", "episode/engine_share"),
+    ("environment", "episode/environment_share"),
+    ("RPC and orchestrator", "episode/rpc_share"),
+)
+_OF_UPDATE = (
+    ("values", "timing_s/values"),
+    ("advantages", "timing_s/advantages"),
+    ("update: planner", "timing_s/update_planner"),
+    ("update: executor", "timing_s/update_executor"),
+    ("update: critic", "timing_s/update_critic"),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the whole."""
+
+    name: str
+    seconds: float
+
+
+def time_parts(lines: Iterable[Metrics]) -> list[Part]:
+    """Wall time of the learner's steps, in the order in which a step goes; parts of no time are left out.
+
+    The time in which episodes were gathered is split by the shares of the episodes' own time, which overlap.
+    Metrics that a line lacks count as 0, so that runs of older versions can be read.
+    """
+    sums: dict[str, float] = {}
+    for line in lines:
+        for name, seconds in _of_line(line):
+            sums[name] = sums.get(name, 0.0) + seconds
+    return [Part(name, seconds) for name, seconds in sums.items() if seconds > 0]
+
+
+def _of_line(line: Metrics) -> list[tuple[str, float]]:
+    gather, update = line.get("timing_s/gather", 0.0), line.get("timing_s/update", 0.0)
+    within = [(name, line.get(metric, 0.0)) for name, metric in _OF_UPDATE]
+    return [
+        ("start", line.get("timing_s/start", 0.0)),
+        *_gathered(line, gather),
+        *within,
+        ("update: other", max(update - sum(seconds for _, seconds in within), 0.0)),
+        ("checkpoint", line.get("timing_s/checkpoint", 0.0)),
+        ("push", line.get("timing_s/push", 0.0)),
+    ]
+
+
+def _gathered(line: Metrics, seconds: float) -> list[tuple[str, float]]:
+    shares = [(name, line.get(metric, 0.0)) for name, metric in _OF_EPISODES]
+    if not any(share for _, share in shares):
+        shares = [("episodes", 1.0)]
+    return [(name, seconds * share) for name, share in shares]
+
+
+def percentages(parts: Sequence[Part]) -> list[float]:
+    """Percent with one decimal that add up to 100.0 as they are printed (largest remainders)."""
+    whole = sum(part.seconds for part in parts)
+    exact = [1000 * part.seconds / whole for part in parts]
+    tenths = [int(each) for each in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda place: tenths[place] - exact[place])
+    for place in by_remainder[: 1000 - sum(tenths)]:
+        tenths[place] += 1
+    return [each / 10 for each in tenths]
