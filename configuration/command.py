@@ -28,6 +28,8 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "estimator": ("estimator.estimator",),
     "group-size": ("learner.group_size",),
     "max-lag": ("learner.max_lag",),
+    "tensorboard": ("run.tensorboard",),
+    "wandb": ("run.wandb",),
 }
 """Options without a section, and the keys they set."""
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from serving.role import Role
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,37 @@ def _versions_in(folder: Path) -> set[int]:
     return {int(name) for name in names if name.isdecimal()}
 
 
+Metrics = dict[str, float]
+
+
+class MetricsSink(Protocol):
+    """Where metrics go beside the file."""
+
+    def begin(self, lines: Sequence[Metrics]) -> None:
+        """A process begins; these are the lines of the updates that were made before."""
+
+    def write(self, line: Metrics) -> None:
+        """An update was made; its step is `adapter/version`."""
+
+
 class MetricsFile:
-    """metrics.jsonl: a line for each update, in order, each once."""
+    """metrics.jsonl: a line for each update, in order, each once; sinks are told what it is told.
 
-    def __init__(self, path: Path) -> None:
+    A sink that fails is left out from then on with a line in the log: the run and its file go on.
+    """
+
+    def __init__(self, path: Path, sinks: Sequence[MetricsSink] = ()) -> None:
         self._path = path
+        self._sinks = list(sinks)
 
-    def append(self, line: dict[str, float]) -> None:
+    def append(self, line: Metrics) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self._tell(lambda sink: sink.write(line))
 
-    def lines(self) -> list[dict[str, float]]:
+    def lines(self) -> list[Metrics]:
         """The whole lines; one that a crash cut off is left out."""
         if not self._path.exists():
             return []
@@ -70,9 +93,19 @@ class MetricsFile:
         beside = self._path.with_suffix(".jsonl.new")
         beside.write_text("".join(kept), encoding="utf-8")
         os.replace(beside, self._path)
+        lines = self.lines()
+        self._tell(lambda sink: sink.begin(lines))
+
+    def _tell(self, what: Callable[[MetricsSink], None]) -> None:
+        for sink in list(self._sinks):
+            try:
+                what(sink)
+            except Exception as error:  # of somebody else's library, its network or its disk
+                log.warning("%s is left out from now on: %s", type(sink).__name__, error)
+                self._sinks.remove(sink)
 
 
-def _parsed(text: str) -> dict[str, float] | None:
+def _parsed(text: str) -> Metrics | None:
     try:
         line = json.loads(text)
     except json.JSONDecodeError:

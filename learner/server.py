@@ -20,6 +20,7 @@ from configuration.tree import Configuration
 from environments import registry
 from learner.imitation import WarmStart, WarmStartSettings, warm_start
 from learner.lease import Schedule
+from learner.metrics_sinks import sinks_for
 from learner.publisher import AdapterPublisher, Target
 from learner.run_files import RunFiles
 from learner.servicer import EpisodeServicer, LearnerServicer
@@ -76,6 +77,7 @@ def training_run(configuration: Configuration, folder: Path, targets: dict[Role,
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
         ),
+        sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )
 
 

@@ -16,7 +16,7 @@ from hiper.v1 import episode_pb2 as pb
 from learner.episode_metrics import episode_metrics
 from learner.folders import appended_whole, room_for
 from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
-from learner.run_files import MetricsFile, RunFiles
+from learner.run_files import MetricsFile, MetricsSink, RunFiles
 from learner.stopwatch import Stopwatch
 from learner.store import EpisodeStore, TurnAdvantages
 from serving.errors import (
@@ -135,6 +135,7 @@ class TrainingRun:
         warm_start: Callable[[Progress], FirstAdapters | None],
         publisher: Publisher,
         clock: Callable[[], float] = time.monotonic,
+        sinks: Sequence[MetricsSink] = (),
     ) -> None:
         self._files = files
         self._schedule = schedule
@@ -144,7 +145,7 @@ class TrainingRun:
         self._publisher = publisher
         self._clock = clock
         self._stopwatch = Stopwatch(clock)
-        self._metrics_file = MetricsFile(files.metrics)
+        self._metrics_file = MetricsFile(files.metrics, sinks)
         self._gate = LeaseGate(schedule, store.numbers(), 0)
         self._stored = asyncio.Event()
         self._stopping = False

@@ -9,6 +9,7 @@ from configuration.paths import user_path
 from configuration.tree import Configuration
 from environments import registry
 from environments.benchmark import Benchmark, Task
+from learner.metrics_sinks import check_wandb
 from orchestrator.memory.shapes import local_config
 from serving.errors import HiperError
 from serving.model import BUNDLED, resolve_model
@@ -50,8 +51,8 @@ def check_settings(configuration: Configuration) -> None:
     """What is wrong whatever data there is.
 
     Raises:
-        ConfigurationError: an adapter that a server refuses, an answer without room for a prompt, or a model
-            folder that is not there or lacks files.
+        ConfigurationError: an adapter that a server refuses, an answer without room for a prompt, a model
+            folder that is not there or lacks files, or a package that is asked for and not installed.
     """
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     for role, server in servers.items():
@@ -66,6 +67,7 @@ def check_settings(configuration: Configuration) -> None:
                 f"{role}.context_length = {server.context_length}"
             )
     check_model(configuration.planner.model)
+    check_wandb(configuration.run.wandb)
 
 
 def check_model(name: str) -> None:

@@ -30,7 +30,7 @@ _MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions")
 MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
-    + ["run.dir", "run.resume"]
+    + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "attempts", "start_seconds")]
     + [f"learner.{key}" for key in ("updates", "lease_seconds", "threads", "pack_tokens")]
 )

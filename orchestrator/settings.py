@@ -18,6 +18,10 @@ class RunSettings(Section):
     """Goes on with the run in `dir`."""
     seed: int = Field(0, ge=0)
     """From which every other seed of the run follows."""
+    tensorboard: bool = False
+    """Writes the metrics as TensorBoard event files into the run's folder, too."""
+    wandb: str | None = None
+    """Project of Weights & Biases that the metrics go to, too; needs the package wandb."""
 
 
 class OrchestratorSettings(Section):

@@ -37,6 +37,10 @@ def test_a_dry_run_prints_everything_and_leaves_nothing(
         (["--environment.name", "chess"], "unknown environment 'chess'. Accepted: alfworld, webshop."),
         ([*GENERATED, "--orchestrator.split", "tain"], "unknown split 'tain'. Did you mean train?"),
         (["--model", "./nothing"], "no model at"),
+        (
+            [*GENERATED, "--wandb", "hiper"],
+            "--run.wandb hiper needs the package wandb, which is not installed: pip install wandb",
+        ),
         (["--resume"], "--resume needs --run-dir"),
         (["--run-dir", "nowhere", "--resume"], "there is no run in"),
     ],
