@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from learner.credit import Floats, ValueTargets
-from learner.optimizer import AdapterOptimizer
+from learner.optimizer import Optimizer
 from learner.packing import Pack, TokenSequence, computed_tokens, pack
 from learner.policy import CRITIC, AdaptedModel
 from learner.policy_update import Advance, step_metrics
+from learner.ranks import ALONE, Ranks
 from learner.settings import CriticSettings
 
 
@@ -39,10 +40,11 @@ class Critic:
         self,
         model: AdaptedModel,
         heads: ValueHeads,
-        optimizer: AdapterOptimizer,
+        optimizer: Optimizer,
         settings: CriticSettings,
         clip: float,
         pack_tokens: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         """`clip` is how far a value may move in one update, in units of reward."""
         self._model = model
@@ -51,16 +53,18 @@ class Critic:
         self._settings = settings
         self._clip = clip
         self._pack_tokens = pack_tokens
+        self._ranks = ranks
 
     @torch.no_grad()
     def values(self, prompts: Sequence[tuple[int, ...]], advance: Advance) -> Floats:
-        """[P, heads], one row a prompt."""
+        """[P, heads], one row a prompt, the same on every rank."""
         values = np.zeros((len(prompts), len(self._heads.names)))
-        packs = self._packs(prompts)
+        packs = self._own(self._packs(prompts))
         for done, one in enumerate(packs, start=1):
             values[list(one.members)] = self._read(one).double().cpu().numpy()
             advance(done / len(packs))
-        return values
+        whole: Floats = self._ranks.sum(torch.from_numpy(values).to(self._model.device)).cpu().numpy()
+        return whole
 
     def update(
         self, prompts: Sequence[tuple[int, ...]], old: Floats, targets: ValueTargets, advance: Advance
@@ -81,13 +85,14 @@ class Critic:
         """
         began = time.perf_counter()
         packs = self._packs(prompts)
+        own = self._own(packs)
         steps, losses, clipped = [], [], []
         for epoch in range(self._settings.epochs):
-            loss = beyond = 0.0
-            for done, one in enumerate(packs, start=1):
-                pack_loss, pack_beyond = self._backward(one, old, targets)
-                loss, beyond = loss + pack_loss, beyond + pack_beyond
-                advance((epoch + done / len(packs)) / self._settings.epochs)
+            sums = torch.zeros(2, device=self._model.device)
+            for done, one in enumerate(own, start=1):
+                sums += self._backward(one, old, targets)
+                advance((epoch + done / len(own)) / self._settings.epochs)
+            loss, beyond = self._ranks.sum(sums).tolist()
             steps.append(self._optimizer.step(loss))
             if not steps[-1].skipped:
                 losses.append(loss)
@@ -105,11 +110,15 @@ class Critic:
     def _packs(self, prompts: Sequence[tuple[int, ...]]) -> list[Pack]:
         return pack([TokenSequence(prompt) for prompt in prompts], self._pack_tokens, self._model.device)
 
+    def _own(self, packs: Sequence[Pack]) -> list[Pack]:
+        return [one for place, one in enumerate(packs) if self._ranks.owns(place)]
+
     def _read(self, one: Pack) -> Tensor:
         """[S, heads] in the order of the pack's members."""
         return self._heads(self._model.hidden_states(one, CRITIC)[one.prompt_ends])
 
-    def _backward(self, one: Pack, old: Floats, targets: ValueTargets) -> tuple[float, float]:
+    def _backward(self, one: Pack, old: Floats, targets: ValueTargets) -> Tensor:
+        """[2] the loss, and how many of its terms were clipped."""
         members = list(one.members)
         learns = self._tensor(targets.learns[members])
         share = learns / self._tensor(targets.learns.sum(axis=0).clip(min=1))
@@ -119,7 +128,7 @@ class Critic:
         plain, clipped = (values - target).square(), (near - target).square()
         loss = (torch.maximum(plain, clipped) * share).sum() / 2
         loss.backward()
-        return float(loss.detach()), float(((clipped > plain).float() * learns).sum())
+        return torch.stack([loss.detach(), ((clipped > plain).float() * learns).sum()])
 
     def _head_metrics(self, old: Floats, targets: ValueTargets) -> dict[str, float]:
         metrics = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from serving.errors import DivergedError
 
 WEIGHT_DECAY = 0.01
-MOST_SKIPPED = 3
+MOSTSKIPPED = 3
 """Steps in a row that are left out before training gives up."""
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-_SKIPPED = "skipped_in_a_row"
+STEP, EXP_AVG, EXP_AVG_SQ, SKIPPED = "step", "exp_avg", "exp_avg_sq", "skipped_in_a_row"
+"""Last parts of the names of an optimizer's state."""
+_MOMENTS = (STEP, EXP_AVG, EXP_AVG_SQ)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,24 @@ class Skips:
         """
         step = Step(gradient_norm, skipped=not (math.isfinite(loss) and math.isfinite(gradient_norm)))
         self.in_a_row = self.in_a_row + 1 if step.skipped else 0
-        if self.in_a_row >= MOST_SKIPPED:
+        if self.in_a_row >= MOSTSKIPPED:
             what = "gradient" if math.isfinite(loss) else "loss"
             raise DivergedError(
                 f"the {self._owner}'s {what} was not finite in {self.in_a_row} steps in a row"
             )
         return step
+
+
+class Optimizer(Protocol):
+    """Moves the parameters of one adapter, which no other optimizer moves."""
+
+    def step(self, loss: float) -> Step: ...
+
+    def forget_gradients(self) -> None: ...
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None: ...
 
 
 class AdapterOptimizer:
@@ -100,12 +114,12 @@ class AdapterOptimizer:
             if self._adamw.state.get(parameter)
             for moment in _MOMENTS
         }
-        return moments | {_SKIPPED: torch.tensor(self._skips.in_a_row)}
+        return moments | {SKIPPED: torch.tensor(self._skips.in_a_row)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Takes over what `state` gave."""
         self._adamw.state.clear()
-        self._skips.in_a_row = int(state[_SKIPPED])
+        self._skips.in_a_row = int(state[SKIPPED])
         for name, parameter in self._parameters.items():
             if f"{name}/{_MOMENTS[0]}" in state:
                 self._adamw.state[parameter] = {m: state[f"{name}/{m}"].clone() for m in _MOMENTS}

@@ -13,16 +13,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from learner.optimizer import AdapterOptimizer, Step
+from learner.optimizer import Optimizer, Step
 from learner.packing import Pack, computed_tokens, pack
 from learner.policy import AdaptedModel
 from learner.ppo import AnswerTokens, TokenSums, token_losses
+from learner.ranks import ALONE, Ranks
 from learner.samples import AnswerSample
 from learner.settings import PpoSettings
 from serving.errors import PreconditionError
 
 Advance = Callable[[float], None]
 """Told the share that is done, in [0, 1]."""
+Places = npt.NDArray[np.int64]
 _T = TypeVar("_T")
 
 
@@ -45,9 +47,10 @@ class PolicyUpdate:
         self,
         model: AdaptedModel,
         adapter: str,
-        optimizer: AdapterOptimizer,
+        optimizer: Optimizer,
         settings: PpoSettings,
         pack_tokens: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.reference: str | None = None
         """Adapter that the KL term pulls to; None is the base model."""
@@ -56,11 +59,12 @@ class PolicyUpdate:
         self._optimizer = optimizer
         self._settings = settings
         self._pack_tokens = pack_tokens
+        self._ranks = ranks
 
     def run(
         self, samples: Sequence[AnswerSample], generator: np.random.Generator, advance: Advance
     ) -> dict[str, float]:
-        """Updates the adapter; returns metrics without a prefix.
+        """Updates the adapter; returns metrics without a prefix, the same on every rank.
 
         A step with a loss or gradient that is not finite is left out and counted.
 
@@ -73,11 +77,17 @@ class PolicyUpdate:
             return {"skipped_steps": 0.0, "tokens": 0.0}
         began = time.perf_counter()
         packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
-        batches = [self._prepared(p, samples, advance, share) for p, share in _with_share(packs, 0.0, 0.3)]
-        minibatches = list(self._minibatches(batches, generator))
+        learning = np.array([sum(samples[place].learns.sum() for place in p.members) for p in packs])
+        own = [place for place in range(len(packs)) if self._ranks.owns(place)]
+        batches = {
+            place: self._prepared(packs[place], samples, advance, share)
+            for place, share in _with_share(own, 0.0, 0.3)
+        }
+        minibatches = list(self._minibatches(len(packs), generator))
         sums, steps = [], []
-        for minibatch, share in _with_share(minibatches, 0.3, 1.0):
-            minibatch_sums, step = self._step(minibatch)
+        for places, share in _with_share(minibatches, 0.3, 1.0):
+            minibatch = [batches[place] for place in places if place in batches]
+            minibatch_sums, step = self._step(minibatch, int(learning[places].sum()))
             sums.append(minibatch_sums)
             steps.append(step)
             advance(share)
@@ -105,19 +115,15 @@ class PolicyUpdate:
         advance(share)
         return PolicyBatch(pack, tokens, reference, old)
 
-    def _minibatches(
-        self, batches: Sequence[PolicyBatch], generator: np.random.Generator
-    ) -> Iterator[list[PolicyBatch]]:
-        count = min(self._settings.minibatches, len(batches))
+    def _minibatches(self, packs: int, generator: np.random.Generator) -> Iterator[Places]:
         for _ in range(self._settings.epochs):
-            order: npt.NDArray[np.int64] = generator.permutation(len(batches))
-            for part in np.array_split(order, count):
-                yield [batches[place] for place in part]
+            order = generator.permutation(packs)
+            yield from np.array_split(order, min(self._settings.minibatches, packs))
 
-    def _step(self, minibatch: Sequence[PolicyBatch]) -> tuple[TokenSums, Step]:
-        total = sum(batch.tokens.learns.sum() for batch in minibatch)
-        sums = [self._backward(batch, total) for batch in minibatch]
-        whole = sum(sums[1:], sums[0])
+    def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
+        """`minibatch` is this rank's part of it, `total` the tokens that learn in all of it."""
+        sums = (self._backward(batch, total) for batch in minibatch)
+        whole = sum(sums, TokenSums.of_nothing(self._model.device)).over(self._ranks)
         loss = whole.mean("loss")
         # Where the loss is not finite, neither are the weights, and this would be the wrong message.
         if math.isfinite(loss) and whole.mean("masked") > self._settings.importance_stop:
@@ -130,7 +136,7 @@ class PolicyUpdate:
             )
         return whole, self._optimizer.step(loss)
 
-    def _backward(self, batch: PolicyBatch, total: Tensor | int) -> TokenSums:
+    def _backward(self, batch: PolicyBatch, total: int) -> TokenSums:
         scores = self._model.answer_scores(
             batch.pack,
             self._adapter,

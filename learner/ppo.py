@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from learner.policy import AnswerScores
+from learner.ranks import Ranks
 from learner.settings import PpoSettings
 
 _LARGEST_DIFFERENCE = 20.0
@@ -49,6 +50,14 @@ class TokenSums:
     sampler_difference: Tensor
     """Absolute difference of log-probability, sampled against recomputed."""
     entropy: Tensor
+
+    @classmethod
+    def of_nothing(cls, device: torch.device) -> TokenSums:
+        return cls(*torch.zeros(len(fields(cls)), device=device))
+
+    def over(self, ranks: Ranks) -> TokenSums:
+        """The sums of all ranks together."""
+        return TokenSums(*ranks.sum(torch.stack(list(vars(self).values()))))
 
     def detached(self) -> TokenSums:
         return TokenSums(**{name: value.detach() for name, value in vars(self).items()})

@@ -19,9 +19,12 @@ from configuration.files import to_toml
 from configuration.tree import Configuration
 from environments import registry
 from learner.imitation import WarmStart, WarmStartSettings, warm_start
+from learner.launch import launch, must_launch
+from learner.leading import LeadingTrainer, follow
 from learner.lease import Schedule
 from learner.metrics_sinks import sinks_for
 from learner.publisher import AdapterPublisher, Target
+from learner.ranks import ALONE, CommandChannel, Ranks, join
 from learner.run_files import RunFiles
 from learner.servicer import EpisodeServicer, LearnerServicer
 from learner.shipped import shipped_pair
@@ -52,7 +55,9 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
     )
 
 
-def training_run(configuration: Configuration, folder: Path, targets: dict[Role, Target]) -> TrainingRun:
+def training_run(
+    configuration: Configuration, folder: Path, targets: dict[Role, Target], ranks: Ranks
+) -> TrainingRun:
     """The run in `folder`, from whose store, checkpoints and metrics it goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     files = RunFiles(folder)
@@ -72,7 +77,7 @@ def training_run(configuration: Configuration, folder: Path, targets: dict[Role,
             seed=seed,
         ),
         store=store,
-        make_trainer=lambda: Trainer(_trainer_settings(configuration), model, seed),
+        make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
@@ -98,6 +103,11 @@ def first_adapters(configuration: Configuration, model: ModelFolder, progress: P
     return warm_start(settings, model, benchmark, configuration.run.seed, progress)
 
 
+def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
+    trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
+    return LeadingTrainer(trainer, CommandChannel(ranks)) if ranks.count > 1 else trainer
+
+
 def _trainer_settings(configuration: Configuration) -> TrainerSettings:
     return TrainerSettings(
         learner=configuration.learner,
@@ -120,16 +130,38 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
     return targets
 
 
-async def serve_learner(configuration: Configuration, flags: ServerFlags) -> None:
+async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
     """Serves until it is told to end; the training goes on beside."""
-    if configuration.run.dir is None:
-        raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
-    run = training_run(configuration, configuration.run.dir, _targets(configuration))
+    run = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
     training = asyncio.create_task(run.train())
     try:
         await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
     finally:
         training.cancel()
+
+
+def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
+    """What another rank than the first does until that one ends."""
+    model = resolve_model(configuration.learner.model)
+    trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
+    store = RunFiles(_folder(configuration)).episodes
+    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore(store))
+
+
+def _folder(configuration: Configuration) -> Path:
+    if configuration.run.dir is None:
+        raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
+    return configuration.run.dir
+
+
+def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str]) -> None:
+    if must_launch(configuration.learner):
+        launch(configuration.learner.ranks, "learner.server", argv)
+    ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
+    if ranks.leads:
+        asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))
+    else:
+        follow_rank_0(configuration, ranks)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -140,7 +172,7 @@ def main(argv: Sequence[str]) -> int:
         print(to_toml(line.configuration))
         return 0
     try:
-        asyncio.new_event_loop().run_until_complete(serve_learner(line.configuration, line.flags))
+        _work(line.configuration, line.flags, argv)
     except HiperError as error:
         raise ConfigurationError(str(error)) from error
     logging.shutdown()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configuration.section import Section
 from serving.settings import ServerSettings
@@ -31,6 +31,25 @@ class LearnerSettings(ServerSettings):
     """CPU threads; the model servers are idle during an update when max_lag is 0."""
     pack_tokens: int = Field(1024, ge=128)
     """Tokens computed together: turns are packed without padding up to this many."""
+    ranks: int = Field(1, ge=1)
+    """Processes that compute an update together, one a GPU where there are GPUs; DeepSpeed starts them."""
+    optimizer: Literal["torch", "deepspeed"] = "torch"
+    """What holds the optimizer of a single rank; several ranks always have DeepSpeed's."""
+    zero_stage: int = Field(0, ge=0, le=3)
+    """What DeepSpeed shards over ranks: moments (1), gradients too (2), its copy of the weights too (3)."""
+
+    @property
+    def with_deepspeed(self) -> bool:
+        return self.ranks > 1 or self.optimizer == "deepspeed"
+
+    @model_validator(mode="after")
+    def _only_deepspeed_shards(self) -> Self:
+        if self.zero_stage and not self.with_deepspeed:
+            raise ValueError(
+                f"learner.zero_stage = {self.zero_stage} is DeepSpeed's: with learner.ranks = 1 it needs "
+                f"learner.optimizer = deepspeed"
+            )
+        return self
 
 
 class LoraSettings(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from learner.credit import HEADS, Floats, States, turn_batch, value_targets
 from learner.critic import Critic, ValueHeads
 from learner.folders import written_beside
 from learner.hae import Advantages, EstimatorSettings, estimate
-from learner.optimizer import AdapterOptimizer
+from learner.optimizer import AdapterOptimizer, Optimizer
 from learner.policy import CRITIC, AdaptedModel
 from learner.policy_update import Advance, PolicyUpdate
+from learner.ranks import ALONE, Ranks
 from learner.samples import answer_samples
 from learner.settings import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
 from learner.store import TurnAdvantages
@@ -67,36 +68,47 @@ class Trainer:
     consumed: tuple[int, ...]
     """What `save_checkpoint` was told before the checkpoint that was loaded; empty without one."""
 
-    def __init__(self, settings: TrainerSettings, model: ModelFolder, seed: int) -> None:
-        """Loads the base model; the adapters of planner and executor change nothing at first."""
+    def __init__(
+        self, settings: TrainerSettings, model: ModelFolder, seed: int, ranks: Ranks = ALONE
+    ) -> None:
+        """Loads the base model; the adapters of planner and executor change nothing at first.
+
+        With several `ranks`, each has a trainer, and all of them call the same methods with the same
+        arguments, `save_adapter` aside. Files are written by the first.
+        """
         torch.set_num_threads(settings.learner.threads)
         self.version = 0
         self.consumed = ()
         self._settings = settings
         self._base = model
         self._seed = seed
+        self._ranks = ranks
         self._model = AdaptedModel(
-            model.path, settings.lora, compute_dtype(settings.learner.dtype), compute_device(), seed
+            model.path, settings.lora, compute_dtype(settings.learner.dtype), _device(), seed
         )
         heads = HEADS[settings.critic.heads]
         self._heads = ValueHeads(heads, self._model.hidden_size).to(self._model.device)
-        self._optimizers = {role.value: self._policy_optimizer(role) for role in Role}
-        self._optimizers[CRITIC] = AdapterOptimizer(
+        self._optimizers = {
+            role.value: self._optimizer(
+                role.value, self._model.parameters_of(role.value), settings.ppo.learning_rate
+            )
+            for role in Role
+        }
+        self._optimizers[CRITIC] = self._optimizer(
+            CRITIC,
             {**self._model.parameters_of(CRITIC), **_named(self._heads)},
             settings.critic.learning_rate,
-            settings.ppo.max_gradient_norm,
-            CRITIC,
         )
         pack_tokens = settings.learner.pack_tokens
         self._policies = {
             role: PolicyUpdate(
-                self._model, role.value, self._optimizers[role.value], settings.ppo, pack_tokens
+                self._model, role.value, self._optimizers[role.value], settings.ppo, pack_tokens, ranks
             )
             for role in Role
         }
         clip = settings.critic.clip * settings.estimator.success_reward / 10
         self._critic = Critic(
-            self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens
+            self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens, ranks
         )
 
     def load_adapters(self, planner: Path, executor: Path) -> None:
@@ -174,7 +186,8 @@ class Trainer:
         """
         state = CheckpointState(self.version, self._seed, tuple(consumed), self._made_for())
         moments = {name: optimizer.state() for name, optimizer in self._optimizers.items()}
-        write_checkpoint(Checkpoint(state, joined(self._parameters()), joined(moments)), folder)
+        if self._ranks.leads:
+            write_checkpoint(Checkpoint(state, joined(self._parameters()), joined(moments)), folder)
 
     def load_checkpoint(self, folder: Path) -> None:
         """Goes on where a checkpoint was saved, bit for bit.
@@ -220,11 +233,16 @@ class Trainer:
         metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, advance)
         return placed(metrics, "critic", "update_critic")
 
-    def _policy_optimizer(self, role: Role) -> AdapterOptimizer:
-        ppo = self._settings.ppo
-        return AdapterOptimizer(
-            self._model.parameters_of(role.value), ppo.learning_rate, ppo.max_gradient_norm, role.value
-        )
+    def _optimizer(
+        self, owner: str, parameters: Mapping[str, nn.Parameter], learning_rate: float
+    ) -> Optimizer:
+        learner, most = self._settings.learner, self._settings.ppo.max_gradient_norm
+        if not learner.with_deepspeed:
+            return AdapterOptimizer(parameters, learning_rate, most, owner)
+        # Imported here: it takes seconds, and not every machine has it.
+        from learner.deepspeed_optimizer import DeepSpeedOptimizer
+
+        return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
 
     def _parameters(self) -> dict[str, dict[str, nn.Parameter]]:
         adapters = (*(role.value for role in Role), CRITIC)
@@ -239,6 +257,11 @@ class Trainer:
             "critic.heads": made.critic.heads,
             **{f"estimator.{key}": getattr(made.estimator, key) for key in _OF_THE_VALUES},
         }
+
+
+def _device() -> torch.device:
+    device = compute_device()
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
 
 
 def _named(module: nn.Module) -> dict[str, nn.Parameter]:

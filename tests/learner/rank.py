@@ -1,0 +1,61 @@
+"""What a rank of ranks_test does: `rank.py FOLDER BASE STAGE…`, two updates with each ZeRO stage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from learner.leading import LeadingTrainer, follow
+from learner.ranks import CommandChannel, Ranks, join
+from learner.settings import LearnerSettings, PpoSettings
+from learner.store import EpisodeStore
+from learner.trainer import Trainer, TrainerSettings
+from learner.training_run import Update
+from serving.model import ModelFolder, fingerprint
+from tests.learner import tiny
+
+
+def trainer_settings(**learner: object) -> TrainerSettings:
+    """Several packs a minibatch, several minibatches: some have packs of one rank only."""
+    ppo = PpoSettings(
+        learning_rate=1e-2, epochs=2, minibatches=3, importance_band=(1e-9, 1e9), kl_coefficient=0.1
+    )
+    made = tiny.settings(ppo)
+    settings = {**made.learner.model_dump(), **learner}
+    return TrainerSettings(LearnerSettings(**settings), ppo, made.critic, made.lora, made.estimator)
+
+
+def lead(trainer: LeadingTrainer, folder: Path) -> Update:
+    """An update, a checkpoint that another trainer could go on from, and one more update from there."""
+    episodes = EpisodeStore(folder / "episodes.sqlite").load(range(4))
+    trainer.load_reference(folder / "start", folder / "start")
+    trainer.update(episodes, lambda share, message: None)
+    trainer.save_checkpoint(folder / "1", range(4))
+    trainer.load_checkpoint(folder / "1")
+    return trainer.update(episodes, lambda share, message: None)
+
+
+def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int) -> None:
+    settings = trainer_settings(ranks=ranks.count, zero_stage=stage)
+    trainer, channel = Trainer(settings, base, 0, ranks), CommandChannel(ranks)
+    if ranks.leads:
+        leading = LeadingTrainer(trainer, channel)
+        metrics = lead(leading, folder).metrics
+        leading.save_checkpoint(folder / f"stage {stage}", range(4))
+        torch.save(metrics, folder / f"metrics {stage}")
+        channel.close()
+    else:
+        follow(trainer, channel, lambda: EpisodeStore(folder / "episodes.sqlite"))
+
+
+def main(folder: Path, base: Path, stages: list[int]) -> None:
+    ranks = join(int(os.environ["WORLD_SIZE"]))
+    for stage in stages:
+        train(ranks, folder, ModelFolder(base, "tiny", fingerprint(base)), stage)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), [int(stage) for stage in sys.argv[3:]])
