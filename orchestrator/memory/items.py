@@ -31,6 +31,13 @@ class ServiceMemory:
     """What a person should know beside the sum."""
     warnings: tuple[str, ...] = ()
     """Why it would not run as configured, the sum being too large apart."""
+    ranks: int = 1
+    """Processes like this one, each on a GPU of its own."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.service if self.ranks == 1 else f"{self.service}, each of {self.ranks} ranks"
 
     @property
     def bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configuration.tree import Configuration
+from learner.settings import LearnerSettings
 from orchestrator.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
 from orchestrator.memory.shapes import ModelShape
 
@@ -13,10 +14,12 @@ _FLOAT = 4
 
 
 def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMemory:
-    """What one process of the learner holds at the peak of an update.
+    """What one process of the learner, a rank, holds at the peak of an update.
 
     Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
     that is being updated, 12 for each of the other two. The frozen base has neither gradients nor moments.
+    Every rank holds the base and the adapters; of what DeepSpeed adds, ZeRO's stage says what is shared out
+    (arXiv 1910.02054).
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
@@ -37,7 +40,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
                 f"{ADAPTERS} × {adapter:,} × float32, rank {lora.rank}",
             ),
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
-            Item("AdamW moments", ADAPTERS * 2 * adapter * _FLOAT, "two for each adapter parameter"),
+            *_optimizer_items(learner, adapter),
             Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
             Item(
                 "activations, in flight",
@@ -51,7 +54,31 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             ),
             Item("CUDA context", CONTEXT_BYTES, "assumed"),
         ),
+        ranks=learner.ranks,
     )
+
+
+def _optimizer_items(learner: LearnerSettings, adapter: int) -> tuple[Item, ...]:
+    """AdamW's, and DeepSpeed's own copies: of all adapters, and of the gradient that is applied."""
+    stage, ranks = learner.zero_stage, learner.ranks
+    moments = Item(
+        "AdamW moments",
+        ADAPTERS * 2 * adapter * _FLOAT // (ranks if stage >= 1 else 1),
+        "two for each adapter parameter" + _shared(stage, 1, ranks),
+    )
+    if not learner.with_deepspeed:
+        return (moments,)
+    copies = Item(
+        "DeepSpeed's adapters",
+        ADAPTERS * adapter * _FLOAT // (ranks if stage >= 3 else 1),
+        "a copy" + _shared(stage, 3, ranks),
+    )
+    gradients = adapter * _FLOAT + adapter * _FLOAT // (ranks if stage >= 2 else 1)
+    return moments, copies, Item("DeepSpeed's gradients", gradients, "flat, before and after the sum")
+
+
+def _shared(stage: int, since: int, ranks: int) -> str:
+    return f", a {ranks}th on each rank" if stage >= since and ranks > 1 else ""
 
 
 def activation_bytes(

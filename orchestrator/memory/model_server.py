@@ -125,7 +125,7 @@ def _vllm(
         )
     remark = f"the {role}'s KV cache holds {full} sequences of {settings.context_length} tokens"
     if full < settings.max_batch:
-        remark += f", less than max_batch = {settings.max_batch}: longer ones wait, shared prefixes apart"
+        remark += f", less than max_batch = {settings.max_batch}: shared prefixes apart, the rest waits"
     return ServiceMemory(role, (*fixed, kv_cache), (remark,) if full else (), warnings)
 
 

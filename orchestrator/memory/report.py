@@ -37,7 +37,8 @@ class MemoryReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know beside the table."""
-        gpus = f"{len(self.services)} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each service"
+        count = sum(service.ranks for service in self.services)
+        gpus = f"{count} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each process"
         unknown = (self.unknown,) if self.unknown else ()
         return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
@@ -114,7 +115,7 @@ def _table(report: MemoryReport) -> Table:
     table.add_column("how", overflow="fold")
     for service in report.services:
         for place, item in enumerate(service.items):
-            table.add_row("" if place else service.service, item.what, f"{item.bytes / GIB:.2f}", item.how)
+            table.add_row("" if place else service.title, item.what, f"{item.bytes / GIB:.2f}", item.how)
         share = f"{service.bytes / report.gpu_bytes:.0%} of a GPU of {report.gpu_bytes / GIB:g} GiB"
         total = "without the model" if report.unknown else "total"
         table.add_row("", total, f"{service.bytes / GIB:.2f}", share, style="bold", end_section=True)

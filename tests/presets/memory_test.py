@@ -147,6 +147,20 @@ def test_trained_parameters_take_sixteen_bytes_under_update_and_twelve_otherwise
     assert trained == (16 + 12 + 12) * shape.adapter_parameters(16, TARGETS)
 
 
+@pytest.mark.parametrize(
+    ("stage", "moments", "copies", "gradients"), [(0, 24, 12, 8), (1, 6, 12, 8), (2, 6, 12, 5), (3, 6, 3, 5)]
+)
+def test_zero_shares_out_what_deepspeed_holds(stage: int, moments: int, copies: int, gradients: int) -> None:
+    configuration = Configuration.model_validate({"learner": {"ranks": 4, "zero_stage": stage}})
+    shape = find_shape("bundled")
+    adapter = shape.adapter_parameters(configuration.lora.rank, TARGETS)
+    estimate = learner_memory(shape, configuration)
+    assert estimate.of("AdamW moments") == moments * adapter
+    assert estimate.of("DeepSpeed's adapters") == copies * adapter
+    assert estimate.of("DeepSpeed's gradients") == gradients * adapter
+    assert memory_report(configuration, 80).remarks[0] == "6 GPUs of 80 GiB, one for each process"
+
+
 def test_vllm_fills_its_share_and_says_how_many_sequences_that_holds() -> None:
     shape = find_shape("Qwen/Qwen2.5-7B-Instruct")
     settings = ModelServerSettings(engine="vllm", dtype="bfloat16", context_length=2112, max_batch=128)

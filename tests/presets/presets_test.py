@@ -30,6 +30,7 @@ SHARED_NUMBERS = {
     "estimator.normalize.switch": True,
     "ppo.learning_rate": 1e-6,
     "ppo.kl_coefficient": 0.01,
+    "ppo.kl_reference": "base",
     "ppo.entropy_coefficient": 0.001,
     "ppo.clip": 0.2,
     "ppo.max_gradient_norm": 1.0,
