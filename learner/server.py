@@ -79,6 +79,7 @@ def training_run(
         store=store,
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
+        keep_checkpoints=learner.keep_checkpoints,
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
         ),

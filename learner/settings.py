@@ -31,6 +31,8 @@ class LearnerSettings(ServerSettings):
     """CPU threads; the model servers are idle during an update when max_lag is 0."""
     pack_tokens: int = Field(1024, ge=128)
     """Tokens computed together: turns are packed without padding up to this many."""
+    keep_checkpoints: int = Field(3, ge=1)
+    """Newest checkpoints that stay; adapters of all versions do."""
     ranks: int = Field(1, ge=1)
     """Processes that compute an update together, one a GPU where there are GPUs; DeepSpeed starts them."""
     optimizer: Literal["torch", "deepspeed"] = "torch"
@@ -80,7 +82,7 @@ class PpoSettings(Section):
     epochs: int = Field(1, ge=1)
     """Passes over a batch."""
     minibatches: int = Field(1, ge=1)
-    """Optimizer steps in a pass; packs are dealt out evenly."""
+    """Optimizer steps in a pass, at most one a pack; packs are dealt out evenly."""
     max_gradient_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this norm."""
     importance_cap: float = Field(2.0, gt=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -135,6 +136,7 @@ class TrainingRun:
         warm_start: Callable[[Progress], FirstAdapters | None],
         publisher: Publisher,
         clock: Callable[[], float] = time.monotonic,
+        keep_checkpoints: int = 3,
         sinks: Sequence[MetricsSink] = (),
     ) -> None:
         self._files = files
@@ -144,6 +146,7 @@ class TrainingRun:
         self._warm_start = warm_start
         self._publisher = publisher
         self._clock = clock
+        self._keep_checkpoints = keep_checkpoints
         self._stopwatch = Stopwatch(clock)
         self._metrics_file = MetricsFile(files.metrics, sinks)
         self._gate = LeaseGate(schedule, store.numbers(), 0)
@@ -310,7 +313,7 @@ class TrainingRun:
         except DivergedError as error:
             good = self._last_without_skips(whole)
             message = f"{error}. Version {whole} is the last whole one: {self._files.checkpoint(whole)}"
-            if good < whole:
+            if good < whole and self._files.checkpoint(good).is_dir():
                 message += (
                     f". Steps were left out since version {good}; without the checkpoints after "
                     f"{self._files.checkpoint(good)}, --resume goes on from there"
@@ -326,10 +329,12 @@ class TrainingRun:
         return version
 
     def _keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
-        """Writes adapters and checkpoint; what stands in a checkpoint has its adapters on disk already."""
+        """Writes adapters and checkpoint, whose adapters are on disk before it is; drops old checkpoints."""
         for role in Role:
             trainer.save_adapter(role, self._files.adapter(role, trainer.version))
         trainer.save_checkpoint(self._files.checkpoint(trainer.version), consumed)
+        for old in self._files.checkpoint_versions()[self._keep_checkpoints :]:
+            shutil.rmtree(self._files.checkpoint(old))
         self._stopwatch.lap("checkpoint")
 
     async def _publish(self, version: int) -> None:

@@ -115,6 +115,18 @@ def test_the_second_pass_is_measured_against_the_policy_before_the_first(
     assert metrics["actor/executor/kl_sampler"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize(("epochs", "minibatches"), [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_each_minibatch_of_each_pass_is_a_step(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path, epochs: int, minibatches: int
+) -> None:
+    ppo = PpoSettings(epochs=epochs, minibatches=minibatches)
+    trainer = Trainer(settings(ppo, CriticSettings(epochs=epochs)), base, seed=0)
+    trainer.update(batch, silent)
+    steps = {n: int(t) for n, t in weights(trainer, tmp_path / "1").items() if n.endswith("/step")}
+    for part, expected in (("planner", epochs * minibatches), ("critic", epochs)):
+        assert {count for name, count in steps.items() if f" {part}:" in name} == {expected}
+
+
 def test_pack_size_does_not_change_the_update(base: ModelFolder, batch: list[Episode]) -> None:
     def metrics(pack_tokens: int) -> dict[str, float]:
         made = settings()

@@ -148,6 +148,14 @@ def test_a_checkpoint_that_is_cut_off_gives_way_to_the_one_before(tmp_path):
     assert trainer.version == 2 and trainer.seen == [0, 1, 2, 3]
 
 
+def test_the_newest_checkpoints_and_all_adapters_stay(tmp_path):
+    run = open_run(tmp_path)
+    run._keep_checkpoints = 2
+    asyncio.run(whole(run))
+    assert sorted(folder.name for folder in (tmp_path / "checkpoints").iterdir()) == ["1", "2"]
+    assert sorted(folder.name for folder in (tmp_path / "adapters" / "planner").iterdir()) == ["0", "1", "2"]
+
+
 def test_an_episode_is_refused_by_run_place_and_content_and_acknowledged_once(tmp_path):
     run = open_run(tmp_path)
 
