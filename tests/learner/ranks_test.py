@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from learner.deepspeed_optimizer import DeepSpeedOptimizer
 from learner.launch import launcher_command, launcher_environment
+from learner.optimizer import AdapterOptimizer
+from learner.ranks import Ranks, join
 from learner.store import EpisodeStore
 from learner.trainer import Trainer
+from serving.errors import DivergedError
 from serving.model import ModelFolder
 from serving.role import Role
 from tests.learner import tiny
@@ -90,3 +96,48 @@ def test_a_run_goes_on_with_another_number_of_ranks(base: ModelFolder, together:
     trainer.update(tiny.episodes(base), silent)
     trainer.save_checkpoint(together / "resumed alone", range(4))
     assert_same_checkpoint(together / "resumed alone", alone / "2")
+
+
+@pytest.fixture(scope="module")
+def only_rank() -> Iterator[Ranks]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            environment.setenv(name, "")
+            environment.delenv(name)
+        yield join(1)
+        torch.distributed.destroy_process_group()
+
+
+def test_deepspeed_holds_the_optimizer_of_a_single_rank_where_asked(
+    base: ModelFolder, alone: Path, tmp_path: Path, only_rank: Ranks
+) -> None:
+    trainer = Trainer(trainer_settings(optimizer="deepspeed", zero_stage=1), base, 0, only_rank)
+    trainer.load_checkpoint(alone / "1")
+    trainer.load_reference(alone / "start", alone / "start")
+    trainer.update(tiny.episodes(base), silent)
+    trainer.save_checkpoint(tmp_path / "2", range(4))
+    assert_same_checkpoint(tmp_path / "2", alone / "2")
+
+
+def test_a_step_that_is_not_finite_is_skipped_there_too(only_rank: Ranks) -> None:
+    one, other = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3))
+    plain = AdapterOptimizer({"p": one}, 0.1, 1.0, "planner")
+    sharded = DeepSpeedOptimizer({"p": other}, 0.1, 1.0, "planner", only_rank, zero_stage=2)
+
+    def step(loss: float, gradient: float) -> bool:
+        one.grad, other.grad = torch.full((3,), gradient), torch.full((3,), gradient)
+        steps = plain.step(loss), sharded.step(loss)
+        assert steps[0].skipped == steps[1].skipped
+        torch.testing.assert_close(one, other)
+        return steps[1].skipped
+
+    assert not step(1.0, 2.0)
+    assert step(1.0, math.nan)
+    assert step(math.nan, 2.0)
+    assert not step(1.0, -5.0)
+    assert plain.state().keys() == sharded.state().keys()
+    assert step(1.0, math.inf) and step(1.0, 1e30)
+    for optimizer, parameter in ((plain, one), (sharded, other)):
+        parameter.grad = torch.full((3,), math.nan)
+        with pytest.raises(DivergedError, match="planner's gradient was not finite in 3 steps in a row"):
+            optimizer.step(1.0)
