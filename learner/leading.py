@@ -97,7 +97,7 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
                     store = store or open_store()
                     trainer.update(store.load(command.numbers), lambda share, message: None)
                 case "save_checkpoint":
-                    trainer.save_checkpoint(*paths, consumed=())
+                    trainer.save_checkpoint(paths[0], consumed=())
                 case "load_checkpoint":
                     trainer.load_checkpoint(*paths)
         except HiperError as error:

@@ -93,7 +93,8 @@ class Update:
 class Trainer(Protocol):
     """The model and its optimizers. Called from one thread at a time, never from the event loop's."""
 
-    version: int
+    @property
+    def version(self) -> int: ...
 
     def load_adapters(self, planner: Path, executor: Path) -> None: ...
 
