@@ -1,8 +1,8 @@
 """The executor's prompt for models taught from scratch: a transcript that only grows, then the subgoal.
 
-A turn's prompt begins with the one before it up to the subgoal, so that engines and learner compute little
-more than the newest observation. The admissible actions are left out: they would be two thirds of the
-prompt, and follow from what the transcript shows where `history` is as long as an episode.
+Of the admissible actions only the places are named that the transcript shows no visit to: a small model
+copies well and keeps accounts badly. The other actions would be most of the prompt, and follow from the
+transcript where `history` is as long as an episode.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serving.chat import Chat
+from serving.transcript import transcript
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "Text game."
 """The same for both roles, which so share transcripts: a subgoal without its age asks for an action."""
 
+_GO = "go to "
+
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
-    lines = [f"Task: {chat.one_line(context.goal)}"]
-    for past in context.history:
-        lines += [chat.one_line(past.observation), f">{chat.one_line(past.action)}"]
-    lines += [chat.one_line(context.observation), f"Subgoal: {chat.one_line(context.subgoal)}"]
-    return "\n".join(lines)
+    done = {past.action for past in context.history}
+    new = [action.removeprefix(_GO) for action in actions if action.startswith(_GO) and action not in done]
+    return "\n".join(
+        [
+            *transcript(chat, context),
+            f"New: {chat.one_line(', '.join(new)) or 'nothing'}.",
+            f"Subgoal: {chat.one_line(context.subgoal)}",
+        ]
+    )

@@ -1,12 +1,12 @@
 """The planner's prompt for models taught from scratch: a transcript that only grows, then the question.
 
-A turn's prompt begins with the one before it up to the subgoal, so that engines and learner compute little
-more than the newest observation. With a `history` as long as an episode it shows all that was seen and done.
+With a `history` as long as an episode it shows all that was seen and done.
 """
 
 from __future__ import annotations
 
 from serving.chat import Chat
+from serving.transcript import transcript
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "Text game."
@@ -14,10 +14,7 @@ INSTRUCTIONS = "Text game."
 
 
 def message(chat: Chat, context: TurnContext) -> str:
-    lines = [f"Task: {chat.one_line(context.goal)}"]
-    for past in context.history:
-        lines += [chat.one_line(past.observation), f">{chat.one_line(past.action)}"]
-    lines.append(chat.one_line(context.observation))
+    lines = transcript(chat, context)
     if context.turn > 0:
         lines.append(f"Subgoal {context.subgoal_age}: {chat.one_line(context.subgoal)}")
     return "\n".join(lines)

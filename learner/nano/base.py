@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,16 +20,27 @@ from learner.folders import written_beside
 from learner.nano.corpus import lessons, texts
 from learner.nano.player import ErringBenchmark, Errors
 from learner.nano.settings import NanoSettings
-from learner.nano.training import Teacher, new_model
+from learner.nano.training import Teacher, new_model, reloaded
+from learner.nano.trees import Tree
 from learner.nano.vocabulary import train_tokenizer
 from serving.bundled_model import cache_folder
+from serving.model import load_tokenizer
 from serving.settings import ModelServerSettings
 from trajectory.seeds import derive
 
-METHOD = 1
+METHOD = 4
 """Goes into the cache's key; one more whenever the same settings would give another model."""
 _TRAINING_SPLIT = "train"
 _WORDS_FROM_GAMES = 600
+_SECOND_PART = {
+    "erring_games",
+    "erring_steps",
+    "erring_rate",
+    "action_error",
+    "subgoal_error",
+    "stuck_error",
+}
+"""Settings that do not matter to the first part of the course."""
 
 Progress = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and what is being done."""
@@ -46,57 +57,89 @@ class BaseSettings:
     executor: ModelServerSettings
     seed: int
 
+    @property
+    def skilled(self) -> BaseSettings:
+        """Of the model that the second part of the course starts from."""
+        first = NanoSettings.model_validate(self.nano.model_dump(exclude=_SECOND_PART) | {"erring_steps": 0})
+        return replace(self, nano=first)
+
 
 def nano_base(settings: BaseSettings, out: Path, progress: Progress) -> bool:
     """Writes the model's folder to `out`, from the cache where it was made before.
 
-    The cache is $HIPER_CACHE (else ~/.cache/hiper)/nano, a folder for each combination of settings and seed.
-    Sets torch's thread count for the process.
+    The cache is $HIPER_CACHE (else ~/.cache/hiper)/nano, a folder for each combination of settings and seed,
+    and one for the first part of each course. Sets torch's thread count for the process.
 
     Returns:
         Whether it was there already.
     """
+    folder, cached = _in_cache(settings, progress)
+    with written_beside(out) as unfinished:
+        shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+    return cached
+
+
+def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
+    """The model's folder in the cache, and whether it was there already."""
     folder = cache_folder() / "nano" / _key(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        cached = folder.is_dir()
-        if not cached:
-            with written_beside(folder) as unfinished:
-                model, tokenizer = make(settings, progress)
-                model.save_pretrained(unfinished)
-                tokenizer.save_pretrained(unfinished)
-        with written_beside(out) as unfinished:
-            shutil.copytree(folder, unfinished, dirs_exist_ok=True)
-    return cached
+        if folder.is_dir():
+            return folder, True
+        with written_beside(folder) as unfinished:
+            model, tokenizer = make(settings, progress)
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+    return folder, False
 
 
 def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """The model and its tokenizer, which follow from the settings alone on one machine."""
     nano = settings.nano
     torch.set_num_threads(1)
-    progress(0.0, "words")
-    erring = Errors(nano.action_error, nano.subgoal_error, nano.stuck_error)
-    player = _player(settings, erring, _WORDS_FROM_GAMES, "words")
-    tokenizer = train_tokenizer(texts(player, player.tasks(_TRAINING_SPLIT)), nano.vocabulary)
-    formats = Formats.of(tokenizer, settings.planner, settings.executor)
-    model = new_model(nano, tokenizer, settings.seed)
-    teacher = Teacher(model, nano, settings.seed)
-    steps = nano.skilled_steps + nano.erring_steps
-    for name, errors, count in (
-        ("skilled", Errors(), nano.skilled_steps),
-        ("erring", erring, nano.erring_steps),
-    ):
-        if not count:
-            continue
-        player = _player(settings, errors, min(nano.games, count * nano.batch_episodes), name)
-        progress(0.0, f"episodes of a player that is {name}")
-        shown = lessons(player, player.tasks(_TRAINING_SPLIT), formats)
-
-        def on_step(step: int, loss: float, name: str = name) -> None:
-            progress(step / steps, f"{name} player: step {step} of {steps}, loss {loss:.2f}")
-
-        teacher.teach(shown, count, on_step)
+    if nano.erring_steps:
+        skilled, _ = _in_cache(settings.skilled, progress)
+        model, tokenizer = reloaded(skilled), load_tokenizer(skilled)
+        errors = Errors(nano.action_error, nano.subgoal_error, nano.stuck_error)
+        part = _Part("erring", errors, False, nano.erring_games, nano.erring_steps, nano.erring_rate)
+    else:
+        errors = Errors(action=nano.distraction, refused=nano.refusal)
+        part = _Part("skilled", errors, True, nano.skilled_games, nano.skilled_steps, 1.0)
+        progress(0.0, "words")
+        player = _player(settings, errors, _WORDS_FROM_GAMES, "words")
+        tokenizer = train_tokenizer(texts(player, player.tasks(_TRAINING_SPLIT)), nano.vocabulary)
+        model = new_model(nano, tokenizer, settings.seed)
+    _teach(model, Formats.of(tokenizer, settings.planner, settings.executor), part, settings, progress)
     return model, tokenizer
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of the course."""
+
+    name: str
+    errors: Errors
+    """Of the player."""
+    corrected: bool
+    """Whether the right answers are taught, or the player's."""
+    games: int
+    steps: int
+    rate: float
+
+
+def _teach(
+    model: LlamaForCausalLM, formats: Formats, part: _Part, settings: BaseSettings, progress: Progress
+) -> None:
+    progress(0.0, f"episodes of the {part.name} player")
+    player = _player(settings, part.errors, part.games, part.name)
+    shown = lessons(player, player.tasks(_TRAINING_SPLIT), formats, corrected=part.corrected)
+
+    def on_step(step: int, loss: float) -> None:
+        text = f"{part.name} player: step {step} of {part.steps}, loss {loss:.2f}"
+        progress(step / part.steps, text)
+
+    teacher = Teacher(model, settings.nano, settings.seed)
+    teacher.teach([Tree.of(lesson) for lesson in shown], part.steps, part.rate, on_step)
 
 
 def _player(settings: BaseSettings, errors: Errors, games: int, part: str) -> ErringBenchmark:

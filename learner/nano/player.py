@@ -24,6 +24,17 @@ class Errors:
     """To name any subgoal instead of the right one."""
     stuck: float = 0.0
     """To keep a subgoal, be it right or not."""
+    refused: float = 0.0
+    """To try again what was possible earlier in the episode and is no longer."""
+
+
+@dataclass(frozen=True)
+class TaughtTurn:
+    """What is done in a turn, and what would have been right."""
+
+    step: DemonstrationStep
+    right_action: str
+    """Serves the subgoal of the step, where that is the right one."""
 
 
 class ErringPlayer:
@@ -35,17 +46,24 @@ class ErringPlayer:
     def begin(self, observation: str, info: StepInfo) -> None:
         self._random = random.Random(derive(self._seed, info["task_id"]))
         self._past: list[PastTurn] = []
+        self._seen: set[str] = set()
         self._subgoal = ""
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        return self.turn(observation, info).step
+
+    def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
+        """As `act`, and what would have been right."""
         context = TurnContext(
             info["goal"], len(self._past), tuple(self._past), observation, self._subgoal, subgoal_age=0
         )
         advice = advise(context, info["admissible_actions"])
         self._subgoal = self._named(advice, context)
-        action = self._chosen(advice, info)
+        right = advice.actions[0]
+        action = self._chosen(advice, right, info)
         self._past.append(PastTurn(observation, action))
-        return DemonstrationStep(self._subgoal, action)
+        self._seen.update(info["admissible_actions"])
+        return TaughtTurn(DemonstrationStep(self._subgoal, action), right)
 
     def _named(self, advice: Advice, context: TurnContext) -> str:
         if self._subgoal and self._random.random() < self._errors.stuck:
@@ -54,9 +72,12 @@ class ErringPlayer:
             return self._random.choice(_thinkable(context))
         return advice.subgoal
 
-    def _chosen(self, advice: Advice, info: StepInfo) -> str:
+    def _chosen(self, advice: Advice, right: str, info: StepInfo) -> str:
+        impossible = sorted(self._seen.difference(info["admissible_actions"]))
+        if impossible and self._random.random() < self._errors.refused:
+            return self._random.choice(impossible)
         if self._subgoal == advice.subgoal and self._random.random() >= self._errors.action:
-            return self._random.choice(advice.actions)
+            return right
         return self._random.choice([a for a in info["admissible_actions"] if a not in HIDDEN_ACTIONS])
 
 
@@ -75,16 +96,20 @@ class ErringBenchmark:
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
         """All turns up to winning or the step limit."""
+        return tuple(turn.step for turn in self.taught(task))
+
+    def taught(self, task: Task) -> tuple[TaughtTurn, ...]:
+        """The same turns, with what would have been right."""
         environment, player = self.environment(), ErringPlayer(self._errors, self._seed)
         observation, info = environment.reset(seed=0, options={"task": task.id})
         player.begin(observation, info)
-        steps, over = [], False
+        turns, over = [], False
         while not over:
-            steps.append(player.act(observation, info))
-            observation, _, terminated, truncated, info = environment.step(steps[-1].action)
+            turns.append(player.turn(observation, info))
+            observation, _, terminated, truncated, info = environment.step(turns[-1].step.action)
             over = terminated or truncated
         environment.close()
-        return tuple(steps)
+        return tuple(turns)
 
     def policy(self, name: str, seed: int) -> Policy:
         return self._benchmark.policy(name, seed)

@@ -32,7 +32,7 @@ class Advice:
 
     subgoal: str
     actions: tuple[str, ...]
-    """At least one; all of them are admissible and equally good."""
+    """At least one, sorted; all of them are admissible and equally good."""
 
 
 @dataclass
@@ -176,9 +176,9 @@ class _Adviser:
 
     def _first_possible(self, *choices: Sequence[str] | Iterator[str]) -> tuple[str, ...]:
         for choice in choices:
-            if actions := tuple(choice):
+            if actions := tuple(sorted(choice)):
                 return actions
-        return tuple(self._to(self._memory.places))
+        return tuple(sorted(self._to(self._memory.places)))
 
 
 def _type(name: str) -> str:

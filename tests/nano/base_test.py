@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from configuration.errors import ConfigurationError
 from learner.nano.base import BaseSettings, nano_base
-from learner.nano.corpus import lessons
+from learner.nano.corpus import Lesson, lessons
 from learner.nano.evaluation import System, play
 from learner.nano.player import ErringBenchmark, Errors
 from learner.nano.settings import NanoSettings
 from learner.nano.training import Teacher, new_model, token_losses
+from learner.nano.trees import Batch, Tree
 from learner.nano_base import PRESET, run
-from learner.packing import TokenSequence, pack
+from learner.packing import TokenSequence
 from serving.model import resolve_model
 from tests.nano.worlds import SERVER, benchmark, environment_settings, formats, tokenizer
 
@@ -25,8 +28,10 @@ TINY = NanoSettings(
     intermediate_size=32,
     layers=1,
     heads=2,
-    games=4,
+    look_back_heads=1,
+    skilled_games=4,
     skilled_steps=2,
+    erring_games=4,
     erring_steps=1,
     batch_episodes=1,
     vocabulary=400,
@@ -41,39 +46,69 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BaseSettings:
 
 
 def test_token_losses_are_those_of_the_sequence_alone() -> None:
-    words = tokenizer(6)
-    model = new_model(TINY, words, seed=0)
-    first, second = TokenSequence((3, 4, 5), (6, 7)), TokenSequence((3, 4, 8), (9,))
-    (one,) = pack([second, first], 64, torch.device("cpu"))
-    losses = token_losses(model, one).tolist()
-    model.config._attn_implementation = "eager"
-    expected = []
-    for member in one.members:
-        sequence = [second, first][member]
+    model = new_model(TINY, tokenizer(6), seed=0)
+    answers = TokenSequence((3, 4, 5), (6, 7)), TokenSequence((3, 4, 8), (9,))
+    transcript = TokenSequence((3,), (4, 5))
+    other = Lesson((TokenSequence((7, 3), (5,)),), TokenSequence((7,), (3, 9, 9)))
+    batch = Batch.of([Tree.of(Lesson(answers, transcript)), Tree.of(other)])
+    losses = token_losses(model, batch)
+    model.set_attn_implementation("eager")
+    expected = {True: _losses(model, [*answers, *other.answers])}
+    expected[False] = _losses(model, [transcript, other.transcript])
+    assert sorted(losses[batch.is_answer].tolist()) == pytest.approx(sorted(expected[True]), abs=1e-5)
+    assert sorted(losses[batch.is_transcript].tolist()) == pytest.approx(sorted(expected[False]), abs=1e-5)
+
+
+def _losses(model: LlamaForCausalLM, sequences: Sequence[TokenSequence]) -> list[float]:
+    losses = []
+    for sequence in sequences:
         ids = torch.tensor([sequence.prompt_ids + sequence.response_ids])
         logprobs = model(input_ids=ids).logits[0].log_softmax(-1)
         begin = len(sequence.prompt_ids)
-        expected += [-float(logprobs[i - 1, ids[0, i]].detach()) for i in range(begin, ids.shape[1])]
-    assert losses == pytest.approx(expected, abs=1e-5)
+        losses += [-float(logprobs[i - 1, ids[0, i]].detach()) for i in range(begin, ids.shape[1])]
+    return losses
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3])
+def test_heads_look_back_by_their_distance(distance: int) -> None:
+    settings = TINY.model_copy(update={"hidden_size": 96, "heads": 3, "look_back_heads": 3})
+    model = new_model(settings, tokenizer(6), seed=0)
+    model.set_attn_implementation("eager")
+    ids = torch.randint(3, 300, (1, 40), generator=torch.Generator().manual_seed(1))
+    weights = model(input_ids=ids, output_attentions=True).attentions[0][0, distance - 1]
+    rows = torch.arange(distance, 40)
+    assert float(weights[rows, rows - distance].detach().median()) > 0.9
 
 
 def test_what_is_taught_is_learnt() -> None:
     words = tokenizer(6)
     player = ErringBenchmark(benchmark(6), Errors(), seed=0)
-    shown = lessons(player, player.tasks("train")[:1], formats(words))
-    course = TINY.model_copy(update={"skilled_steps": 40, "erring_steps": 0, "learning_rate": 0.1})
+    shown = lessons(player, player.tasks("train")[:1], formats(words), corrected=True)
     seen: list[float] = []
-    Teacher(new_model(course, words, seed=0), course, seed=0).teach(
-        shown, 40, lambda _, loss: seen.append(loss)
-    )
+    teacher = Teacher(new_model(TINY, words, seed=0), TINY.model_copy(update={"learning_rate": 0.1}), seed=0)
+    teacher.teach([Tree.of(shown[0])], 40, 1.0, lambda _, loss: seen.append(loss))
     assert seen[0] > 5.5
     assert seen[-1] < 0.5 * seen[0]
+
+
+def test_corrected_lessons_teach_the_right_action_after_what_was_done() -> None:
+    words = tokenizer(6)
+    player = ErringBenchmark(benchmark(6), Errors(action=0.5, refused=0.3), seed=0)
+    tasks = player.tasks("train")
+    as_done, corrected = (lessons(player, tasks, formats(words), corrected=yes) for yes in (False, True))
+    for one, other, task in zip(as_done, corrected, tasks, strict=True):
+        assert [a.prompt_ids for a in one.answers] == [a.prompt_ids for a in other.answers]
+        rights = [turn.right_action for turn in player.taught(task)]
+        taught = [words.decode(a.response_ids, skip_special_tokens=True) for a in other.answers[1::2]]
+        assert taught == rights
+    assert any(a != b for a, b in zip(as_done, corrected, strict=True))
 
 
 def test_a_base_is_made_once_and_the_same_from_the_same_seed(settings: BaseSettings, tmp_path: Path) -> None:
     messages: list[str] = []
     assert not nano_base(settings, tmp_path / "one", lambda _, text: messages.append(text))
-    assert any("erring player: step 3 of 3" in text for text in messages)
+    assert any("skilled player: step 2 of 2" in text for text in messages)
+    assert any("erring player: step 1 of 1" in text for text in messages)
     assert nano_base(settings, tmp_path / "two", lambda _, __: None)
     assert {path.name for path in (tmp_path / "one").iterdir()} >= {
         "config.json",

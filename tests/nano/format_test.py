@@ -7,13 +7,15 @@ from itertools import pairwise
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from executor import nano_format
 from learner.demonstrations import demonstrate
 from learner.nano.player import ErringBenchmark
 from planner.parser import PlannerParser
 from serving.chat import Chat
 from serving.prefix import shared_length
+from serving.transcript import shortened
 from tests.nano.worlds import ERRING, benchmark, formats, tokenizer
-from trajectory.episode import Episode
+from trajectory.episode import Episode, PastTurn, TurnContext
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_a_prompt_begins_with_the_one_before_it_up_to_the_subgoal(
     assert len(plans) == 20
     for earlier, later in zip(plans, acts, strict=True):
         rest = words.decode(earlier[shared_length(earlier, later) :])
-        assert len(rest.splitlines()) <= 2
+        assert len(rest.splitlines()) <= 3
     for earlier, later in pairwise(plans):
         shared = words.decode(later[: shared_length(earlier, later)])
         assert shared in words.decode(earlier)
@@ -67,7 +69,37 @@ def test_all_that_was_seen_and_done_is_shown(episode: Episode, words: PreTrained
     shown = words.decode(episode.turns[-1].act.generation.prompt_ids)
     for turn in episode.turns[:-1]:
         assert f">{turn.act.action}\n" in shown
-        assert " ".join(turn.observation.split()) in shown
+        assert shortened(" ".join(turn.observation.split())) in shown
+
+
+@pytest.mark.parametrize(
+    ("observation", "kept"),
+    [
+        ("You arrive at shelf 1. On the shelf 1, you see nothing.", "On the shelf 1, you see nothing."),
+        (
+            "You open the fridge 1. The fridge 1 is open. In it, you see a mug 1.",
+            "The fridge 1 is open. In it, you see a mug 1.",
+        ),
+        ("You pick up the mug 1 from the shelf 1.", "You pick up the mug 1 from the shelf 1."),
+        ("You put a mug 1. You arrive at work.", "You put a mug 1. You arrive at work."),
+        (
+            "-= Welcome to TextWorld, ALFRED! =- You are in the middle of a room. "
+            "Looking quickly around you, you see a bed 1, and a shelf 1. Your task is to: put a pen in bed.",
+            "you see a bed 1, and a shelf 1.",
+        ),
+    ],
+)
+def test_what_is_always_said_is_left_out(observation: str, kept: str) -> None:
+    assert shortened(observation) == kept
+
+
+def test_the_executor_is_told_of_places_it_has_not_been_to(words: PreTrainedTokenizerFast) -> None:
+    context = TurnContext("g", 1, (PastTurn("o", "go to bed 1"),), "seen", "find and take a mug", 0)
+    message = nano_format.message(
+        Chat(words), context, ("go to bed 1", "go to desk 2", "go to shelf 1", "look", "open fridge 1")
+    )
+    assert message.splitlines()[-2:] == ["New: desk 2, shelf 1.", "Subgoal: find and take a mug"]
+    assert "New: nothing." in nano_format.message(Chat(words), context, ("look",))
 
 
 def test_the_chat_template_marks_what_the_assistant_says(words: PreTrainedTokenizerFast) -> None:

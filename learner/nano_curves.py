@@ -1,0 +1,174 @@
+"""`bazel run //learner:nano_curves -- --out DIR`: estimators compared on the nano model."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as TimeLeft
+
+from configuration.command import main, read
+from configuration.errors import ConfigurationError
+from configuration.files import read_toml
+from configuration.paths import user_path
+from configuration.section import Section
+from configuration.tree import Configuration
+from environments.errors import BenchmarkError
+from learner.curves.report import NAMES, Study, write
+from learner.curves.study import Cell, Outcome, Place, base_score, conclude, configured, finished, train
+from learner.nano.base import BaseSettings, nano_base
+from learner.nano.settings import NanoSettings
+from orchestrator.run_folder import value_of
+from serving.errors import HiperError
+
+PRESETS = Path(__file__).parent.parent / "presets"
+HORIZONS = {"short": "nano.toml", "long": "nano_long.toml"}
+"""The preset of each."""
+SHOWN = (
+    "environment.step_limit",
+    "environment.generator.task_types",
+    "environment.generator.horizon",
+    "environment.generator.clutter",
+    "learner.updates",
+    "learner.episodes_per_update",
+    "lora.rank",
+    "ppo.learning_rate",
+    "ppo.minibatches",
+    "critic.learning_rate",
+    "critic.heads",
+    "estimator.lambda_turn",
+    "estimator.lambda_segment",
+    "estimator.keep_penalty.mode",
+)
+"""Keys that the page names."""
+
+
+class CurvesFlags(Section):
+    """Options of this command; those of the configuration hold for all runs."""
+
+    out: Path | None = None
+    """Folder of models and runs; what is finished in it is kept, what was begun goes on."""
+    results: Path | None = None
+    """Folder that nano.md, nano.svg and nano.json are written to; `out` unless given."""
+    horizons: tuple[str, ...] = ("short",)
+    """Of short and long, with commas between."""
+    estimators: tuple[str, ...] = ("hae", "gae", "grpo")
+    """Of hae, gae and grpo, with commas between."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """A run for each, with commas between."""
+    held_out: int = Field(200, ge=1)
+    """Games in rooms of their own that are played before and after training."""
+    compared: int = Field(8, ge=2)
+    """Episodes of one task that GRPO compares."""
+
+    @field_validator("horizons", "estimators", "seeds", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """A preset and its base model."""
+
+    name: str
+    configuration: Configuration
+    model: Path
+
+
+def run(argv: Sequence[str]) -> int:
+    flags = _checked(read(argv, "nano_curves", CurvesFlags).flags)
+    console = Console()
+    try:
+        with _progress(console) as bar:
+            study = _study(argv, flags, bar)
+    except (HiperError, BenchmarkError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for path in write(study, user_path(str(flags.results or flags.out))):
+        console.print(str(path), soft_wrap=True)
+    return 0
+
+
+def _checked(flags: CurvesFlags) -> CurvesFlags:
+    if flags.out is None:
+        raise ConfigurationError("--out DIR says where models and runs are kept")
+    for option, given, accepted in (
+        ("horizons", flags.horizons, HORIZONS),
+        ("estimators", flags.estimators, NAMES),
+    ):
+        if unknown := sorted(set(given) - set(accepted)):
+            raise ConfigurationError(f"--{option} {','.join(unknown)}: accepted are {', '.join(accepted)}")
+    return flags
+
+
+def _study(argv: Sequence[str], flags: CurvesFlags, bar: Progress) -> Study:
+    root = user_path(str(flags.out))
+    horizons = [_horizon(argv, name, root, bar) for name in flags.horizons]
+    starts = {
+        horizon.name: base_score(root / f"{horizon.name}-base.json", _base_run(horizon), flags.held_out)
+        for horizon in horizons
+    }
+    # All estimators of a seed before the next seed: what there is can be compared at any time.
+    cells = list(product(horizons, flags.seeds, flags.estimators))
+    task = bar.add_task("runs", total=len(cells))
+    outcomes = []
+    for horizon, seed, estimator in cells:
+        cell = Cell(horizon.name, estimator, seed)
+        bar.update(task, description=f"run {cell.name}")
+        outcomes.append(_outcome(horizon, Place(root, cell), flags))
+        bar.advance(task)
+    return Study(
+        command=shlex.join(["bazel", "run", "//learner:nano_curves", "--", *argv]),
+        date=date.today().isoformat(),
+        configuration={
+            horizon.name: {key: value_of(horizon.configuration, key) for key in SHOWN} for horizon in horizons
+        },
+        starts=starts,
+        outcomes=tuple(sorted(outcomes, key=lambda one: flags.estimators.index(one.cell.estimator))),
+    )
+
+
+def _horizon(argv: Sequence[str], name: str, root: Path, bar: Progress) -> Horizon:
+    """Makes its base model, or takes it from the cache."""
+    preset = read_toml(PRESETS / HORIZONS[name])
+    configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
+    sections = configuration.environment, configuration.planner, configuration.executor
+    settings = BaseSettings(NanoSettings(), *sections, seed=0)
+    task = bar.add_task(f"base {name}", total=1.0)
+    model = root / f"{name}-base"
+    nano_base(
+        settings, model, lambda share, text: bar.update(task, completed=share, description=f"base: {text}")
+    )
+    bar.update(task, completed=1.0)
+    return Horizon(name, configuration, model)
+
+
+def _base_run(horizon: Horizon) -> Configuration:
+    return configured(horizon.configuration, Cell(horizon.name, "hae", 0), horizon.model, group_size=1)
+
+
+def _outcome(horizon: Horizon, place: Place, flags: CurvesFlags) -> Outcome:
+    if outcome := finished(place):
+        return outcome
+    configuration = configured(horizon.configuration, place.cell, horizon.model, flags.compared)
+    train(place, configuration)
+    return conclude(place, configuration, flags.held_out)
+
+
+def _progress(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, TimeElapsedColumn(), TimeLeft(), console=console)
+
+
+if __name__ == "__main__":
+    main(run)
