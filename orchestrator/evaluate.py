@@ -46,19 +46,20 @@ def play(request: Request, console: Console) -> int:
         rows.append((job.pair.label, job.split, _conclude(console, request, job, games, seconds)))
 
     run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
+    code = 0
     try:
         ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
     except HiperError as error:
         print(f"error: {error}", file=sys.stderr)
-        return ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
+        code = ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
     except ending.Interrupted as interruption:
         print("interrupted; the same command goes on with the episodes that are left", file=sys.stderr)
-        return interruption.exit_code
+        code = interruption.exit_code
     finally:
         held.release()
     if len(rows) > 1:
         console.print(comparison_table(rows))
-    return 0
+    return code
 
 
 def _log(request: Request, job: Job) -> EpisodeLog:
