@@ -243,9 +243,7 @@ class TrainingRun:
 
     def _start(self) -> Trainer:
         trainer = self._make_trainer()
-        if self._restore(trainer):
-            self._stopwatch.lap("start")
-        else:
+        if not self._restore(trainer):
             if first := self._warm_start(self._report):
                 trainer.load_adapters(first.planner, first.executor)
             self._stopwatch.lap("start")
@@ -253,6 +251,7 @@ class TrainingRun:
         trainer.load_reference(*(self._files.adapter(role, 0) for role in Role))
         with room_for(self._files.metrics):
             self._metrics_file.rewind(trainer.version)
+        self._stopwatch.lap("start")
         last = self._metrics_file.lines()[-1:]
         self._status = replace(self._status, metrics=dict(last[0]) if last else {})
         self._gate.advance(trainer.version)
@@ -334,9 +333,14 @@ class TrainingRun:
         for role in Role:
             trainer.save_adapter(role, self._files.adapter(role, trainer.version))
         trainer.save_checkpoint(self._files.checkpoint(trainer.version), consumed)
-        for old in self._files.checkpoint_versions()[self._keep_checkpoints :]:
-            shutil.rmtree(self._files.checkpoint(old))
+        self._drop_checkpoints(trainer.version)
         self._stopwatch.lap("checkpoint")
+
+    def _drop_checkpoints(self, version: int) -> None:
+        """Those that are too old; newer ones than `version` are not whole, and count for nothing."""
+        kept = [found for found in self._files.checkpoint_versions() if found <= version]
+        for old in kept[self._keep_checkpoints :]:
+            shutil.rmtree(self._files.checkpoint(old), ignore_errors=True)
 
     async def _publish(self, version: int) -> None:
         self._show(Phase.PUBLISHING, f"version {version} goes to the servers", 0.0)

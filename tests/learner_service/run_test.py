@@ -52,7 +52,7 @@ class CountingTrainer:
     def save_checkpoint(self, folder, consumed):
         if self._crash == self.version:
             raise OSError("killed")
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "state").write_text(" ".join(map(str, self.seen)))
         assert self.seen == list(consumed)
 
@@ -154,6 +154,17 @@ def test_the_newest_checkpoints_and_all_adapters_stay(tmp_path):
     asyncio.run(whole(run))
     assert sorted(folder.name for folder in (tmp_path / "checkpoints").iterdir()) == ["1", "2"]
     assert sorted(folder.name for folder in (tmp_path / "adapters" / "planner").iterdir()) == ["0", "1", "2"]
+
+
+def test_what_is_not_whole_does_not_push_out_what_is(tmp_path):
+    asyncio.run(whole(open_run(tmp_path)))
+    (tmp_path / "checkpoints" / "2" / "state").unlink()
+    (tmp_path / "checkpoints" / "3").mkdir()
+    run = open_run(tmp_path, trainer := CountingTrainer())
+    run._keep_checkpoints = 1
+    asyncio.run(whole(run))
+    assert sorted(folder.name for folder in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+    assert (tmp_path / "checkpoints" / "2" / "state").read_text() == "0 1 2 3" and trainer.version == 2
 
 
 def test_an_episode_is_refused_by_run_place_and_content_and_acknowledged_once(tmp_path):
