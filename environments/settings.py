@@ -17,7 +17,7 @@ class GeneratorSettings(Section):
     """Generated ALFWorld games in each split, spread evenly over the task types."""
     task_types: tuple[str, ...] = ()
     """ALFWorld task types to generate, such as `pick_and_place_simple`; empty means all six."""
-    horizon: Literal["short", "medium", "long"] = "medium"
+    horizon: Literal["tiny", "short", "medium", "long"] = "medium"
     """How many places a game has, and so how long its search is."""
     clutter: float = Field(0.5, ge=0.0, le=1.0)
     """Share of the places that hold objects which have nothing to do with the task."""

@@ -31,7 +31,7 @@ from orchestrator.run_folder import value_of
 from serving.errors import HiperError
 
 PRESETS = Path(__file__).parent.parent / "presets"
-HORIZONS = {"short": "nano.toml", "long": "nano_long.toml"}
+HORIZONS = {"tiny": "nano.toml", "short": "nano_short.toml"}
 """The preset of each."""
 SHOWN = (
     "environment.step_limit",
@@ -59,8 +59,8 @@ class CurvesFlags(Section):
     """Folder of models and runs; what is finished in it is kept, what was begun goes on."""
     results: Path | None = None
     """Folder that nano.md, nano.svg and nano.json are written to; `out` unless given."""
-    horizons: tuple[str, ...] = ("short",)
-    """Of short and long, with commas between."""
+    horizons: tuple[str, ...] = ("tiny",)
+    """Of tiny and short, with commas between."""
     estimators: tuple[str, ...] = ("hae", "gae", "grpo")
     """Of hae, gae and grpo, with commas between."""
     seeds: tuple[int, ...] = (0, 1, 2)

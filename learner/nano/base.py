@@ -28,7 +28,7 @@ from serving.model import load_tokenizer
 from serving.settings import ModelServerSettings
 from trajectory.seeds import derive
 
-METHOD = 4
+METHOD = 5
 """Goes into the cache's key; one more whenever the same settings would give another model."""
 _TRAINING_SPLIT = "train"
 _WORDS_FROM_GAMES = 600

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from transformers import LlamaForCausalLM
 
+DISTANCES = (1, 2, 3, 6)
+"""Of the heads, in tokens: 6 from the first object back to its place in `On the desk 1, you see a mug 1.`"""
 _CONSTANT = 0.08
 """In the first dimension of every embedding, beside a standard deviation of 0.02 in the others: normalized,
 it is about 3.8 for every token."""
@@ -22,7 +24,7 @@ _SHARPNESS = 6.0
 
 @torch.no_grad()
 def look_back(model: LlamaForCausalLM, heads: int) -> None:
-    """Head 0 of the first layer looks at the token before, head 1 at the one before that, and so on.
+    """The first heads of the first layer each look back by one of the `DISTANCES`.
 
     Rotary embeddings turn a query by its position. The key of a head is turned by the head's distance
     beforehand, so that query and key agree where the positions differ by that.
@@ -35,12 +37,12 @@ def look_back(model: LlamaForCausalLM, heads: int) -> None:
     base = model.config.rope_parameters["rope_theta"]
     frequencies = base ** (-torch.arange(min(_FREQUENCIES, size // 2)) / (size // 2))
     weight = _SHARPNESS / 3.8
-    for head in range(heads):
+    for head, distance in enumerate(DISTANCES[:heads]):
         rows = slice(head * size, (head + 1) * size)
         query, key = attention.q_proj.weight[rows], attention.k_proj.weight[rows]
         query.zero_()
         key.zero_()
-        turned = frequencies * (head + 1)
+        turned = frequencies * distance
         first = slice(0, len(frequencies))
         second = slice(size // 2, size // 2 + len(frequencies))
         query[first, 0] = weight

@@ -22,17 +22,17 @@ class NanoSettings(Section):
     """Longest prompt and answer together that the model can be served with, in tokens."""
     vocabulary: int = Field(1024, ge=300)
     """Tokens at most."""
-    look_back_heads: int = Field(3, ge=0)
-    """Heads of the first layer that look at the tokens just before from the first step on."""
+    look_back_heads: int = Field(4, ge=0, le=4)
+    """Heads of the first layer that look back by 1, 2, 3 and 6 tokens from the first step on."""
     batch_episodes: int = Field(4, ge=1)
     """Episodes in a step, all of their turns."""
     learning_rate: float = Field(2e-2, gt=0)
     """Muon's for the layers' matrices at its highest; AdamW's for the rest is 0.4 times that."""
     transcript_weight: float = Field(0.25, ge=0)
     """Weight of a transcript's token in the loss beside 1 for an answer's."""
-    skilled_games: int = Field(1400, ge=1)
+    skilled_games: int = Field(2000, ge=1)
     """Generated games of the first part of the course, one episode each."""
-    skilled_steps: int = Field(700, ge=0)
+    skilled_steps: int = Field(1000, ge=0)
     """Optimizer steps in which transcripts and right answers are learnt."""
     distraction: float = Field(0.1, ge=0, le=1)
     """Probability in this part that any admissible thing is done in place of the answer that is taught."""

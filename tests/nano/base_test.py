@@ -14,6 +14,7 @@ from configuration.errors import ConfigurationError
 from learner.nano.base import BaseSettings, nano_base
 from learner.nano.corpus import Lesson, lessons
 from learner.nano.evaluation import System, play
+from learner.nano.looking_back import DISTANCES
 from learner.nano.player import ErringBenchmark, Errors
 from learner.nano.settings import NanoSettings
 from learner.nano.training import Teacher, new_model, token_losses
@@ -69,13 +70,13 @@ def _losses(model: LlamaForCausalLM, sequences: Sequence[TokenSequence]) -> list
     return losses
 
 
-@pytest.mark.parametrize("distance", [1, 2, 3])
+@pytest.mark.parametrize("distance", [1, 2, 3, 6])
 def test_heads_look_back_by_their_distance(distance: int) -> None:
-    settings = TINY.model_copy(update={"hidden_size": 96, "heads": 3, "look_back_heads": 3})
+    settings = TINY.model_copy(update={"hidden_size": 128, "heads": 4, "look_back_heads": 4})
     model = new_model(settings, tokenizer(6), seed=0)
     model.set_attn_implementation("eager")
     ids = torch.randint(3, 300, (1, 40), generator=torch.Generator().manual_seed(1))
-    weights = model(input_ids=ids, output_attentions=True).attentions[0][0, distance - 1]
+    weights = model(input_ids=ids, output_attentions=True).attentions[0][0, DISTANCES.index(distance)]
     rows = torch.arange(distance, 40)
     assert float(weights[rows, rows - distance].detach().median()) > 0.9
 

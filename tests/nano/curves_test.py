@@ -68,7 +68,7 @@ def test_page_plot_and_numbers(tmp_path: Path) -> None:
     ("arguments", "named"),
     [
         ([], "--out"),
-        (["--out", "x", "--horizons", "short,endless"], "endless: accepted are short, long"),
+        (["--out", "x", "--horizons", "tiny,endless"], "endless: accepted are tiny, short"),
         (["--out", "x", "--estimators", "ppo"], "ppo: accepted are hae, gae, grpo"),
         (["--out", "x", "--seeds", "a"], "seeds"),
         (["--out", "x", "--learner.updats", "3"], "learner.updates"),

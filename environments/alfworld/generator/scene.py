@@ -11,7 +11,7 @@ from environments.alfworld.generator.package import Place, Room, World
 from environments.alfworld.task_types import TaskType
 from environments.settings import GeneratorSettings
 
-PLACES = {"short": 6, "medium": 12, "long": 100}
+PLACES = {"tiny": 4, "short": 6, "medium": 12, "long": 100}
 """At most so many places has a game of each horizon; no room has more than 60."""
 
 SPARE = 0.3
