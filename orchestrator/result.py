@@ -69,7 +69,7 @@ def show(
     small: bool,
     go_on: str,
 ) -> None:
-    """Prints the result of a run that has finished; `go_on` is the command that makes it longer."""
+    """Prints the result of a run that has finished; `go_on` is the command for more of it."""
     console.print(updates_table(lines))
     console.print(
         "valid: actions that could be parsed; s: seconds, of a turn on average, of the update", style="dim"
@@ -87,7 +87,7 @@ def show(
         f"adapters:     {root / 'adapters'}",
         f"all episodes: {show_command(root)}",
         f"one of them:  {show_command(root)} 0",
-        f"go on:        {go_on} --learner.updates {len(lines) + 2}",
+        f"go on:        {go_on}",
     ):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 

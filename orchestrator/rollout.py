@@ -115,10 +115,15 @@ def play(
         updates(root, tally),
         result.time_shares(tally, run.call_times),
         small=configuration.planner.model == "bundled",
-        go_on=resume_command(root),
+        go_on=_go_on(resume_command(root), len(updates(root, tally)), configuration.learner.updates),
     )
     _write_report(root, updates(root, tally), console)
     return 0
+
+
+def _go_on(command_line: str, made: int, wanted: int) -> str:
+    """A run that was ended before its time goes on as it is, a whole one by two updates more."""
+    return command_line if made < wanted else f"{command_line} --learner.updates {made + 2}"
 
 
 def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console) -> None:

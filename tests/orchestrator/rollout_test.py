@@ -6,6 +6,7 @@ import pytest
 
 from configuration.errors import ConfigurationError
 from configuration.tree import Configuration
+from orchestrator import rollout as rollout_command
 from orchestrator import run_folder
 from orchestrator.rollout import read, rollout
 
@@ -70,3 +71,8 @@ def test_the_first_run_is_small_and_a_file_stands_alone(typed_in: Path) -> None:
     defaults = Configuration()
     assert own.learner == defaults.learner.model_copy(update={"updates": 7})
     assert own.environment == defaults.environment
+
+
+def test_what_goes_on_with_a_run() -> None:
+    assert rollout_command._go_on("resume", made=3, wanted=5) == "resume"
+    assert rollout_command._go_on("resume", made=5, wanted=5) == "resume --learner.updates 7"

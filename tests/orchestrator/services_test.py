@@ -13,7 +13,8 @@ import pytest
 from orchestrator.services import Service, ServiceDiedError, ServiceSpec, Supervisor, server_command
 from serving.errors import HiperError, UnavailableError
 
-READY = """import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('{"address": "127.0.0.1:7"}'); """
+READY = """import os, sys, pathlib; ready = sys.argv[1]; beside = pathlib.Path(ready + ".new")
+beside.write_text('{"address": "127.0.0.1:7"}'); os.replace(beside, ready); """
 UNTIL_PARENT_GOES = "sys.stdin.read()"
 
 
