@@ -122,4 +122,9 @@ class AdapterOptimizer:
         self._skips.in_a_row = int(state[SKIPPED])
         for name, parameter in self._parameters.items():
             if f"{name}/{_MOMENTS[0]}" in state:
-                self._adamw.state[parameter] = {m: state[f"{name}/{m}"].clone() for m in _MOMENTS}
+                # AdamW counts steps on the CPU, wherever the parameters are.
+                self._adamw.state[parameter] = {
+                    STEP: state[f"{name}/{STEP}"].clone(),
+                    EXP_AVG: state[f"{name}/{EXP_AVG}"].to(parameter.device, copy=True),
+                    EXP_AVG_SQ: state[f"{name}/{EXP_AVG_SQ}"].to(parameter.device, copy=True),
+                }
