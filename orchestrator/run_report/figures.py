@@ -130,8 +130,10 @@ def _evaluated(axes: Axes, evaluations: Sequence[EvaluationSummary]) -> None:
         above = [one.success.high - one.success.rate for one in of_split]
         versions = [one.version + apart * place for one in of_split]
         colour = _COLOURS[1 + place % (len(_COLOURS) - 1)]
-        form = {"fmt": "D", "markersize": 4, "capsize": 3, "color": colour}
-        axes.errorbar(versions, rates, [below, above], label=f"evaluation, {split}", **form)
+        label = f"evaluation, {split}"
+        axes.errorbar(
+            versions, rates, [below, above], fmt="D", markersize=4, capsize=3, color=colour, label=label
+        )
 
 
 def moving_average(wins: Sequence[int], counts: Sequence[int]) -> list[float]:
@@ -159,8 +161,11 @@ def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
     for (label, metric), colour in zip(panel.curves, _COLOURS, strict=False):
         points = [(line["adapter/version"], line[metric]) for line in lines if metric in line]
         if points:
-            style = {"marker": "o" if len(points) < 20 else "", "markersize": 2.5, "linewidth": 1.2}
-            axes.plot(*zip(*points, strict=True), color=colour, label=label, **style)
+            versions, values = zip(*points, strict=True)
+            marker = "o" if len(points) < 20 else ""
+            axes.plot(
+                versions, values, marker=marker, markersize=2.5, linewidth=1.2, color=colour, label=label
+            )
     axes.set_title(panel.title, fontsize=9, loc="left")
     _finish(axes, panel.percent)
 

@@ -271,3 +271,16 @@ def test_a_log_has_a_line_for_each_tenth_with_the_time_left() -> None:
         "valid: 4/40, won 2/4, 0:09 left",
         "valid: 8/40, won 4/8, 0:08 left",
     ]
+
+
+def test_a_bar_where_there_is_a_terminal() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=100)
+    lease = asyncio.run(Games(TASKS, 1, 3, (), lambda _: None).lease())
+    assert isinstance(lease, Lease)
+    with EvaluationProgress(console, "valid, v[3]", 2, 7) as progress:
+        progress.episode(played_episode(lease, TASKS[0]))
+        progress.episode(played_episode(lease, TASKS[0], won=False))
+    assert "valid, v[3]" in output.getvalue()
+    assert "4/7" in output.getvalue()
+    assert "won 1/2" in output.getvalue()
