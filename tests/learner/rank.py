@@ -38,7 +38,7 @@ def lead(trainer: LeadingTrainer, folder: Path) -> Update:
     return trainer.update(episodes, lambda share, message: None)
 
 
-def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int) -> None:
+def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int, says_end: bool) -> None:
     settings = trainer_settings(ranks=ranks.count, zero_stage=stage)
     trainer, channel = Trainer(settings, base, 0, ranks), CommandChannel(ranks)
     if ranks.leads:
@@ -46,15 +46,18 @@ def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int) -> None:
         metrics = lead(leading, folder).metrics
         leading.save_checkpoint(folder / f"stage {stage}", range(4))
         torch.save(metrics, folder / f"metrics {stage}")
-        channel.close()
+        if says_end:
+            channel.close()
     else:
         follow(trainer, channel, lambda: EpisodeStore(folder / "episodes.sqlite"))
 
 
 def main(folder: Path, base: Path, stages: list[int]) -> None:
     ranks = join(int(os.environ["WORLD_SIZE"]))
+    model = ModelFolder(base, "tiny", fingerprint(base))
     for stage in stages:
-        train(ranks, folder, ModelFolder(base, "tiny", fingerprint(base)), stage)
+        # After the last stage rank 0 ends without a word, as a server that is stopped does.
+        train(ranks, folder, model, stage, says_end=stage != stages[-1])
 
 
 if __name__ == "__main__":
