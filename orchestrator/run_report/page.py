@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -28,6 +29,7 @@ _COLOURS = (
     "#6b2737",
     "#4a7a8c",
     "#333333",
+    "#9fb8d4",
 )
 
 
@@ -108,7 +110,7 @@ def _time(parts: Sequence[Part]) -> str:
     if not parts:
         return ""
     shares = percentages(parts)
-    coloured = list(zip(parts, shares, _COLOURS, strict=False))
+    coloured = list(zip(parts, shares, itertools.cycle(_COLOURS)))
     bar = "".join(
         f'<span style="width:{share}%;background:{colour}" title="{escape(part.name)}: {share:.1f} %"></span>'
         for part, share, colour in coloured

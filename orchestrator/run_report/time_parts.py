@@ -58,7 +58,7 @@ def _of_line(line: Metrics) -> list[tuple[str, float]]:
 def _gathered(line: Metrics, seconds: float) -> list[tuple[str, float]]:
     shares = [(name, line.get(metric, 0.0)) for name, metric in _OF_EPISODES]
     if not any(share for _, share in shares):
-        shares = [("episodes", 1.0)]
+        shares = [("gathering, not split", 1.0)]
     return [(name, seconds * share) for name, share in shares]
 
 

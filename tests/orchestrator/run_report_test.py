@@ -68,7 +68,9 @@ def run_dir(tmp_path: Path) -> Path:
     (tmp_path / "configuration.toml").write_text('[run]\ndir = "<here>"\n')
     lines = [line(1, **{"timing_s/start": 3.0}), line(2), line(3)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    (tmp_path / "ends.jsonl").write_text(json.dumps({"adapter/version": 3, "timing_s/push": 2.0}) + "\n")
+    (tmp_path / "ends.jsonl").write_text(
+        json.dumps({"adapter/version": 3, "timing_s/push": 2.0, "timing_s/gather": 4.0}) + "\n"
+    )
     store = EpisodeStore(tmp_path / "episodes.sqlite", "run-7")
     for number, won in enumerate((True, False, True)):
         store.add(episode_to_pb(episode(number, won)))
@@ -165,15 +167,25 @@ def test_the_time_adds_up_to_the_whole_run(run_dir: Path) -> None:
             "update: other": 0.75,
             "checkpoint": 1.5,
             "push": 5.0,
+            "gathering, not split": 4.0,
         }
     )
-    assert sum(parts.values()) == pytest.approx(3.0 + 3 * (1.0 + 8.0 + 6.0 + 0.5) + 2.0)
+    assert sum(parts.values()) == pytest.approx(3.0 + 3 * (1.0 + 8.0 + 6.0 + 0.5) + 6.0)
+
+
+def test_every_part_has_its_row(run_dir: Path) -> None:
+    page = run_report.html(run_report.read(run_dir))
+    (rows,) = re.findall(r'<table class="numbers">(.*?)</table>', page)
+    shown = re.findall(r"<td>([\d.]+) %</td>", rows)
+    assert len(shown) == 13
+    assert round(10 * sum(map(float, shown))) == 1000
+    assert "<th>100.0 %</th>" in rows
 
 
 def test_metrics_that_an_older_run_lacks_are_left_out() -> None:
     assert time_parts([{"adapter/version": 1}]) == []
     old = [{"adapter/version": 1, "timing_s/gather": 2.0, "timing_s/update": 3.0}]
-    assert time_parts(old) == [Part("episodes", 2.0), Part("update: other", 3.0)]
+    assert time_parts(old) == [Part("gathering, not split", 2.0), Part("update: other", 3.0)]
 
 
 @settings(deadline=None, max_examples=100)
