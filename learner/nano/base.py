@@ -153,7 +153,9 @@ def _player(settings: BaseSettings, errors: Errors, games: int, part: str) -> Er
 def _key(settings: BaseSettings) -> str:
     described = {
         "method": METHOD,
-        "nano": settings.nano.model_dump(mode="json"),
+        "nano": settings.nano.model_dump(
+            mode="json", exclude=None if settings.nano.erring_steps else _SECOND_PART - {"erring_steps"}
+        ),
         "environment": settings.environment.model_dump(mode="json"),
         "planner": _prompts(settings.planner),
         "executor": _prompts(settings.executor),

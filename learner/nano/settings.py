@@ -44,7 +44,7 @@ class NanoSettings(Section):
     """Optimizer steps on what a player does that errs: the skill is unlearnt in part."""
     erring_rate: float = Field(0.2, gt=0)
     """Learning rates of the second part over those of the first."""
-    action_error: float = Field(0.5, ge=0, le=1)
+    action_error: float = Field(0.4, ge=0, le=1)
     """Probability that the erring player does any admissible thing."""
     subgoal_error: float = Field(0.2, ge=0, le=1)
     """Probability that the erring player names any subgoal."""
