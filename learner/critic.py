@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from learner.credit import Floats, ValueTargets
-from learner.optimizer import Optimizer
-from learner.packing import Pack, TokenSequence, computed_tokens, pack
+from learner.optimizer import Optimizer, Step
+from learner.packing import Pack, TokenSequence, computed_tokens, dealt, pack
 from learner.policy import CRITIC, AdaptedModel
 from learner.policy_update import Advance, step_metrics
 from learner.ranks import ALONE, Ranks
@@ -67,17 +67,24 @@ class Critic:
         return whole
 
     def update(
-        self, prompts: Sequence[tuple[int, ...]], old: Floats, targets: ValueTargets, advance: Advance
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        old: Floats,
+        targets: ValueTargets,
+        generator: np.random.Generator,
+        advance: Advance,
     ) -> dict[str, float]:
-        """Passes over a batch of P prompts, an optimizer step each; returns metrics without a prefix.
+        """Passes over a batch of P prompts, an optimizer step a minibatch; metrics without a prefix.
 
-        The loss is, for each head, the mean over its targets of max((V - target)^2, (V_clip - target)^2) / 2
-        with V_clip no further from the old value than the clip (verl's clipped value loss); heads are summed.
+        The loss is, for each head, the mean over a minibatch's targets of
+        max((V - target)^2, (V_clip - target)^2) / 2 with V_clip no further from the old value than the clip
+        (verl's clipped value loss); heads are summed.
 
         Args:
             prompts: P.
             old: [P, heads] their values before the update.
             targets: For these prompts, [P, heads].
+            generator: Of the minibatches.
             advance: Told of progress.
 
         Raises:
@@ -85,18 +92,19 @@ class Critic:
         """
         began = time.perf_counter()
         packs = self._packs(prompts)
-        own = self._own(packs)
+        settings = self._settings
+        minibatches = list(dealt(len(packs), settings.minibatches, settings.epochs, generator))
         steps, losses, clipped = [], [], []
-        for epoch in range(self._settings.epochs):
-            sums = torch.zeros(2, device=self._model.device)
-            for done, one in enumerate(own, start=1):
-                sums += self._backward(one, old, targets)
-                advance((epoch + done / len(own)) / self._settings.epochs)
-            loss, beyond = self._ranks.sum(sums).tolist()
-            steps.append(self._optimizer.step(loss))
-            if not steps[-1].skipped:
+        for number, places in enumerate(minibatches):
+
+            def within(share: float, number: int = number) -> None:
+                advance((number + share) / len(minibatches))
+
+            step, loss, beyond = self._step([packs[place] for place in places], old, targets, within)
+            steps.append(step)
+            if not step.skipped:
                 losses.append(loss)
-                clipped.append(beyond / targets.learns.sum())
+                clipped.append(beyond)
         taken = {"loss": float(np.mean(losses)), "clip_fraction": float(np.mean(clipped))} if losses else {}
         return {
             **taken,
@@ -106,6 +114,19 @@ class Critic:
             "computed_tokens": float(computed_tokens(packs)),
             "seconds": time.perf_counter() - began,
         }
+
+    def _step(
+        self, minibatch: Sequence[Pack], old: Floats, targets: ValueTargets, advance: Advance
+    ) -> tuple[Step, float, float]:
+        """The step, its loss, and the share of the loss's terms that were clipped."""
+        members = [member for one in minibatch for member in one.members]
+        counts = targets.learns[members].sum(axis=0)
+        sums, own = torch.zeros(2, device=self._model.device), self._own(minibatch)
+        for done, one in enumerate(own, start=1):
+            sums += self._backward(one, old, targets, counts)
+            advance(done / len(own))
+        loss, beyond = self._ranks.sum(sums).tolist()
+        return self._optimizer.step(loss), loss, beyond / max(int(counts.sum()), 1)
 
     def _packs(self, prompts: Sequence[tuple[int, ...]]) -> list[Pack]:
         return pack([TokenSequence(prompt) for prompt in prompts], self._pack_tokens, self._model.device)
@@ -117,11 +138,13 @@ class Critic:
         """[S, heads] in the order of the pack's members."""
         return self._heads(self._model.hidden_states(one, CRITIC)[one.prompt_ends])
 
-    def _backward(self, one: Pack, old: Floats, targets: ValueTargets) -> Tensor:
-        """[2] the loss, and how many of its terms were clipped."""
+    def _backward(
+        self, one: Pack, old: Floats, targets: ValueTargets, counts: npt.NDArray[np.int64]
+    ) -> Tensor:
+        """[2] the pack's part of the loss, and how many terms were clipped; `counts` of targets a head."""
         members = list(one.members)
         learns = self._tensor(targets.learns[members])
-        share = learns / self._tensor(targets.learns.sum(axis=0).clip(min=1))
+        share = learns / self._tensor(counts.clip(min=1))
         target, before = self._tensor(targets.values[members]), self._tensor(old[members])
         values = self._read(one)
         near = before + (values - before).clamp(-self._clip, self._clip)

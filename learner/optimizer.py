@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from serving.errors import DivergedError
 
 WEIGHT_DECAY = 0.01
-MOSTSKIPPED = 3
+MOST_SKIPPED = 3
 """Steps in a row that are left out before training gives up."""
 STEP, EXP_AVG, EXP_AVG_SQ, SKIPPED = "step", "exp_avg", "exp_avg_sq", "skipped_in_a_row"
 """Last parts of the names of an optimizer's state."""
@@ -45,7 +45,7 @@ class Skips:
         """
         step = Step(gradient_norm, skipped=not (math.isfinite(loss) and math.isfinite(gradient_norm)))
         self.in_a_row = self.in_a_row + 1 if step.skipped else 0
-        if self.in_a_row >= MOSTSKIPPED:
+        if self.in_a_row >= MOST_SKIPPED:
             what = "gradient" if math.isfinite(loss) else "loss"
             raise DivergedError(
                 f"the {self._owner}'s {what} was not finite in {self.in_a_row} steps in a row"

@@ -8,9 +8,11 @@ that it computes what it would compute in its own sequence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -86,6 +88,17 @@ def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.dev
 def computed_tokens(packs: Sequence[Pack]) -> int:
     """Rows of all packs: what is computed, against what the sequences hold."""
     return sum(len(pack.token_ids) for pack in packs)
+
+
+def dealt(
+    packs: int, minibatches: int, epochs: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Places of the packs of each minibatch; each epoch deals all packs out anew, as evenly as they go.
+
+    There are at most as many minibatches in an epoch as packs.
+    """
+    for _ in range(epochs):
+        yield from np.array_split(generator.permutation(packs), min(minibatches, packs))
 
 
 class _OpenPack:

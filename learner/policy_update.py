@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from learner.optimizer import Optimizer, Step
-from learner.packing import Pack, computed_tokens, pack
+from learner.packing import Pack, computed_tokens, dealt, pack
 from learner.policy import AdaptedModel
 from learner.ppo import AnswerTokens, TokenSums, token_losses
 from learner.ranks import ALONE, Ranks
@@ -83,7 +83,8 @@ class PolicyUpdate:
             place: self._prepared(packs[place], samples, advance, share)
             for place, share in _with_share(own, 0.0, 0.3)
         }
-        minibatches = list(self._minibatches(len(packs), generator))
+        settings = self._settings
+        minibatches = list(dealt(len(packs), settings.minibatches, settings.epochs, generator))
         sums, steps = [], []
         for places, share in _with_share(minibatches, 0.3, 1.0):
             minibatch = [batches[place] for place in places if place in batches]
@@ -114,11 +115,6 @@ class PolicyUpdate:
             old = self._model.answer_scores(pack, self._adapter, tokens.temperatures).logprobs
         advance(share)
         return PolicyBatch(pack, tokens, reference, old)
-
-    def _minibatches(self, packs: int, generator: np.random.Generator) -> Iterator[Places]:
-        for _ in range(self._settings.epochs):
-            order = generator.permutation(packs)
-            yield from np.array_split(order, min(self._settings.minibatches, packs))
 
     def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
         """`minibatch` is this rank's part of it, `total` the tokens that learn in all of it."""

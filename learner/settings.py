@@ -104,6 +104,8 @@ class CriticSettings(Section):
     """Values move by at most this much in one update, in units of the success reward's tenth."""
     epochs: int = Field(1, ge=1)
     """Passes over a batch."""
+    minibatches: int = Field(1, ge=1)
+    """Optimizer steps in a pass; packs are dealt out evenly."""
 
 
 class ImitationSettings(Section):

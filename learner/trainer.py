@@ -230,7 +230,8 @@ class Trainer:
             return {}
         targets = value_targets(advantages, states, self._heads.names)
         learnt = slice(0, 2 * states.turns)
-        metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, advance)
+        generator = np.random.default_rng([self._seed, self.version, len(Role)])
+        metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
         return placed(metrics, "critic", "update_critic")
 
     def _optimizer(

@@ -25,7 +25,8 @@ def trainer_settings(**learner: object) -> TrainerSettings:
     )
     made = tiny.settings(ppo)
     settings = {**made.learner.model_dump(), **learner}
-    return TrainerSettings(LearnerSettings(**settings), ppo, made.critic, made.lora, made.estimator)
+    critic = made.critic.model_copy(update={"minibatches": 2, "learning_rate": 1e-3})
+    return TrainerSettings(LearnerSettings(**settings), ppo, critic, made.lora, made.estimator)
 
 
 def lead(trainer: LeadingTrainer, folder: Path) -> Update:
