@@ -30,9 +30,9 @@ def must_launch(settings: LearnerSettings) -> bool:
     return True
 
 
-def launcher_command(ranks: int, module: str, arguments: Sequence[str]) -> list[str]:
-    """`python -m deepspeed.launcher.launch …` for this machine."""
-    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(range(ranks))}).encode()).decode()
+def launcher_command(gpus: Sequence[int], module: str, arguments: Sequence[str]) -> list[str]:
+    """`python -m deepspeed.launcher.launch …` for this machine, with a rank for each GPU, or each number."""
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(gpus)}).encode()).decode()
     place = [f"--world_info={world}", "--master_addr=127.0.0.1", f"--master_port={free_port()}"]
     launcher = [sys.executable, "-m", "deepspeed.launcher.launch", "--log_level=warning", *place]
     return [*launcher, "--no_local_rank", "--module", module, *arguments]
@@ -43,8 +43,9 @@ def launcher_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def launch(ranks: int, module: str, arguments: Sequence[str]) -> NoReturn:
+def launch(settings: LearnerSettings, module: str, arguments: Sequence[str]) -> NoReturn:
     """Becomes the launcher: process id, input and output stay, and signals go to all ranks."""
-    command = launcher_command(ranks, module, arguments)
+    gpus = settings.gpus[: settings.ranks] or range(settings.ranks)
+    command = launcher_command(gpus, module, arguments)
     sys.stdout.flush()
     os.execve(command[0], command, launcher_environment())

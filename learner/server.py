@@ -33,7 +33,7 @@ from learner.trainer import Trainer, TrainerSettings
 from learner.training_run import Progress, TrainingRun
 from serving.channel import open_channel
 from serving.errors import HiperError
-from serving.model import ModelFolder, resolve_model
+from serving.model import ModelFolder, resolve_model, use_gpus
 from serving.role import Role
 from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
@@ -156,8 +156,9 @@ def _folder(configuration: Configuration) -> Path:
 
 
 def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str]) -> None:
+    use_gpus(configuration.learner.gpus)
     if must_launch(configuration.learner):
-        launch(configuration.learner.ranks, "learner.server", argv)
+        launch(configuration.learner, "learner.server", argv)
     ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
     if ranks.leads:
         asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))

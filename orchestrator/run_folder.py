@@ -21,20 +21,33 @@ _SERVER_KEYS = (
     "listen",
     "metrics_port",
     "drain_seconds",
+    "gpus",
     "tls.certificate",
     "tls.key",
     "tls.authority",
 )
 _MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions")
+_LEARNER_KEYS = (
+    "updates",
+    "lease_seconds",
+    "threads",
+    "pack_tokens",
+    "ranks",
+    "zero_stage",
+    "optimizer",
+    "keep_checkpoints",
+)
 
 MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "attempts", "start_seconds")]
-    + [f"learner.{key}" for key in ("updates", "lease_seconds", "threads", "pack_tokens")]
+    + [f"learner.{key}" for key in _LEARNER_KEYS]
+    + [f"{section}.learning_rate" for section in ("ppo", "critic")]
 )
-"""Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer."""
+"""Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
+a run that diverged may go on in smaller steps."""
 
 _BEFORE_THE_FIRST_EPISODE = frozenset({"configuration.toml", "lock", "logs", "services"})
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -96,6 +98,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"the tokenizer in {folder} has no chat template: an instruct model is needed"
         )
     return tokenizer
+
+
+def use_gpus(numbers: Sequence[int]) -> None:
+    """Limits this process to these GPUs, none leaves it all of its machine's; before CUDA is used."""
+    if numbers:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
 
 
 def compute_device() -> torch.device:

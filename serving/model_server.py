@@ -20,7 +20,7 @@ from serving.engine import Engine
 from serving.engines import make_engine
 from serving.errors import HiperError
 from serving.metrics import ModelMetrics
-from serving.model import load_tokenizer, resolve_model
+from serving.model import load_tokenizer, resolve_model, use_gpus
 from serving.role import Role
 from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 from serving.settings import ModelServerSettings
@@ -43,6 +43,7 @@ def run_model_server(
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = configuration.planner if role is Role.PLANNER else configuration.executor
+    use_gpus(settings.gpus)
     try:
         asyncio.run(serve_model(role, settings, flags, make_service))
     except HiperError as error:

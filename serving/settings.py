@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from configuration.section import Section
 
@@ -32,6 +32,8 @@ class ServerSettings(Section):
     """Port for Prometheus on the same host as `listen`; 0 takes a free one, none turns it off."""
     drain_seconds: float = Field(10.0, gt=0)
     """How long calls in flight may go on after the signal to stop."""
+    gpus: tuple[NonNegativeInt, ...] = ()
+    """GPUs of its machine that the process may use, such as `0` or `2,3`; empty leaves it all of them."""
     tls: TlsSettings = TlsSettings()
 
 

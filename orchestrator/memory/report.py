@@ -50,8 +50,8 @@ class MemoryReport:
         names = ", ".join(service.service for service in here)
         return (
             f"{names} have no address, so that they start here, on this machine's first GPU: "
-            f"{needed / GIB:.1f} GiB on one GPU of {self.gpu_bytes / GIB:g} GiB do not fit. Start each where "
-            "it has a GPU of its own, and name the addresses",
+            f"{needed / GIB:.1f} GiB on one GPU of {self.gpu_bytes / GIB:g} GiB do not fit. Give each a GPU "
+            "of its own, such as --planner.gpus 0, or start each elsewhere, and name the addresses",
         )
 
     def _warnings_of(self, service: ServiceMemory) -> tuple[str, ...]:
@@ -69,7 +69,9 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
     gpu_bytes = int(gpu_gib * GIB)
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     sections = {**servers, "learner": configuration.learner}
-    here = frozenset(name for name, section in sections.items() if section.address is None)
+    here = frozenset(
+        name for name, section in sections.items() if section.address is None and not section.gpus
+    )
     try:
         shape = find_shape(configuration.learner.model)
     except UnknownShapeError as error:

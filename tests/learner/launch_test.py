@@ -32,9 +32,9 @@ def test_more_ranks_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_launcher_is_told_the_ranks_and_the_command() -> None:
-    command = launcher_command(2, "learner.server", ["--run-dir", "runs/a"])
+    command = launcher_command([2, 5], "learner.server", ["--run-dir", "runs/a"])
     world = next(word.partition("=")[2] for word in command if word.startswith("--world_info"))
-    assert json.loads(base64.urlsafe_b64decode(world)) == {"localhost": [0, 1]}
+    assert json.loads(base64.urlsafe_b64decode(world)) == {"localhost": [2, 5]}
     assert command[-4:] == ["--module", "learner.server", "--run-dir", "runs/a"]
 
 

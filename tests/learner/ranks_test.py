@@ -59,7 +59,7 @@ def together(base: ModelFolder, alone: Path, tmp_path_factory: pytest.TempPathFa
         store.add(episode_to_pb(episode))
     store.close()
     arguments = [str(folder), str(base.path), *map(str, STAGES)]
-    command = launcher_command(2, "tests.learner.rank", arguments)
+    command = launcher_command(range(2), "tests.learner.rank", arguments)
     environment = launcher_environment() | {"DS_ACCELERATOR": "cpu"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from serving import model as module
 from serving.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
-from serving.model import compute_dtype, fingerprint, resolve_model
+from serving.model import compute_dtype, fingerprint, resolve_model, use_gpus
 from tests.serving.models import tiny_model
 
 
@@ -105,3 +106,11 @@ def test_auto_is_bfloat16_only_where_the_cpu_multiplies_in_it(
     assert compute_dtype("auto") is dtype
     assert compute_dtype("float32") is torch.float32
     assert compute_dtype("bfloat16") is torch.bfloat16
+
+
+def test_a_process_sees_the_gpus_that_it_may_use_and_else_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    use_gpus(())
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    use_gpus((2, 3))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
