@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,17 @@ def test_a_base_is_made_once_and_the_same_from_the_same_seed(settings: BaseSetti
     assert not nano_base(settings, tmp_path / "three", lambda _, __: None)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "three")]
     assert weights[0] == weights[1]
+
+
+def test_the_first_part_is_not_taught_again_for_another_second(
+    settings: BaseSettings, tmp_path: Path
+) -> None:
+    nano_base(settings, tmp_path / "one", lambda _, __: None)
+    milder = replace(settings, nano=settings.nano.model_copy(update={"action_error": 0.1}))
+    messages: list[str] = []
+    assert not nano_base(milder, tmp_path / "two", lambda _, text: messages.append(text))
+    assert any("erring player" in text for text in messages)
+    assert not any("skilled player" in text for text in messages)
 
 
 def test_planner_and_executor_play_with_it(settings: BaseSettings, tmp_path: Path) -> None:
