@@ -33,7 +33,7 @@ FIRST_RUN: dict[str, Any] = {
         "step_limit": 8,
         "generator": {"horizon": "short", "task_types": ["pick_and_place_simple", "look_at_obj_in_light"]},
     },
-    "learner": {"updates": 2, "episodes_per_update": 4},
+    "learner": {"updates": 2, "episodes_per_update": 6},
 }
 """In place of the tree's defaults where neither `--config` nor `--resume` is given: minutes on two cores."""
 
