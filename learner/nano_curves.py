@@ -69,6 +69,8 @@ class CurvesFlags(Section):
     """Games in rooms of their own that are played before and after training."""
     compared: int = Field(8, ge=2)
     """Episodes of one task that GRPO compares."""
+    remark: str = ""
+    """What readers of the page should know about this run, such as what else the machine did."""
 
     @field_validator("horizons", "estimators", "seeds", mode="before")
     @classmethod
@@ -128,14 +130,23 @@ def _study(argv: Sequence[str], flags: CurvesFlags, bar: Progress) -> Study:
         outcomes.append(_outcome(horizon, Place(root, cell), flags))
         bar.advance(task)
     return Study(
-        command=shlex.join(["bazel", "run", "//learner:nano_curves", "--", *argv]),
+        command=shlex.join(["bazel", "run", "//learner:nano_curves", "--", *_without_remark(argv)]),
         date=date.today().isoformat(),
+        remark=flags.remark,
         configuration={
             horizon.name: {key: value_of(horizon.configuration, key) for key in SHOWN} for horizon in horizons
         },
         starts=starts,
         outcomes=tuple(sorted(outcomes, key=lambda one: flags.estimators.index(one.cell.estimator))),
     )
+
+
+def _without_remark(argv: Sequence[str]) -> list[str]:
+    words = list(argv)
+    if "--remark" in words:
+        place = words.index("--remark")
+        del words[place : place + 2]
+    return words
 
 
 def _horizon(argv: Sequence[str], name: str, root: Path, bar: Progress) -> Horizon:

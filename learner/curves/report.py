@@ -31,6 +31,8 @@ class Study:
 
     command: str
     date: str
+    remark: str
+    """About the machine or the run; empty for none."""
     configuration: dict[str, dict[str, object]]
     """By horizon: what a run of it is decided by."""
     starts: dict[str, Score]
@@ -125,7 +127,7 @@ def _run(study: Study) -> str:
             for horizon, settings in study.configuration.items()
         ),
     ]
-    return "\n\n".join(lines)
+    return "\n\n".join([*lines, study.remark] if study.remark else lines)
 
 
 def _processor() -> str:

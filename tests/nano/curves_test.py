@@ -48,7 +48,12 @@ def test_interval_of_a_mean() -> None:
 def test_page_plot_and_numbers(tmp_path: Path) -> None:
     outcomes = tuple(_outcome(name, seed, 180 + 8 * seed) for name in ("hae", "grpo") for seed in (0, 1))
     study = Study(
-        "bazel run x", "2026-01-02", {"short": {"a.b": 3}}, {"short": Score(50, 200, 12.0, 1.5)}, outcomes
+        "bazel run x",
+        "2026-01-02",
+        "On a Sunday.",
+        {"short": {"a.b": 3}},
+        {"short": Score(50, 200, 12.0, 1.5)},
+        outcomes,
     )
     paths = write(study, tmp_path / "results")
     assert [path.name for path in paths] == ["nano.md", "nano.svg", "nano.json"]
@@ -57,6 +62,7 @@ def test_page_plot_and_numbers(tmp_path: Path) -> None:
     assert "| HAE | 0 | 32 | 37.5 % | 90.0 % [85.1, 93.4] | 8.2 | 2.0 | 1.5 |" in page
     assert "**GRPO, 2 seeds** | | | **37.5 ± 0.0 %** | **92.0 ± 25.4 %**" in page
     assert "`a.b = 3`" in page
+    assert page.rstrip().endswith("On a Sunday.")
     assert "{" not in page
     assert len(json.loads(paths[2].read_text())["outcomes"]) == 4
     first = paths[1].read_bytes()
