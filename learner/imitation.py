@@ -19,6 +19,7 @@ from learner.folders import written_beside
 from learner.optimizer import AdapterOptimizer
 from learner.packing import TokenSequence, pack
 from learner.policy import AdaptedModel
+from learner.progress import Progress
 from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
 from serving.bundled_model import cache_folder
 from serving.errors import InvalidInputError
@@ -31,9 +32,6 @@ METHOD = 2
 """Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
 _MAX_GRADIENT_NORM = 1.0
 _TRAINING_SPLIT = "train"
-
-Progress = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True)

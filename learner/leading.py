@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from learner.progress import Progress
 from learner.ranks import CommandChannel
+from learner.run_parts import Update
 from learner.store import EpisodeStore
-from learner.trainer import Progress, Trainer
-from learner.training_run import Update
+from learner.trainer import Trainer
 from serving.errors import HiperError
 from serving.role import Role
 from trajectory.episode import Episode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from pydantic import Field
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from configuration.command import main, read
@@ -23,8 +23,10 @@ from environments.registry import load
 from learner.nano.base import BaseSettings, nano_base
 from learner.nano.evaluation import Report, System, play
 from learner.nano.settings import NanoSettings
+from learner.progress import progress
 from serving.errors import HiperError
 from serving.model import resolve_model
+from trajectory.episode import Episode
 
 PRESET = Path(__file__).parent.parent / "presets" / "nano.toml"
 
@@ -54,11 +56,8 @@ def run(argv: Sequence[str]) -> int:
         configuration.run.seed,
     )
     try:
-        with _progress(console) as bar:
-            task = bar.add_task("nano base", total=1.0)
-            cached = nano_base(
-                settings, out, lambda share, text: bar.update(task, completed=share, description=text)
-            )
+        with progress(console, "nano base") as report:
+            cached = nano_base(settings, out, report)
         console.print(f"{'found in the cache' if cached else 'made'}: {out}", soft_wrap=True)
         if flags.check:
             console.print(_table(_check(configuration, flags, out, console), flags))
@@ -83,18 +82,17 @@ def _check(configuration: Configuration, flags: NanoFlags, model: Path, console:
     benchmark = load(environment.model_copy(update={"generator": games, "source": "generated"}))
     tasks = benchmark.tasks(flags.check_split)
     system = System(resolve_model(str(model)), configuration.planner)
-    with _progress(console) as bar:
-        task = bar.add_task("check", total=len(tasks))
+    played = itertools.count(1)
+    with progress(console, "check") as report:
+
+        def ended(_: Episode) -> None:
+            number = next(played)
+            report(number / len(tasks), f"game {number} of {len(tasks)}")
+
         concurrency = configuration.orchestrator.concurrency
-        _, report = asyncio.run(
-            play(system, benchmark, tasks, configuration.run.seed, concurrency, lambda _: bar.advance(task))
-        )
-    return report
-
-
-def _progress(console: Console) -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console)
+        work = play(system, benchmark, tasks, configuration.run.seed, concurrency, ended)
+        _, outcome = asyncio.run(work)
+    return outcome
 
 
 def _table(report: Report, flags: NanoFlags) -> Table:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-Report = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done."""
+Progress = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and what is being done; from any thread."""
 
 _LINES = 20
 
 
 @contextmanager
-def progress(console: Console, title: str) -> Iterator[Report]:
+def progress(console: Console, title: str) -> Iterator[Progress]:
     """Gives what is to be told of the progress of `title`."""
     if console.is_terminal:
         with _bar(console) as bar:
@@ -25,12 +26,12 @@ def progress(console: Console, title: str) -> Iterator[Report]:
         yield _lines(console, title)
 
 
-def _bar(console: Console) -> Progress:
+def _bar(console: Console) -> Bar:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console)
+    return Bar(*columns, console=console)
 
 
-def _lines(console: Console, title: str) -> Report:
+def _lines(console: Console, title: str) -> Progress:
     written = 0
 
     def report(share: float, message: str) -> None:

@@ -29,6 +29,12 @@ class RunFiles:
     def metrics(self) -> Path:
         return self.root / "metrics.jsonl"
 
+    @property
+    def ends(self) -> Path:
+        """A line for each process of the learner that ended by itself: its last version, and the times since
+        that version's line of the metrics."""
+        return self.root / "ends.jsonl"
+
     def adapter(self, role: Role, version: int) -> Path:
         return self.root / "adapters" / role.value / str(version)
 

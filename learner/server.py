@@ -23,6 +23,7 @@ from learner.launch import launch, must_launch
 from learner.leading import LeadingTrainer, follow
 from learner.lease import Schedule
 from learner.metrics_sinks import sinks_for
+from learner.progress import Progress
 from learner.publisher import AdapterPublisher, Target
 from learner.ranks import ALONE, CommandChannel, Ranks, join
 from learner.run_files import RunFiles
@@ -30,7 +31,7 @@ from learner.servicer import EpisodeServicer, LearnerServicer
 from learner.shipped import shipped_pair
 from learner.store import EpisodeStore
 from learner.trainer import Trainer, TrainerSettings
-from learner.training_run import Progress, TrainingRun
+from learner.training_run import TrainingRun
 from serving.channel import open_channel
 from serving.errors import HiperError
 from serving.model import ModelFolder, resolve_model, use_gpus

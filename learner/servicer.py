@@ -6,7 +6,8 @@ import grpc
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
 
 from learner.lease import Finished, Lease, Wait
-from learner.training_run import Phase, TrainingRun
+from learner.run_status import Phase
+from learner.training_run import TrainingRun
 
 _RETRY_AFTER_MS = 200
 """Waiting callers ask again this soon: far less than an episode takes, and cheap to answer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ from learner.hae import Advantages, EstimatorSettings, estimate
 from learner.optimizer import AdapterOptimizer, Optimizer
 from learner.policy import CRITIC, AdaptedModel
 from learner.policy_update import Advance, PolicyUpdate
+from learner.progress import Progress
 from learner.ranks import ALONE, Ranks
+from learner.run_parts import Update
 from learner.samples import answer_samples
 from learner.settings import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
 from learner.store import TurnAdvantages
-from learner.training_run import Update
 from learner.update_metrics import advantage_metrics, placed, throughput_metrics
 from serving.errors import DivergedError, InvalidInputError
 from serving.model import ModelFolder, compute_device, compute_dtype
@@ -41,9 +42,6 @@ from trajectory.episode import Episode
 
 _OF_THE_VALUES = ("estimator", "gamma", "success_reward")
 """Settings of the estimator that decide what the critic's values are of."""
-
-Progress = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
-from pathlib import Path
-from typing import Protocol
+from dataclasses import replace
 
 from hiper.v1 import episode_pb2 as pb
 
 from learner.episode_metrics import episode_metrics
 from learner.folders import appended_whole, room_for
 from learner.lease import Finished, Lease, LeaseGate, Schedule, Wait
+from learner.progress import Progress
 from learner.run_files import MetricsFile, MetricsSink, RunFiles
+from learner.run_parts import FirstAdapters, Publisher, Trainer, Update
+from learner.run_status import Phase, Status
 from learner.stopwatch import Stopwatch
-from learner.store import EpisodeStore, TurnAdvantages
+from learner.store import EpisodeStore
 from serving.errors import (
     CorruptDataError,
     DivergedError,
@@ -35,30 +35,7 @@ from trajectory.validation import EpisodeError, check
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done; from any thread."""
 
-
-class Phase(Enum):
-    """What the learner is doing."""
-
-    STARTING = "starting"
-    """Loads the model, warms up or restores, publishes; no leases yet."""
-    GATHERING = "gathering"
-    """Leases are open and episodes come in."""
-    UPDATING = "updating"
-    """An update is being computed."""
-    PUBLISHING = "publishing"
-    """Adapters are on their way to the servers."""
-    FINISHED = "finished"
-    """All updates are made and published."""
-    FAILED = "failed"
-    """Stopped by an error; what was acknowledged is kept."""
-
-
-ENDS = "ends.jsonl"
-"""In a run's folder, a line for each process of the learner that ended: its last version, and the times since
-that version's line of metrics.jsonl."""
 _PARTS = {
     Phase.STARTING: "start",
     Phase.GATHERING: "gather",
@@ -66,63 +43,6 @@ _PARTS = {
     Phase.PUBLISHING: "push",
 }
 """Of the stopwatch: what the time goes to when a process ends in one of these phases."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a person watching the run wants to know."""
-
-    phase: Phase
-    message: str
-    progress: float
-    version: int
-    """Published last; -1 before the first."""
-    metrics: dict[str, float]
-    """Of the last update; empty before it."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """What an update came to."""
-
-    metrics: dict[str, float]
-    advantages: Sequence[Sequence[TurnAdvantages]]
-    """For each episode, for each turn."""
-
-
-class Trainer(Protocol):
-    """The model and its optimizers. Called from one thread at a time, never from the event loop's."""
-
-    @property
-    def version(self) -> int: ...
-
-    def load_adapters(self, planner: Path, executor: Path) -> None: ...
-
-    def load_reference(self, planner: Path, executor: Path) -> None: ...
-
-    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
-
-    def save_adapter(self, role: Role, folder: Path) -> None: ...
-
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
-
-    def load_checkpoint(self, folder: Path) -> None: ...
-
-
-class FirstAdapters(Protocol):
-    """PEFT folders of version 0."""
-
-    @property
-    def planner(self) -> Path: ...
-
-    @property
-    def executor(self) -> Path: ...
-
-
-class Publisher(Protocol):
-    """Brings adapters to the model servers."""
-
-    async def publish(self, role: Role, version: int, folder: Path) -> None: ...
 
 
 class TrainingRun:
@@ -354,7 +274,7 @@ class TrainingRun:
     def _note_end(self) -> None:
         self._stopwatch.lap(_PARTS[self._status.phase])
         line = {"adapter/version": self._status.version, **self._stopwatch.take()}
-        path = self._files.root / ENDS
+        path = self._files.ends
         try:
             with appended_whole(path):
                 MetricsFile(path).append(line)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from environments.registry import load
 from environments.settings import EnvironmentSettings
@@ -23,6 +22,7 @@ from learner.nano.settings import NanoSettings
 from learner.nano.training import Teacher, new_model, reloaded
 from learner.nano.trees import Tree
 from learner.nano.vocabulary import train_tokenizer
+from learner.progress import Progress
 from serving.bundled_model import cache_folder
 from serving.model import load_tokenizer
 from serving.settings import ModelServerSettings
@@ -41,9 +41,6 @@ _SECOND_PART = {
     "stuck_error",
 }
 """Settings that do not matter to the first part of the course."""
-
-Progress = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
     return folder, False
 
 
-def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     """The model and its tokenizer, which follow from the settings alone on one machine."""
     nano = settings.nano
     torch.set_num_threads(1)

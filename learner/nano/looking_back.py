@@ -8,14 +8,17 @@ second within a few hundred steps.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from transformers import LlamaForCausalLM
 
 DISTANCES = (1, 2, 3, 6)
 """Of the heads, in tokens: 6 from the first object back to its place in `On the desk 1, you see a mug 1.`"""
 _CONSTANT = 0.08
-"""In the first dimension of every embedding, beside a standard deviation of 0.02 in the others: normalized,
-it is about 3.8 for every token."""
+"""In the first dimension of every embedding, beside a standard deviation of 0.02 in the others."""
+_NORMALIZED = 3.8
+"""What the layer's norm makes of it, about, whatever the token."""
 _FREQUENCIES = 6
 """The fastest rotations of a head; slower ones hardly tell neighbours apart."""
 _SHARPNESS = 6.0
@@ -34,9 +37,9 @@ def look_back(model: LlamaForCausalLM, heads: int) -> None:
     model.model.embed_tokens.weight[:, 0] = _CONSTANT
     attention = model.model.layers[0].self_attn
     size = attention.head_dim
-    base = model.config.rope_parameters["rope_theta"]
+    base = cast(dict[str, float], model.config.rope_parameters)["rope_theta"]
     frequencies = base ** (-torch.arange(min(_FREQUENCIES, size // 2)) / (size // 2))
-    weight = _SHARPNESS / 3.8
+    weight = _SHARPNESS / _NORMALIZED
     for head, distance in enumerate(DISTANCES[:heads]):
         rows = slice(head * size, (head + 1) * size)
         query, key = attention.q_proj.weight[rows], attention.k_proj.weight[rows]

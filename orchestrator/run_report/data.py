@@ -11,7 +11,6 @@ from typing import Any
 from environments.intervals import Proportion
 from learner.run_files import MetricsFile, RunFiles
 from learner.store import EpisodeStore, EpisodeSummary, TurnAdvantages
-from learner.training_run import ENDS
 from serving.errors import HiperError, NotFoundError
 from trajectory.episode import Episode
 
@@ -80,7 +79,7 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
         name=root.name,
         run_id=run_id,
         lines=tuple(lines or MetricsFile(files.metrics).lines()),
-        ends=tuple(MetricsFile(root / ENDS).lines()),
+        ends=tuple(MetricsFile(RunFiles(root).ends).lines()),
         evaluations=tuple(_evaluations(root / "evaluation")),
         configuration=configuration.read_text(encoding="utf-8"),
         played=len(summaries),

@@ -10,10 +10,10 @@ import torch
 
 from learner.leading import LeadingTrainer, follow
 from learner.ranks import CommandChannel, Ranks, join
+from learner.run_parts import Update
 from learner.settings import LearnerSettings, PpoSettings
 from learner.store import EpisodeStore
 from learner.trainer import Trainer, TrainerSettings
-from learner.training_run import Update
 from serving.model import ModelFolder, fingerprint
 from tests.learner import tiny
 

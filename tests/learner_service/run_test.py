@@ -9,8 +9,10 @@ import pytest
 
 from learner.lease import Finished, Lease, Schedule, Wait
 from learner.run_files import MetricsFile, RunFiles
+from learner.run_parts import Update
+from learner.run_status import Phase
 from learner.store import EpisodeStore, TurnAdvantages
-from learner.training_run import ENDS, Phase, TrainingRun, Update
+from learner.training_run import TrainingRun
 from serving.errors import (
     CorruptDataError,
     DivergedError,
@@ -269,7 +271,7 @@ def test_the_parts_of_each_line_add_up_to_its_step_and_the_steps_to_the_whole_ru
     # Two episodes of 32 s a batch.
     assert first == {"start": 3, "checkpoint": 4, "push": 16, "gather": 64, "update": 8, "step": 95}
     assert second == {"checkpoint": 4, "push": 16, "gather": 64, "update": 8, "step": 92}
-    (end,) = MetricsFile(tmp_path / ENDS).lines()
+    (end,) = MetricsFile(RunFiles(tmp_path).ends).lines()
     assert end == {
         "adapter/version": 2,
         "timing_s/checkpoint": 4,
@@ -285,7 +287,7 @@ def test_a_resumed_process_has_a_start_and_an_end_of_its_own(tmp_path):
     run.stop()
     asyncio.run(run.train())
     asyncio.run(whole(slow_run(tmp_path, clock)))
-    stopped, end = MetricsFile(tmp_path / ENDS).lines()
+    stopped, end = MetricsFile(RunFiles(tmp_path).ends).lines()
     assert timings(stopped) == {"start": 3, "checkpoint": 4, "push": 16, "gather": 0, "step": 23}
     assert stopped["adapter/version"] == 0 and end["adapter/version"] == 2
     first = MetricsFile(tmp_path / "metrics.jsonl").lines()[0]
