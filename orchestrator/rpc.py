@@ -71,6 +71,9 @@ def explained(server: Server, code: grpc.StatusCode, details: str, seconds: floa
     """The error that a status code stands for."""
     if code is grpc.StatusCode.UNAVAILABLE and any(sign in details.lower() for sign in _NOBODY_THERE):
         return UnavailableError(f"{server} is not there ({details})")
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by us, as that is another exception: gRPC's word for a call that met the end of its server.
+        return UnavailableError(f"{server} ended when it was asked ({details})")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return WrongServerError(
             f"the server at {server.address} is no {server.section}; --{server.section}.address needs one"

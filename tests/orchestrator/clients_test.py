@@ -268,6 +268,16 @@ def test_nobody_there() -> None:
     run(work())
 
 
+def test_a_server_that_ends_during_a_call_is_asked_again() -> None:
+    async def work() -> None:
+        service = PlannerService(refusals=1, code=grpc.StatusCode.CANCELLED)
+        async with served("planner", planner(service)) as connected:
+            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 2
+
+    run(work())
+
+
 def test_a_silent_server_meets_the_deadline() -> None:
     class Silent(PlannerService):
         async def Plan(

@@ -24,7 +24,7 @@ def test_a_dry_run_prints_everything_and_leaves_nothing(
 ) -> None:
     assert rollout([*GENERATED, "--dry-run", "--learner.updates", "3", "--no-warm-start"]) == 0
     output = capsys.readouterr().out
-    assert "# 12 episodes of alfworld, 6 tasks in split train, model bundled" in output
+    assert "# 18 episodes of alfworld, 6 tasks in split train, model bundled" in output
     assert "updates = 3" in output
     assert "enabled = false" in output
     assert list(typed_in.iterdir()) == []

@@ -138,6 +138,7 @@ def test_draining_lets_running_calls_end_and_refuses_new_ones() -> None:
             assert caught.value.code() in (
                 grpc.StatusCode.UNAVAILABLE,
                 grpc.StatusCode.DEADLINE_EXCEEDED,
+                grpc.StatusCode.CANCELLED,  # it met the end half-way
             )
             go_on.set()
             assert (await running).run_id == "ended"
