@@ -6,8 +6,7 @@ from pathlib import Path
 
 import peft
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM
 
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -18,6 +17,7 @@ from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
 from serving.model import ModelFolder, load_tokenizer
 from serving.role import Role
 from serving.settings import ModelServerSettings
+from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
 from trajectory.episode import Decision
 
@@ -29,16 +29,12 @@ SETTINGS = WarmStartSettings(
     planner=SERVER,
     executor=SERVER,
 )
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     folder = tmp_path_factory.mktemp("model")
-    _byte_tokenizer().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
     return tiny_model(folder, words=300, context=2048)
 
 
@@ -51,17 +47,6 @@ def benchmark() -> Benchmark:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
-
-
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
-    made.chat_template = TEMPLATE
-    return made
 
 
 def _made(base: ModelFolder, benchmark: Benchmark, seed: int = 0) -> tuple[WarmStart, list[str]]:
