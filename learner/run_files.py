@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from configuration.replace import replace_file
 from serving.role import Role
 
 log = logging.getLogger(__name__)
@@ -96,9 +97,7 @@ class MetricsFile:
     def rewind(self, version: int) -> None:
         """Drops what stands for updates after `version`, which will be made again, and a cut-off line."""
         kept = [json.dumps(line) + "\n" for line in self.lines() if line["adapter/version"] <= version]
-        beside = self._path.with_suffix(".jsonl.new")
-        beside.write_text("".join(kept), encoding="utf-8")
-        os.replace(beside, self._path)
+        replace_file(self._path, "".join(kept))
         lines = self.lines()
         self._tell(lambda sink: sink.begin(lines))
 

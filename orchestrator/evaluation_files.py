@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from configuration.errors import ConfigurationError
 from configuration.keys import keys
+from configuration.replace import replace_file
 from configuration.tree import Configuration
 from orchestrator.adapters import AdapterPair
 from orchestrator.evaluation import Played
@@ -81,10 +81,3 @@ def _whole(texts: list[str]) -> Iterator[dict[str, Any]]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """One JSON file, whole or not at all."""
     replace_file(path, json.dumps(content, indent=1) + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Writes beside and renames."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

@@ -14,6 +14,7 @@ from configuration.errors import ConfigurationError
 from configuration.files import read_toml, to_toml
 from configuration.keys import keys
 from configuration.paths import user_path
+from configuration.replace import replace_file
 from configuration.tree import Configuration
 
 _SERVER_KEYS = (
@@ -178,9 +179,7 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
     for part in (folder.log("any").parent, folder.ready_file("any").parent):
         part.mkdir(parents=True, exist_ok=True)
     lock = _locked(root / "lock")
-    beside = folder.configuration.with_suffix(".toml.new")
-    beside.write_text(to_toml(configuration), encoding="utf-8")
-    os.replace(beside, folder.configuration)
+    replace_file(folder.configuration, to_toml(configuration))
     return HeldFolder(folder, lock)
 
 

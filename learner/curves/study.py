@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from configuration.replace import replace_file
 from configuration.tree import Configuration
 from environments.intervals import Proportion, wilson
 from environments.registry import load
@@ -151,7 +150,7 @@ def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
         seconds=sum(line["timing_s/step"] for line in lines),
         end=_score(configuration, games, adapters),
     )
-    _write(place.outcome, asdict(outcome))
+    replace_file(place.outcome, json.dumps(asdict(outcome)))
     return outcome
 
 
@@ -160,14 +159,8 @@ def base_score(file: Path, configuration: Configuration, games: int) -> Score:
     if file.exists():
         return Score(**json.loads(file.read_text(encoding="utf-8")))
     measured = _score(configuration, games)
-    _write(file, asdict(measured))
+    replace_file(file, json.dumps(asdict(measured)))
     return measured
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    beside = file.with_suffix(".json.new")
-    beside.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(beside, file)
 
 
 def _score(configuration: Configuration, games: int, adapters: tuple[Path, ...] = ()) -> Score:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from configuration.replace import replace_file
 from orchestrator.run_report import figures
 from orchestrator.run_report.data import RunData
 from orchestrator.run_report.episode import episode_html
@@ -36,9 +36,7 @@ _COLOURS = (
 def write(data: RunData, root: Path) -> Path:
     """Writes `report.html` into the folder, beside first, and returns its path."""
     path = root / FILE
-    beside = root / f".{FILE}.new"
-    beside.write_text(html(data), encoding="utf-8")
-    os.replace(beside, path)
+    replace_file(path, html(data))
     return path
 
 
