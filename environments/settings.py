@@ -36,6 +36,8 @@ class EnvironmentSettings(Section):
     """`real` fails where no data is found, `generated` ignores data, `auto` takes what there is."""
     backend: Literal["native", "textworld"] = "native"
     """ALFWorld only: our engine, or the stock one as its oracle."""
+    task_types: tuple[str, ...] = ()
+    """ALFWorld only: task types that are kept, such as `pick_and_place_simple`; empty means all."""
     step_limit: int = Field(50, ge=1)
     """Turns after which an episode is truncated."""
     seed: int = 0

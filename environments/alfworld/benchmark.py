@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -13,12 +14,14 @@ from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game
 from environments.alfworld.policies import make_policy
 from environments.alfworld.sources import GameSource, open_source
+from environments.alfworld.task_types import TaskType
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import (
     DataNotFoundError,
     EnvironmentDataError,
     UnknownSplitError,
     UnknownTaskError,
+    UnknownTaskTypeError,
 )
 from environments.locations import data_path
 from environments.settings import EnvironmentSettings
@@ -33,16 +36,26 @@ class AlfworldBenchmark:
     name = "alfworld"
 
     def __init__(
-        self, source: GameSource, step_limit: int = 50, backend: Literal["native", "textworld"] = "native"
+        self,
+        source: GameSource,
+        step_limit: int = 50,
+        backend: Literal["native", "textworld"] = "native",
+        task_types: Collection[str] = (),
     ) -> None:
+        """`task_types` are those that are kept, all where it is empty; `UnknownTaskTypeError` for another."""
+        for name in task_types:
+            if name not in set(TaskType):
+                raise UnknownTaskTypeError(name, TaskType)
         self._source = source
         self._step_limit = step_limit
         self._backend = backend
         by_split: dict[str, list[Task]] = defaultdict(list)
         for task in source.tasks():
-            by_split[task.split].append(task)
+            if not task_types or task.type in task_types:
+                by_split[task.split].append(task)
         if not by_split:
-            raise EnvironmentDataError("the ALFWorld data holds no games")
+            kept = f" of the task types {', '.join(task_types)}" if task_types else ""
+            raise EnvironmentDataError(f"the ALFWorld data holds no games{kept}")
         self._by_split = {split: tuple(tasks) for split, tasks in by_split.items()}
         self._by_id = {task.id: task for tasks in by_split.values() for task in tasks}
         self.splits = tuple(self._by_split)
@@ -112,4 +125,4 @@ def load(settings: EnvironmentSettings) -> AlfworldBenchmark:
         from environments.alfworld.generator import GeneratedSource
 
         source = GeneratedSource(settings.generator, settings.seed)
-    return AlfworldBenchmark(source, settings.step_limit, settings.backend)
+    return AlfworldBenchmark(source, settings.step_limit, settings.backend, settings.task_types)

@@ -13,7 +13,13 @@ from environments.alfworld.errors import GameFileError
 from environments.alfworld.generator import GeneratedSource
 from environments.alfworld.generator.files import write
 from environments.alfworld.sources import TreeSource, open_source, task_of
-from environments.errors import EnvironmentDataError, OutputError, UnknownSplitError, UnknownTaskError
+from environments.errors import (
+    EnvironmentDataError,
+    OutputError,
+    UnknownSplitError,
+    UnknownTaskError,
+    UnknownTaskTypeError,
+)
 from environments.settings import EnvironmentSettings, GeneratorSettings
 
 
@@ -144,3 +150,15 @@ def test_unknown_tasks_and_splits_are_refused_with_the_nearest(source: Generated
         benchmark.task(task.id[:-1])
     with pytest.raises(UnknownTaskError):
         benchmark.environment().reset(options={"task": "../../etc/passwd"})
+
+
+def test_task_types_of_any_data_can_be_chosen(tree: Path) -> None:
+    chosen = EnvironmentSettings(data=tree, task_types=("look_at_obj_in_light",))
+    benchmark = load(chosen)
+    assert {task.type for split in benchmark.splits for task in benchmark.tasks(split)} == {
+        "look_at_obj_in_light"
+    }
+    with pytest.raises(UnknownTaskTypeError, match="Did you mean look_at_obj_in_light"):
+        load(chosen.model_copy(update={"task_types": ("look_at_obj",)}))
+    with pytest.raises(EnvironmentDataError, match="no games of the task types pick_two_obj_and_place"):
+        load(chosen.model_copy(update={"task_types": ("pick_two_obj_and_place",)}))
