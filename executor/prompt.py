@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from executor import compact_format, nano_format, paper_format
+from executor import compact_format, nano_format, paper_format, transcript_format
 from serving.chat import Chat, fit
+from serving.settings import PromptFormat
 from trajectory.episode import TurnContext
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 HIDDEN_ACTIONS = frozenset({"help"})
 """Admissible, but of no use to a player: left out of the prompt."""
 
-_FORMATS = {"compact": compact_format, "nano": nano_format, "paper": paper_format}
+_FORMATS = {
+    "compact": compact_format,
+    "nano": nano_format,
+    "paper": paper_format,
+    "transcript": transcript_format,
+}
 
 
 class ExecutorPrompt:
@@ -25,7 +31,7 @@ class ExecutorPrompt:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        format: Literal["compact", "nano", "paper"],
+        format: PromptFormat,
         history: int,
         context_length: int,
         max_new_tokens: int = 24,

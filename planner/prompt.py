@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from planner import compact_format, nano_format, paper_format
+from planner import compact_format, nano_format, paper_format, transcript_format
 from serving.chat import Chat, fit
+from serving.settings import PromptFormat
 from trajectory.episode import TurnContext
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 FIRST_TURN_PREFIX = "switch:"
 """At turn 0 the switch is given: the prompt ends with it, and only the subgoal is sampled."""
 
-_FORMATS = {"compact": compact_format, "nano": nano_format, "paper": paper_format}
+_FORMATS = {
+    "compact": compact_format,
+    "nano": nano_format,
+    "paper": paper_format,
+    "transcript": transcript_format,
+}
 
 
 class PlannerPrompt:
@@ -24,7 +30,7 @@ class PlannerPrompt:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        format: Literal["compact", "nano", "paper"],
+        format: PromptFormat,
         history: int,
         context_length: int,
         max_new_tokens: int = 24,

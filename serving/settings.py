@@ -9,6 +9,9 @@ from pydantic import Field, NonNegativeInt
 
 from configuration.section import Section
 
+PromptFormat = Literal["compact", "nano", "paper", "transcript"]
+"""How planner and executor are asked; each is a module of that name in both."""
+
 
 class TlsSettings(Section):
     """Files in PEM; with `authority` set, each side must show a certificate that it signed (mTLS)."""
@@ -58,8 +61,9 @@ class ModelServerSettings(ServerSettings):
     """Longest answer, in tokens."""
     temperature: float = Field(1.0, ge=0)
     """Sampling temperature; the learner divides its logits by the same."""
-    prompt_format: Literal["compact", "nano", "paper"] = "compact"
-    """`compact` for small models, `paper` is the authors' (700 to 800 tokens), `nano` a whole transcript."""
+    prompt_format: PromptFormat = "compact"
+    """`compact` for small models, `paper` the authors' (700 to 800 tokens), `transcript` all of the episode,
+    each prompt going on from the one before, and `nano` the same for models taught from scratch."""
     history: int = Field(2, ge=0)
     """Earlier turns that a prompt shows at most."""
     keep_versions: int = Field(3, ge=1)

@@ -11,6 +11,12 @@ import re
 from serving.chat import Chat
 from trajectory.episode import TurnContext
 
+INSTRUCTIONS = (
+    "You play a text game. `Plan?` asks for `keep`, to go on with the subgoal, or for `switch: ` and the "
+    "next subgoal in a few words. `Action?` asks for one action that serves the subgoal."
+)
+"""The same for both roles, which so share transcripts: the critic reads each once."""
+
 _REPEATED = re.compile(
     r"^-= Welcome to TextWorld, ALFRED! =- "
     r"|You are in the middle of a room\. Looking quickly around you, "
@@ -21,14 +27,33 @@ _REPEATED = re.compile(
 """Parts of ALFWorld's observations that are always the same, or said elsewhere in the transcript."""
 
 
+_PAGE_PARTS = " [SEP] "
+"""Between the texts of a WebShop page: four tokens, where `_BETWEEN` is one. No option holds a slash."""
+_BETWEEN = " / "
+
+
 def transcript(chat: Chat, context: TurnContext) -> list[str]:
     """The task, then what was seen and, after `>`, done in each turn, then what is seen now."""
-    lines = [f"Task: {chat.one_line(context.goal)}"]
+    goal = chat.one_line(context.goal)
+
+    def seen(observation: str) -> str:
+        return shortened(chat.one_line(observation), goal)
+
+    lines = [f"Task: {goal}"]
     for past in context.history:
-        lines += [shortened(chat.one_line(past.observation)), f">{chat.one_line(past.action)}"]
-    return [*lines, shortened(chat.one_line(context.observation))]
+        lines += [seen(past.observation), f">{chat.one_line(past.action)}"]
+    return [*lines, seen(context.observation)]
 
 
-def shortened(observation: str) -> str:
-    """One line without what a player can do without; other benchmarks' observations are left as they are."""
+def shortened(observation: str, goal: str = "") -> str:
+    """One line without what a player can do without; other benchmarks' observations are left as they are.
+
+    Args:
+        observation: One line of ALFWorld, or a page of WebShop.
+        goal: The task, which every page of WebShop repeats; not needed for ALFWorld.
+    """
+    head = _PAGE_PARTS.join(("Instruction:", goal, ""))
+    before, found, page = observation.partition(head)
+    if found and before in ("", f"WebShop{_PAGE_PARTS}"):
+        return page.replace(_PAGE_PARTS, _BETWEEN)
     return _REPEATED.sub("", observation)

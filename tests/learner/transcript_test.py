@@ -1,0 +1,71 @@
+"""Prompts that are a transcript of the episode, with the bundled model's tokenizer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from environments.benchmark import Benchmark
+from environments.registry import load
+from environments.settings import EnvironmentSettings, GeneratorSettings
+from learner.demonstrations import Formats, demonstrate
+from serving.model import load_tokenizer, resolve_model
+from serving.prefix import shared_length
+from serving.settings import ModelServerSettings
+from serving.transcript import shortened
+from trajectory.episode import Episode
+
+TOKENIZER = load_tokenizer(resolve_model("bundled").path)
+SERVER = ModelServerSettings(prompt_format="transcript", history=64, context_length=4096, max_new_tokens=64)
+FORMATS = Formats.of(TOKENIZER, SERVER, SERVER)
+
+
+def benchmark(name: str) -> Benchmark:
+    generator = GeneratorSettings(games=6, products=40, horizon="short")
+    return load(EnvironmentSettings(name=name, source="generated", generator=generator))
+
+
+def longest(name: str) -> Episode:
+    played = benchmark(name)
+    tasks = played.tasks("train")[:12]
+    return max(
+        (demonstrate(played, played.environment(), task, FORMATS) for task in tasks),
+        key=lambda episode: len(episode.turns),
+    )
+
+
+@pytest.fixture(scope="module", params=["alfworld", "webshop"])
+def episode(request: pytest.FixtureRequest) -> Episode:
+    return longest(request.param)
+
+
+def test_a_prompt_goes_on_from_the_one_before_it(episode: Episode) -> None:
+    plans = [turn.plan.generation.prompt_ids for turn in episode.turns]
+    acts = [turn.act.generation.prompt_ids for turn in episode.turns]
+    assert len(plans) >= 4
+    for prompts in (plans, acts):
+        for earlier, later in pairwise(prompts):
+            rest = TOKENIZER.decode(earlier[shared_length(earlier, later) :])
+            assert len(rest.partition("<|im_end|>")[0].splitlines()) <= 3
+
+
+def test_both_roles_share_the_transcript(episode: Episode) -> None:
+    for turn in episode.turns:
+        plan, act = turn.plan.generation.prompt_ids, turn.act.generation.prompt_ids
+        shared = TOKENIZER.decode(plan[: shared_length(plan, act)])
+        assert f"\nTask: {' '.join(episode.goal.split())}\n" in shared
+
+
+def test_everything_done_is_shown(episode: Episode) -> None:
+    shown = TOKENIZER.decode(episode.turns[-1].act.generation.prompt_ids)
+    for turn in episode.turns[:-1]:
+        assert f"\n>{turn.act.action}\n" in shown
+
+
+def test_pages_of_webshop_are_shown_without_the_instruction() -> None:
+    page = "Instruction: [SEP] find a mug [SEP] Back to Search [SEP] Page 1 (Total results: 50)"
+    assert shortened(page, "find a mug") == "Back to Search / Page 1 (Total results: 50)"
+    assert shortened("WebShop [SEP] Instruction: [SEP] find a mug [SEP] Search", "find a mug") == "Search"
+    assert shortened(page, "find a cup") == page
+    assert shortened(f"He said: {page}", "find a mug") == f"He said: {page}"
