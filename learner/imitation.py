@@ -26,7 +26,7 @@ from serving.errors import InvalidInputError
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from serving.role import Role
 from serving.settings import ModelServerSettings
-from trajectory.episode import Episode
+from trajectory.episode import Episode, Turn
 
 METHOD = 2
 """Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
@@ -99,7 +99,7 @@ def training_demonstrations(
 def imitate(
     model: AdaptedModel,
     adapter: str,
-    answers: Sequence[TokenSequence],
+    episodes: Sequence[Sequence[TokenSequence]],
     settings: ImitationSettings,
     pack_tokens: int,
     generator: np.random.Generator,
@@ -110,8 +110,8 @@ def imitate(
     Args:
         model: Holds the adapter.
         adapter: Its name.
-        answers: Dealt out in random order, without replacement until all were shown.
-        settings: Steps, turns a step, learning rate.
+        episodes: The answers of each; dealt out in random order, without replacement until all were shown.
+        settings: Steps, turns a step, learning rate, whether episodes stay together.
         pack_tokens: Tokens computed together.
         generator: Of the order.
         on_step: Told each step's number, from 1, and its loss.
@@ -120,7 +120,9 @@ def imitate(
         The loss of each step in nats a token.
     """
     optimizer = AdapterOptimizer(model.parameters_of(adapter), settings.learning_rate, _MAX_GRADIENT_NORM)
-    shown = _order(len(answers), settings.steps * settings.batch_turns, generator)
+    answers = [answer for episode in episodes for answer in episode]
+    lengths = [len(episode) for episode in episodes] if settings.order == "episodes" else [1] * len(answers)
+    shown = answer_order(lengths, settings.steps * settings.batch_turns, generator)
     losses = []
     for step, places in enumerate(shown.reshape(settings.steps, settings.batch_turns)):
         optimizer.set_learning_rate(settings.learning_rate * (1 - step / settings.steps))
@@ -141,15 +143,18 @@ def _step(model: AdaptedModel, adapter: str, answers: Sequence[TokenSequence], p
     return loss
 
 
-def _order(count: int, shown: int, generator: np.random.Generator) -> np.ndarray:
-    passes = -(-shown // count)
-    return np.concatenate([generator.permutation(count) for _ in range(passes)])[:shown]
+def answer_order(lengths: Sequence[int], shown: int, generator: np.random.Generator) -> np.ndarray:
+    """Places of `shown` answers: parts of these lengths in random order, what is in a part in its own."""
+    parts = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+    passes = -(-shown // sum(lengths))
+    drawn = [parts[part] for _ in range(passes) for part in generator.permutation(len(parts))]
+    return np.concatenate(drawn)[:shown]
 
 
 def _teach(
     settings: WarmStartSettings,
     base: ModelFolder,
-    answers: dict[Role, list[TokenSequence]],
+    answers: dict[Role, list[list[TokenSequence]]],
     seed: int,
     folder: Path,
     progress: Progress,
@@ -189,20 +194,24 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
     return [tasks[place] for place in order[:count]]
 
 
-def _answers(episodes: Sequence[Episode], role: Role) -> list[TokenSequence]:
-    turns = [turn for episode in episodes for turn in episode.turns]
-    said = [turn.plan.generation if role is Role.PLANNER else turn.act.generation for turn in turns]
-    return [TokenSequence(generation.prompt_ids, generation.token_ids) for generation in said]
+def _answers(episodes: Sequence[Episode], role: Role) -> list[list[TokenSequence]]:
+    """Of each episode."""
+
+    def said(turn: Turn) -> TokenSequence:
+        generation = turn.plan.generation if role is Role.PLANNER else turn.act.generation
+        return TokenSequence(generation.prompt_ids, generation.token_ids)
+
+    return [[said(turn) for turn in episode.turns] for episode in episodes]
 
 
 def _key(
     settings: WarmStartSettings,
     model: ModelFolder,
     seed: int,
-    answers: dict[Role, list[TokenSequence]],
+    answers: dict[Role, list[list[TokenSequence]]],
 ) -> str:
     """Hex, of all that decides what the adapters come to; number of threads and machine aside."""
-    shown = [[[a.prompt_ids, a.response_ids] for a in answers[role]] for role in Role]
+    shown = [[[[a.prompt_ids, a.response_ids] for a in one] for one in answers[role]] for role in Role]
     described = {
         "method": METHOD,
         "model": model.fingerprint,

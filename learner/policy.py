@@ -47,12 +47,12 @@ class AdaptedModel:
         base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
-        _check(base, lora)
+        adapted = _adapted_layers(base, lora)
         self.device = device
         self._dtype = dtype
         self._backbone = base.get_decoder()
         self._head = base.get_output_embeddings().weight.detach().float()
-        self.peft = _with_adapters(base, lora, seed)
+        self.peft = _with_adapters(base, lora, adapted, seed)
 
     @property
     def hidden_size(self) -> int:
@@ -116,7 +116,8 @@ class AdaptedModel:
             yield
 
 
-def _check(base: PreTrainedModel, lora: LoraSettings) -> None:
+def _adapted_layers(base: PreTrainedModel, lora: LoraSettings) -> list[int] | None:
+    """Numbers of the blocks that get an adapter, None for all; `InvalidInputError` where it does not fit."""
     if "sliding_attention" in (getattr(base.config, "layer_types", None) or ()):
         raise InvalidInputError("the learner has no sliding-window attention, which this model uses")
     linear = {
@@ -124,12 +125,24 @@ def _check(base: PreTrainedModel, lora: LoraSettings) -> None:
     }
     if unknown := sorted(set(lora.targets) - linear):
         raise InvalidInputError(f"lora.targets {unknown}: this model's linear layers are {sorted(linear)}")
+    layers = int(base.config.num_hidden_layers)
+    if lora.last_layers is None:
+        return None
+    if lora.last_layers > layers:
+        raise InvalidInputError(f"lora.last_layers = {lora.last_layers}: this model has {layers} layers")
+    return list(range(layers - lora.last_layers, layers))
 
 
-def _with_adapters(base: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
+def _with_adapters(
+    base: PreTrainedModel, lora: LoraSettings, adapted: list[int] | None, seed: int
+) -> PeftModel:
     base.requires_grad_(False)
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), task_type="CAUSAL_LM"
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=list(lora.targets),
+        layers_to_transform=adapted,
+        task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

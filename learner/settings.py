@@ -63,6 +63,9 @@ class LoraSettings(Section):
     """Scale: the product of the factors is multiplied by alpha / rank."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     """Linear layers that are adapted, by the last part of their name."""
+    last_layers: int | None = Field(None, ge=1)
+    """Blocks that are adapted, counted from the last; none means all. Below them an update has no backward
+    pass, which is most of what it costs."""
 
 
 class PpoSettings(Section):
@@ -126,3 +129,6 @@ class ImitationSettings(Section):
     """AdamW, falling linearly to zero."""
     games: int = Field(60, ge=1)
     """Tasks of the training split whose demonstrations are shown."""
+    order: Literal["turns", "episodes"] = "turns"
+    """`turns` draws each turn by itself; `episodes` draws episodes, whose turns are shown together: quicker
+    where each prompt goes on from the one before, as in the formats `transcript` and `nano`."""

@@ -29,6 +29,8 @@ def shipped_pair(
     formats = {settings.planner.prompt_format, settings.executor.prompt_format}
     if not settings.imitation.shipped or benchmark != _BENCHMARK or formats != {_PROMPT_FORMAT}:
         return None
+    if settings.lora.last_layers is not None:
+        return None
     if not all(_fits(folder / role.value, settings.lora, model) for role in Role):
         return None
     return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached=True)

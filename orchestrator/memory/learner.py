@@ -23,11 +23,12 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
-    adapter = shape.adapter_parameters(lora.rank, lora.targets)
+    adapted = shape.adapted(lora.last_layers)
+    adapter = adapted.adapter_parameters(lora.rank, lora.targets)
     head = 0 if size == _FLOAT else shape.words * shape.hidden * _FLOAT
     context, answer = _longest(configuration)
     tokens = max(learner.pack_tokens, context)
-    saved = activation_bytes(shape, tokens, context, size, lora.rank, lora.targets)
+    saved = activation_bytes(adapted, tokens, context, size, lora.rank, lora.targets)
     answers = max(tokens // context, 1) * answer
     return ServiceMemory(
         "learner",
@@ -44,7 +45,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
             Item(
                 "activations, in flight",
-                saved // shape.layers + (adapter * size if size < _FLOAT else 0),
+                saved // adapted.layers + (adapter * size if size < _FLOAT else 0),
                 "gradients of one layer; adapter in half precision",
             ),
             Item(

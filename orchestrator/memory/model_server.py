@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from learner.settings import LoraSettings
 from orchestrator.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
 from orchestrator.memory.shapes import ModelShape
 from serving.settings import ModelServerSettings
@@ -28,7 +29,7 @@ def server_memory(
     role: str,
     shape: ModelShape,
     settings: ModelServerSettings,
-    targets: tuple[str, ...],
+    lora: LoraSettings,
     gpu_bytes: int,
 ) -> ServiceMemory:
     """What the engine of a model server holds.
@@ -37,15 +38,15 @@ def server_memory(
         role: `planner` or `executor`.
         shape: Of the base model.
         settings: Of the server.
-        targets: Layers that adapters change.
+        lora: Shape of the adapters.
         gpu_bytes: Memory of one GPU; vLLM takes its share of it whatever it needs.
     """
     make = _vllm if settings.engine == "vllm" else _embedded
-    return make(role, shape, settings, targets, gpu_bytes)
+    return make(role, shape, settings, lora, gpu_bytes)
 
 
 def _embedded(
-    role: str, shape: ModelShape, settings: ModelServerSettings, targets: tuple[str, ...], _: int
+    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, _: int
 ) -> ServiceMemory:
     """serving/embedded: one merged adapter, a preallocated cache, recent prompts in a quarter of its size.
 
@@ -62,7 +63,7 @@ def _embedded(
             _weights(shape, size),
             Item(
                 "adapter, staged",
-                shape.adapted_parameters(targets) * size,
+                shape.adapted(lora.last_layers).adapted_parameters(lora.targets) * size,
                 "the new version's merged matrices, beside those that serve",
             ),
             Item("KV cache", places * context * cache, f"{places} × {context} tokens of {cache:,} bytes"),
@@ -84,7 +85,7 @@ def _embedded(
 
 
 def _vllm(
-    role: str, shape: ModelShape, settings: ModelServerSettings, targets: tuple[str, ...], gpu_bytes: int
+    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, gpu_bytes: int
 ) -> ServiceMemory:
     """vLLM fills its share of the GPU: what weights, adapters and activations leave of it is KV cache.
 
@@ -97,7 +98,7 @@ def _vllm(
         _weights(shape, size),
         Item(
             "adapters",
-            VLLM_ADAPTERS * shape.adapter_parameters(rank, targets) * size,
+            VLLM_ADAPTERS * shape.adapter_parameters(rank, lora.targets) * size,
             f"buffers of {VLLM_ADAPTERS} versions (serving, staged), padded to rank {rank}",
         ),
         Item(

@@ -80,10 +80,10 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
 
 
 def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
-    targets = configuration.lora.targets
+    lora = configuration.lora
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     return (
-        *(server_memory(role, shape, settings, targets, gpu_bytes) for role, settings in servers.items()),
+        *(server_memory(role, shape, settings, lora, gpu_bytes) for role, settings in servers.items()),
         learner_memory(shape, configuration),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,10 @@ class ModelShape:
         block += (self.query_size + 2 * self.key_size) * self.biased + 2 * self.head_size * self.normed_heads
         embeddings = self.words * self.hidden * (1 if self.tied else 2)
         return embeddings + self.layers * block + self.hidden
+
+    def adapted(self, last_layers: int | None) -> ModelShape:
+        """Of the blocks alone that have an adapter: the last ones, all where it is None."""
+        return self if last_layers is None else replace(self, layers=min(last_layers, self.layers))
 
     def adapted_parameters(self, targets: Iterable[str]) -> int:
         """Of the base model's matrices that an adapter changes."""

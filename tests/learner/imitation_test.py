@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import peft
 import pytest
 from transformers import AutoModelForCausalLM
@@ -12,7 +13,13 @@ from environments.benchmark import Benchmark
 from environments.registry import load
 from environments.settings import EnvironmentSettings, GeneratorSettings
 from learner.demonstrations import Formats, demonstrate
-from learner.imitation import WarmStart, WarmStartSettings, training_demonstrations, warm_start
+from learner.imitation import (
+    WarmStart,
+    WarmStartSettings,
+    answer_order,
+    training_demonstrations,
+    warm_start,
+)
 from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
 from serving.model import ModelFolder, load_tokenizer
 from serving.role import Role
@@ -110,3 +117,15 @@ def test_a_failure_leaves_nothing_behind(base: ModelFolder, benchmark: Benchmark
     left = list((tmp_path / "cache" / "warm-start").iterdir())
     assert [path.suffix for path in left] == [".lock"]
     assert not _made(base, benchmark)[0].cached
+
+
+def test_the_turns_of_an_episode_can_stay_together() -> None:
+    order = answer_order([3, 1, 2], 12, np.random.default_rng(0)).tolist()
+    parts = [[0, 1, 2], [3], [4, 5]]
+    for once in (order[:6], order[6:]):
+        assert sorted(once) == [0, 1, 2, 3, 4, 5]
+        places = [once.index(part[0]) for part in parts]
+        assert [once[place : place + len(part)] for place, part in zip(places, parts, strict=True)] == parts
+    assert answer_order([1] * 6, 4, np.random.default_rng(0)).tolist() == (
+        np.random.default_rng(0).permutation(6)[:4].tolist()
+    )

@@ -15,6 +15,7 @@ from learner.adapter_files import CONFIG, ORIGIN, WEIGHTS, AdapterOrigin, read_a
 from learner.packing import TokenSequence, pack
 from learner.policy import CRITIC, EXECUTOR, PLANNER, AdaptedModel
 from learner.settings import LoraSettings
+from serving.adapter import base_shapes, check_adapter
 from serving.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
 from serving.model import ModelFolder
 from tests.learner.tiny import plain_logprobs, tiny_model
@@ -181,3 +182,32 @@ def test_a_wrong_adapter_is_refused_and_changes_nothing(
 def test_layers_that_the_model_lacks_are_named(base: ModelFolder) -> None:
     with pytest.raises(InvalidInputError, match="query_key_value"):
         AdaptedModel(base.path, LoraSettings(targets=("query_key_value",)), torch.float32, CPU, seed=0)
+
+
+def test_only_the_last_layers_are_adapted_and_the_others_have_no_backward_pass(
+    base: ModelFolder, tmp_path: Path
+) -> None:
+    model = AdaptedModel(base.path, LORA.model_copy(update={"last_layers": 1}), torch.float32, CPU, seed=0)
+    names = model.parameters_of(PLANNER)
+    assert names and all(".layers.1." in name for name in names)
+    (one,) = pack(SEQUENCES, 100, CPU)
+    below: list[torch.Tensor] = []
+    layers = model.peft.get_base_model().model.layers
+    layers[0].register_forward_hook(lambda module, given, output: below.append(output))
+    model.answer_scores(one, PLANNER, torch.ones(len(one.targets))).logprobs.sum().backward()
+    assert [output.requires_grad for output in below] == [False]
+    assert all(parameter.grad is not None for parameter in names.values())
+
+    with torch.no_grad():
+        for parameter in names.values():
+            parameter.normal_(0, 0.2)
+    separate = separate_model(model, base, PLANNER, tmp_path)
+    for sequence, logprobs in zip(SEQUENCES, packed_logprobs(model, PLANNER, 100), strict=True):
+        expected = plain_logprobs(separate, sequence.prompt_ids, sequence.response_ids)
+        torch.testing.assert_close(logprobs, expected, atol=1e-4, rtol=1e-4)
+    check_adapter(tmp_path, base_shapes(base.path), max_rank=4)
+
+
+def test_more_last_layers_than_the_model_has_are_refused(base: ModelFolder) -> None:
+    with pytest.raises(InvalidInputError, match="lora.last_layers = 3: this model has 2 layers"):
+        AdaptedModel(base.path, LORA.model_copy(update={"last_layers": 3}), torch.float32, CPU, seed=0)

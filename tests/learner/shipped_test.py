@@ -35,6 +35,7 @@ def test_the_default_configuration_starts_from_the_shipped_pair():
 def test_any_other_model_shape_benchmark_or_prompt_is_taught_anew():
     others = [
         (replace(SETTINGS, lora=LoraSettings(rank=4)), MODEL, "alfworld"),
+        (replace(SETTINGS, lora=LoraSettings(last_layers=10)), MODEL, "alfworld"),
         (replace(SETTINGS, planner=ModelServerSettings(prompt_format="paper")), MODEL, "alfworld"),
         (replace(SETTINGS, imitation=ImitationSettings(shipped=False)), MODEL, "alfworld"),
         (SETTINGS, replace(MODEL, fingerprint="another"), "alfworld"),

@@ -66,7 +66,7 @@ def test_published_shapes_have_transformers_parameters_and_peft_s_adapters(name:
 def test_weights_of_the_bundled_model_are_its_file_s() -> None:
     folder = bundled_model()
     settings = ModelServerSettings(dtype="float32")
-    estimate = server_memory("planner", find_shape("bundled"), settings, TARGETS, 80 * GIB)
+    estimate = server_memory("planner", find_shape("bundled"), settings, LoraSettings(), 80 * GIB)
     assert estimate.of("weights") == tensor_bytes(folder / "model.safetensors")
     read = find_shape(str(folder))
     assert (read.parameters, read.linears) == (
@@ -164,7 +164,9 @@ def test_zero_shares_out_what_deepspeed_holds(stage: int, moments: int, copies: 
 def test_vllm_fills_its_share_and_says_how_many_sequences_that_holds() -> None:
     shape = find_shape("Qwen/Qwen2.5-7B-Instruct")
     settings = ModelServerSettings(engine="vllm", dtype="bfloat16", context_length=2112, max_batch=128)
-    large, small = (server_memory("planner", shape, settings, TARGETS, size * GIB) for size in (80, 20))
+    large, small = (
+        server_memory("planner", shape, settings, LoraSettings(), size * GIB) for size in (80, 20)
+    )
     assert large.bytes == pytest.approx(0.92 * 80 * GIB, abs=1)
     assert large.warnings == small.warnings == ()
     assert "less than max_batch = 128" in small.remarks[0]
@@ -231,3 +233,14 @@ def test_a_folder_that_is_no_decoder_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UnknownShapeError, match="cannot be read"):
         find_shape(str(tmp_path))
+
+
+def test_blocks_without_an_adapter_keep_nothing_for_a_backward_pass() -> None:
+    shape = find_shape("bundled")
+    whole, third = (
+        learner_memory(shape, Configuration.model_validate({"lora": {"last_layers": layers}}))
+        for layers in (None, shape.layers // 3)
+    )
+    for what in ("adapters", "AdamW moments", "activations"):
+        assert whole.of(what) == 3 * third.of(what)
+    assert whole.of("weights") == third.of("weights")
