@@ -41,6 +41,8 @@ class TokenSums:
     """Tokens whose clipped term is the greater one, and so has no gradient."""
     masked: Tensor
     """Tokens whose importance weight lies outside the band."""
+    truncated: Tensor
+    """Tokens inside the band whose importance weight is cut to the cap."""
     kl_to_reference: Tensor
     """k3 estimate of KL(policy || reference)."""
     kl_sampler: Tensor
@@ -99,6 +101,7 @@ def token_losses(
     weight = _exp(old - tokens.sampled)
     low, high = settings.importance_band
     inside = ((weight >= low) & (weight <= high)).float() * learns
+    truncated = (weight > settings.importance_cap).float() * inside
     weight = weight.clamp(max=settings.importance_cap)
 
     ratio = _exp(scores.logprobs - old)
@@ -113,6 +116,7 @@ def token_losses(
         policy_loss=(surrogate * inside).sum(),
         clipped=((clipped > plain).float() * inside).sum(),
         masked=learns.sum() - inside.sum(),
+        truncated=truncated.sum(),
         kl_to_reference=(kl * learns).sum(),
         kl_sampler=(_k3(tokens.sampled, old) * learns).sum(),
         kl_update=((old - scores.logprobs) * learns).sum(),

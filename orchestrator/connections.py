@@ -75,7 +75,7 @@ class Connector:
         address = section(self.configuration, name).address
         if address is None:
             address = await self._start(name, overrides or {})
-        return await self._connect(name, address)
+        return await connect(self.configuration, name, address)
 
     async def _start(self, name: str, overrides: Mapping[str, str]) -> str:
         """The address of a server of our own."""
@@ -84,19 +84,23 @@ class Connector:
         service = await self.supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
         return await service.address(self.configuration.orchestrator.start_seconds)
 
-    async def _connect(self, name: str, address: str) -> Connection:
-        settings = self.configuration.orchestrator
-        channel = open_channel(address, section(self.configuration, name).tls)
-        try:
-            await wait_healthy(channel, settings.start_seconds)
-        except UnavailableError as error:
-            raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
-        policy = RetryPolicy(
-            attempts=settings.attempts, seed=derive(self.configuration.run.seed, "retry", name)
-        )
-        connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
-        await check_role(connection)
-        return connection
+
+async def connect(configuration: Configuration, name: str, address: str) -> Connection:
+    """A connection to the healthy server of section `name` that runs at `address`.
+
+    Raises:
+        HiperError: nobody is there, or it is another kind of server.
+    """
+    settings = configuration.orchestrator
+    channel = open_channel(address, section(configuration, name).tls)
+    try:
+        await wait_healthy(channel, settings.start_seconds)
+    except UnavailableError as error:
+        raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
+    policy = RetryPolicy(attempts=settings.attempts, seed=derive(configuration.run.seed, "retry", name))
+    connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
+    await check_role(connection)
+    return connection
 
 
 @asynccontextmanager

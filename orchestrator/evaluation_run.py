@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +11,15 @@ from rich.console import Console
 
 from configuration.tree import Configuration
 from environments.benchmark import Benchmark, Task
-from learner.publisher import AdapterPublisher, Target
-from orchestrator.adapters import AdapterPair, base_of
-from orchestrator.clients import AdapterClient
+from orchestrator.adapters import AdapterPair
 from orchestrator.connections import Connector, ModelConnections, supervised
 from orchestrator.dispatch import Dispatcher
 from orchestrator.evaluation import Games
 from orchestrator.evaluation_display import EvaluationProgress
 from orchestrator.evaluation_files import EpisodeLog
-from orchestrator.rpc import Connection
+from orchestrator.pushing import serve
 from orchestrator.run_folder import RunFolder
 from orchestrator.services import Supervisor
-from orchestrator.together import together
 from serving.role import Role
 
 
@@ -69,7 +64,8 @@ class EvaluationRun:
             if games.left:
                 models = models or await self._models(supervisor)
                 if serving is not job.pair:
-                    await serve(job.pair, models, self.configuration.orchestrator.start_seconds)
+                    connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
+                    await serve(job.pair, connections, self.configuration.orchestrator.start_seconds)
                     serving = job.pair
                 began = time.perf_counter()
                 await self._job(job, games, models)
@@ -91,26 +87,3 @@ class EvaluationRun:
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),
                 observer=progress,
             ).run()
-
-
-async def serve(pair: AdapterPair, models: ModelConnections, seconds: float) -> None:
-    """Brings both servers to answer with these adapters.
-
-    Raises:
-        PreconditionError: a server refused its adapter, such as one of another base model; says why.
-        UnavailableError: a server took none within that many seconds.
-    """
-    connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
-    if not pair.folders:
-        await together(*(AdapterClient(each).serve_base() for each in connections.values()))
-        return
-    # A run of its own: a server refuses versions that are older than the one it has of a run.
-    run_id = f"evaluation-{secrets.token_hex(4)}"
-    await asyncio.gather(*(_push(pair, role, each, run_id, seconds) for role, each in connections.items()))
-
-
-async def _push(pair: AdapterPair, role: Role, connection: Connection, run_id: str, seconds: float) -> None:
-    folder = pair.folders[role]
-    base = base_of(folder) or (await AdapterClient(connection).state()).base_model
-    target: Mapping[Role, Target] = {role: Target(connection.server.address, connection.channel)}
-    await AdapterPublisher(target, run_id, base, seconds).publish(role, pair.version, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -12,9 +13,13 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from configuration.tree import Configuration
+from orchestrator.clients import AdapterClient
+from orchestrator.connections import connect
 from orchestrator.run_report import read
+from orchestrator.run_report.figures import EPISODE_PANELS, UPDATE_PANELS
 from orchestrator.run_report.time_parts import time_parts
-from tests.end_to_end.processes import SMALL, gone, pids, read_until, run, start
+from tests.end_to_end.processes import SMALL, ModelServer, gone, pids, read_until, run, start
 from tests.end_to_end.tiny import tiny_model
 
 EPISODES = 2
@@ -89,6 +94,11 @@ def test_the_report_is_written_at_the_end_and_its_time_adds_up(trained: Trained)
     assert {"start", "generation", "RPC and orchestrator", "update: planner", "push"} <= parts.keys()
 
 
+def test_every_curve_of_the_report_is_of_a_metric_that_a_run_has(trained: Trained) -> None:
+    curves = {metric for panel in (*EPISODE_PANELS, *UPDATE_PANELS) for _, metric in panel.curves}
+    assert curves <= {metric for line in read(trained.root).lines for metric in line}
+
+
 def test_adapters_side_by_side_on_one_pair_of_servers_which_refuse_those_of_another_base_model(
     trained: Trained, tmp_path: Path
 ) -> None:
@@ -109,6 +119,31 @@ def test_adapters_side_by_side_on_one_pair_of_servers_which_refuse_those_of_anot
         assert len({episode["task_id"] for episode in content["episodes"]}) == 2
         log = (folder / f"valid_seen-{label}.episodes.jsonl").read_text().splitlines()
         assert len(log) == 1 + 4
+
+
+def test_a_checkpoint_is_pushed_to_a_server_that_runs_already(trained: Trained) -> None:
+    server = ModelServer.start("planner", f"--model={trained.root.parent / 'model'}")
+    newest, to = trained.stopped_at + 1, f"--planner.address={server.address}"
+    try:
+        for checkpoint, version in ((trained.root, newest), (trained.root, 1), ("base", -1)):
+            options = (f"--checkpoint={checkpoint}", f"--version={max(version, 0)}", to)
+            code, output = run("orchestrator.push", *options)
+            assert code == 0, output
+            assert f"planner at {server.address}: " in output
+            assert asyncio.run(served(server)) == version
+        code, output = run("orchestrator.push", f"--checkpoint={trained.root}")
+        assert code == 2 and "nowhere to push to: --planner.address HOST:PORT" in output
+    finally:
+        server.stop()
+
+
+async def served(server: ModelServer) -> int:
+    """Version of the adapter that a planner answers with."""
+    connection = await connect(Configuration(), "planner", server.address)
+    try:
+        return (await AdapterClient(connection).state()).version
+    finally:
+        await connection.channel.close()
 
 
 def strange_pair(root: Path, folder: Path) -> Path:

@@ -57,8 +57,7 @@ def test_the_importance_weight_is_truncated_and_outside_the_band_a_token_counts_
     # Weights 0.8, 3 (cut to 2), 0.25 and 6 (left out).
     sums, gradient = losses([0.4, 0.6, 0.1, 0.6], [0.4, 0.6, 0.1, 0.6], [0.5, 0.2, 0.4, 0.1], [1.0] * 4)
     assert gradient.tolist() == pytest.approx([-0.8, -2.0, 0.0, 0.0])
-    assert float(sums.masked) == 2
-    assert float(sums.tokens) == 4
+    assert (float(sums.tokens), float(sums.masked), float(sums.truncated)) == (4, 2, 1)
 
 
 def test_kl_to_the_base_is_the_low_variance_estimate() -> None:

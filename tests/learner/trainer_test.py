@@ -69,6 +69,7 @@ def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> N
         # The sampler was the base model, and so are adapters of version 0.
         assert first[f"actor/{role}/kl_sampler"] == pytest.approx(0, abs=1e-6)
         assert first[f"actor/{role}/importance_masked_share"] == 0
+        assert first[f"actor/{role}/importance_truncated_share"] == 0
         assert first[f"actor/{role}/kl_to_reference"] == pytest.approx(0, abs=1e-6)
         assert first[f"actor/{role}/gradient_norm"] > 0
         assert second[f"actor/{role}/kl_sampler"] > 1e-4

@@ -1,0 +1,77 @@
+"""`bazel run //orchestrator:push -- --checkpoint RUN_DIR --planner.address … --executor.address …`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from pydantic import Field
+from rich.console import Console
+
+from configuration import command
+from configuration.errors import ConfigurationError
+from configuration.paths import user_path
+from configuration.section import Section
+from configuration.tree import Configuration
+from orchestrator import ending
+from orchestrator.adapters import BASE, AdapterPair, found
+from orchestrator.connections import connect, section
+from orchestrator.pushing import serve
+from serving.errors import HiperError, PreconditionError
+from serving.role import Role
+
+
+class Flags(Section):
+    """Options of this command alone; `--planner.address` and `--executor.address`, or one, say where to."""
+
+    checkpoint: str = ""
+    """What the servers are to answer with: a run's folder, one of its checkpoints, a folder with PEFT folders
+    `planner` and `executor`, or `base` (no adapter)."""
+    version: int | None = Field(None, ge=0)
+    """Version of a run's adapters; the newest unless given."""
+
+
+def push(argv: Sequence[str]) -> int:
+    """The command; its exit code."""
+    line = command.read(argv, "push", Flags)
+    flags, configuration = line.flags, line.configuration
+    if not flags.checkpoint:
+        raise ConfigurationError(
+            "nothing to push: --checkpoint takes a run's folder, one of its checkpoints, a folder with PEFT "
+            "folders `planner` and `executor`, or `base`"
+        )
+    addresses = {role: section(configuration, role.value).address for role in Role}
+    there = {role: address for role, address in addresses.items() if address is not None}
+    if not there:
+        raise ConfigurationError(
+            "nowhere to push to: --planner.address HOST:PORT and --executor.address HOST:PORT say where the "
+            "servers are, one or both"
+        )
+    pair = (
+        AdapterPair(BASE) if flags.checkpoint == BASE else found(user_path(flags.checkpoint), flags.version)
+    )
+    try:
+        ending.run(_pushed(pair, configuration, there))
+    except HiperError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
+    except ending.Interrupted as interruption:
+        return interruption.exit_code
+    for role, address in there.items():
+        told = pair.folders.get(role, "the base model alone")
+        Console().print(f"{role.value} at {address}: {told}", highlight=False, soft_wrap=True)
+    return 0
+
+
+async def _pushed(pair: AdapterPair, configuration: Configuration, there: dict[Role, str]) -> None:
+    async with AsyncExitStack() as open_channels:
+        connections = {}
+        for role, address in there.items():
+            connections[role] = await connect(configuration, role.value, address)
+            open_channels.push_async_callback(connections[role].channel.close)
+        await serve(pair, connections, configuration.orchestrator.start_seconds)
+
+
+if __name__ == "__main__":
+    command.main(push)
