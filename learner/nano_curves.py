@@ -13,8 +13,6 @@ from typing import Any
 
 from pydantic import Field, field_validator
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as TimeLeft
 
 from configuration.command import main, read
 from configuration.errors import ConfigurationError
@@ -27,6 +25,7 @@ from learner.curves.report import NAMES, Study, write
 from learner.curves.study import Cell, Outcome, Place, base_score, conclude, configured, finished, train
 from learner.nano.base import BaseSettings, nano_base
 from learner.nano.settings import NanoSettings
+from learner.progress import progress
 from orchestrator.run_folder import value_of
 from serving.errors import HiperError
 
@@ -58,7 +57,9 @@ class CurvesFlags(Section):
     out: Path | None = None
     """Folder of models and runs; what is finished in it is kept, what was begun goes on."""
     results: Path | None = None
-    """Folder that nano.md, nano.svg and nano.json are written to; `out` unless given."""
+    """Folder that page, plot and numbers are written to; `out` unless given."""
+    name: str = Field("nano", pattern=r"[a-z0-9_]+")
+    """Name of these three files."""
     horizons: tuple[str, ...] = ("tiny",)
     """Of tiny and short, with commas between."""
     estimators: tuple[str, ...] = ("hae", "gae", "grpo")
@@ -91,12 +92,11 @@ def run(argv: Sequence[str]) -> int:
     flags = _checked(read(argv, "nano_curves", CurvesFlags).flags)
     console = Console()
     try:
-        with _progress(console) as bar:
-            study = _study(argv, flags, bar)
+        study = _study(argv, flags, console)
     except (HiperError, BenchmarkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for path in write(study, user_path(str(flags.results or flags.out))):
+    for path in write(study, user_path(str(flags.results or flags.out)), flags.name):
         console.print(str(path), soft_wrap=True)
     return 0
 
@@ -113,22 +113,21 @@ def _checked(flags: CurvesFlags) -> CurvesFlags:
     return flags
 
 
-def _study(argv: Sequence[str], flags: CurvesFlags, bar: Progress) -> Study:
+def _study(argv: Sequence[str], flags: CurvesFlags, console: Console) -> Study:
     root = user_path(str(flags.out))
-    horizons = [_horizon(argv, name, root, bar) for name in flags.horizons]
+    horizons = [_horizon(argv, name, root, console) for name in flags.horizons]
     starts = {
         horizon.name: base_score(root / f"{horizon.name}-base.json", _base_run(horizon), flags.held_out)
         for horizon in horizons
     }
     # All estimators of a seed before the next seed: what there is can be compared at any time.
     cells = list(product(horizons, flags.seeds, flags.estimators))
-    task = bar.add_task("runs", total=len(cells))
     outcomes = []
-    for horizon, seed, estimator in cells:
-        cell = Cell(horizon.name, estimator, seed)
-        bar.update(task, description=f"run {cell.name}")
-        outcomes.append(_outcome(horizon, Place(root, cell), flags))
-        bar.advance(task)
+    with progress(console, "runs") as report:
+        for number, (horizon, seed, estimator) in enumerate(cells):
+            cell = Cell(horizon.name, estimator, seed)
+            report(number / len(cells), f"{cell.name}, {number + 1} of {len(cells)}")
+            outcomes.append(_outcome(horizon, Place(root, cell), flags))
     return Study(
         command=shlex.join(["bazel", "run", "//learner:nano_curves", "--", *_without_remark(argv)]),
         date=date.today().isoformat(),
@@ -149,18 +148,15 @@ def _without_remark(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _horizon(argv: Sequence[str], name: str, root: Path, bar: Progress) -> Horizon:
+def _horizon(argv: Sequence[str], name: str, root: Path, console: Console) -> Horizon:
     """Makes its base model, or takes it from the cache."""
     preset = read_toml(PRESETS / HORIZONS[name])
     configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
     sections = configuration.environment, configuration.planner, configuration.executor
     settings = BaseSettings(NanoSettings(), *sections, seed=0)
-    task = bar.add_task(f"base {name}", total=1.0)
     model = root / f"{name}-base"
-    nano_base(
-        settings, model, lambda share, text: bar.update(task, completed=share, description=f"base: {text}")
-    )
-    bar.update(task, completed=1.0)
+    with progress(console, f"base, {name}") as report:
+        nano_base(settings, model, report)
     return Horizon(name, configuration, model)
 
 
@@ -174,11 +170,6 @@ def _outcome(horizon: Horizon, place: Place, flags: CurvesFlags) -> Outcome:
     configuration = configured(horizon.configuration, place.cell, horizon.model, flags.compared)
     train(place, configuration)
     return conclude(place, configuration, flags.held_out)
-
-
-def _progress(console: Console) -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, TimeElapsedColumn(), TimeLeft(), console=console)
 
 
 if __name__ == "__main__":

@@ -40,19 +40,20 @@ class Study:
     outcomes: tuple[Outcome, ...]
 
 
-def write(study: Study, folder: Path) -> list[Path]:
-    """nano.md, nano.svg and nano.json in `folder`, which is made where it is missing."""
+def write(study: Study, folder: Path, name: str = "nano") -> list[Path]:
+    """Page, plot and numbers, `{name}.md`, `.svg` and `.json`, in `folder`, made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    page, plot, numbers = (folder / f"nano.{kind}" for kind in ("md", "svg", "json"))
-    page.write_text(_page(study), encoding="utf-8")
+    page, plot, numbers = (folder / f"{name}.{kind}" for kind in ("md", "svg", "json"))
+    page.write_text(_page(study, plot.name), encoding="utf-8")
     _plot(study, plot)
     numbers.write_text(json.dumps(asdict(study), indent=1) + "\n", encoding="utf-8")
     return [page, plot, numbers]
 
 
-def _page(study: Study) -> str:
+def _page(study: Study, plot: str) -> str:
     text = TEMPLATE.read_text(encoding="utf-8")
-    values = {"tables": "\n\n".join(_table(study, horizon) for horizon in study.starts), "run": _run(study)}
+    tables = "\n\n".join(_table(study, horizon) for horizon in study.starts)
+    values = {"tables": tables, "run": _run(study), "plot": plot}
     for name, value in values.items():
         text = text.replace("{" + name + "}", value)
     return text
