@@ -25,10 +25,11 @@ from configuration.command import main, read
 from configuration.section import Section
 from configuration.tree import Configuration
 from environments.registry import load
-from learner.imitation import WarmStartSettings, training_demonstrations
+from learner.demonstrations import Formats
+from learner.imitation import training_lessons
 from learner.settings import PpoSettings
 from learner.trainer import Trainer, TrainerSettings
-from serving.model import ModelFolder, compute_dtype, resolve_model
+from serving.model import ModelFolder, compute_dtype, load_tokenizer, resolve_model
 from trajectory.episode import Episode, Generation
 
 PADDED_BATCH = 4
@@ -171,8 +172,9 @@ def run(argv: Sequence[str]) -> int:
     c = line.configuration
     model = resolve_model(c.learner.model)
     imitation = c.imitation.model_copy(update={"games": line.flags.episodes})
-    settings = WarmStartSettings(imitation, c.lora, c.learner, c.planner, c.executor)
-    work = Work(c, model, training_demonstrations(settings, model, load(c.environment), c.run.seed))
+    formats = Formats.of(load_tokenizer(model.path), c.planner, c.executor)
+    lessons = training_lessons(imitation, formats, load(c.environment), c.run.seed)
+    work = Work(c, model, [lesson.episode for lesson in lessons])
     console = Console()
     with console.status("plain PEFT loop"):
         slow = measured(plain, work)

@@ -92,7 +92,7 @@ class Benchmark(Protocol):
         ...
 
     def policy(self, name: str, seed: int) -> Policy:
-        """The scripted player `expert`, `rule` or `random`."""
+        """The scripted player `expert`, `rule` or `random`, or another one of the benchmark's own."""
         ...
 
 

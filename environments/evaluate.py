@@ -21,7 +21,9 @@ _WIDTH = 110
 def main() -> int:
     options = command.parser("Plays every task of a split once and prints the success by task type.")
     command.add_benchmark(options)
-    options.add_argument("--policy", default="rule", help="player: expert, rule or random")
+    options.add_argument(
+        "--policy", default="rule", help="player: expert, rule, random; ALFWorld also has adviser"
+    )
     options.add_argument("--split", default=None, help="split; the benchmark's last where it is left out")
     arguments = options.parse_args()
     benchmark = command.chosen_benchmark(arguments)

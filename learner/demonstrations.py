@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from transformers import PreTrainedTokenizerBase
 
 from environments.benchmark import Benchmark, DemonstrationStep, StepInfo, Task, TextEnvironment
 from executor.parser import ExecutorParser
-from executor.prompt import ExecutorPrompt
+from executor.prompt import HIDDEN_ACTIONS, ExecutorPrompt
 from orchestrator.episode import Acting, Assignment, Finished, Planning, StepOutcome, begin
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
 from serving.engine import BASE_VERSION
 from serving.settings import ModelServerSettings
 from trajectory.episode import Act, Decision, Episode, EpisodeKey, Generation, Plan
+from trajectory.seeds import derive
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +60,62 @@ class Formats:
         )
 
 
-def steps_of(
-    benchmark: Benchmark, environment: TextEnvironment, task: Task, teacher: str
-) -> tuple[DemonstrationStep, ...]:
-    """What the scripted player called `teacher` does at `task`, up to the episode's end."""
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One episode to learn from."""
+
+    episode: Episode
+    """As it was played."""
+    right_actions: tuple[str, ...]
+    """What should have been done in each turn: what was done, but for mistakes."""
+
+
+def lesson(
+    benchmark: Benchmark,
+    environment: TextEnvironment,
+    task: Task,
+    formats: Formats,
+    teacher: str,
+    mistakes: float = 0.0,
+    seed: int = 0,
+) -> Lesson:
+    """The scripted player called `teacher` at `task`, up to the episode's end.
+
+    Args:
+        benchmark: Of the task.
+        environment: Of the benchmark.
+        task: Which one.
+        formats: Of the answers.
+        teacher: Name of the player; with mistakes it must be one that judges by what it sees.
+        mistakes: Share of turns at which another action is done: one that is admissible, or one that was.
+        seed: Of the mistakes, together with the task.
+    """
     player = benchmark.policy(teacher, seed=0)
+    random = Random(derive(seed, "mistakes", task.id))
     observation, info = environment.reset(seed=0, options={"task": task.id})
     player.begin(observation, info)
-    steps: list[DemonstrationStep] = []
+    done: list[DemonstrationStep] = []
+    right: list[str] = []
+    seen: set[str] = set()
     ended = False
     while not ended:
-        steps.append(player.act(observation, info))
-        observation, _, terminated, truncated, info = environment.step(steps[-1].action)
+        step = player.act(observation, info)
+        right.append(step.action)
+        if random.random() < mistakes:
+            step = DemonstrationStep(step.subgoal, _mistake(step.action, info, seen, random))
+        done.append(step)
+        seen.update(info["admissible_actions"])
+        observation, _, terminated, truncated, info = environment.step(step.action)
         ended = terminated or truncated
-    return tuple(steps)
+    return Lesson(demonstrate(benchmark, environment, task, formats, done), tuple(right))
+
+
+def _mistake(right: str, info: StepInfo, seen: set[str], random: Random) -> str:
+    """Something else than what is right: half the time what is admissible, else what once was."""
+    possible = [a for a in info["admissible_actions"] if a != right and a not in HIDDEN_ACTIONS]
+    impossible = sorted(seen.difference(info["admissible_actions"]))
+    choices = impossible if impossible and random.random() < 0.5 else possible
+    return random.choice(choices) if choices else right
 
 
 def demonstrate(

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from environments.benchmark import Benchmark, Task
 from learner.adapter_files import AdapterOrigin, write_adapter
-from learner.demonstrations import Formats, demonstrate, steps_of
+from learner.demonstrations import Formats, Lesson, lesson
 from learner.folders import written_beside
 from learner.optimizer import AdapterOptimizer
 from learner.packing import TokenSequence, pack
@@ -26,7 +26,7 @@ from serving.errors import InvalidInputError
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from serving.role import Role
 from serving.settings import ModelServerSettings
-from trajectory.episode import Episode, Turn
+from trajectory.episode import Turn
 
 METHOD = 2
 """Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
@@ -69,8 +69,9 @@ def warm_start(
         InvalidInputError: the benchmark has no training tasks.
     """
     progress(0.0, "demonstrations")
-    episodes = training_demonstrations(settings, model, benchmark, seed)
-    answers = {role: _answers(episodes, role) for role in Role}
+    formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
+    lessons = training_lessons(settings.imitation, formats, benchmark, seed)
+    answers = {role: _answers(lessons, formats, role) for role in Role}
     folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -80,18 +81,17 @@ def warm_start(
     return _in(folder, cached=False, losses=losses)
 
 
-def training_demonstrations(
-    settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int
-) -> list[Episode]:
-    """The demonstrations of `imitation.games` training tasks, drawn with the seed."""
-    formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
+def training_lessons(
+    settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
+) -> list[Lesson]:
+    """The teacher at `settings.games` training tasks, drawn with the seed."""
     environment = benchmark.environment()
+    teacher, mistakes = settings.teacher, settings.mistakes
     try:
-        episodes = []
-        for task in _drawn(benchmark, settings.imitation.games, seed):
-            steps = steps_of(benchmark, environment, task, settings.imitation.teacher)
-            episodes.append(demonstrate(benchmark, environment, task, formats, steps))
-        return episodes
+        return [
+            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
+            for task in _drawn(benchmark, settings.games, seed)
+        ]
     finally:
         environment.close()
 
@@ -194,14 +194,20 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
     return [tasks[place] for place in order[:count]]
 
 
-def _answers(episodes: Sequence[Episode], role: Role) -> list[list[TokenSequence]]:
-    """Of each episode."""
+def _answers(lessons: Sequence[Lesson], formats: Formats, role: Role) -> list[list[TokenSequence]]:
+    """What should be said in each episode: the plans as they are, and the right actions."""
 
-    def said(turn: Turn) -> TokenSequence:
-        generation = turn.plan.generation if role is Role.PLANNER else turn.act.generation
-        return TokenSequence(generation.prompt_ids, generation.token_ids)
+    def plan(turn: Turn) -> TokenSequence:
+        return TokenSequence(turn.plan.generation.prompt_ids, turn.plan.generation.token_ids)
 
-    return [[said(turn) for turn in episode.turns] for episode in episodes]
+    def act(turn: Turn, right: str) -> TokenSequence:
+        return TokenSequence(turn.act.generation.prompt_ids, formats.executor_parser.answer_ids(right))
+
+    if role is Role.PLANNER:
+        return [[plan(turn) for turn in one.episode.turns] for one in lessons]
+    return [
+        [act(*pair) for pair in zip(one.episode.turns, one.right_actions, strict=True)] for one in lessons
+    ]
 
 
 def _key(

@@ -118,9 +118,12 @@ class ImitationSettings(Section):
     """False starts from adapters that change nothing."""
     shipped: bool = True
     """Starts from the pair kept in the repository where it fits model, LoRA and prompts; else teaches."""
-    teacher: Literal["rule", "expert"] = "rule"
+    teacher: Literal["rule", "expert", "adviser"] = "rule"
     """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
-    way."""
+    way; `adviser` (ALFWorld) goes by what it sees whatever was done before, so it can teach with mistakes."""
+    mistakes: float = Field(0.0, ge=0, lt=1)
+    """Share of turns at which something else is done than what is taught, possible or not: so the models
+    learn to go on after mistakes. Needs the teacher `adviser`."""
     steps: int = Field(20, ge=1)
     """Optimizer steps for each adapter."""
     batch_turns: int = Field(8, ge=1)
@@ -132,3 +135,12 @@ class ImitationSettings(Section):
     order: Literal["turns", "episodes"] = "turns"
     """`turns` draws each turn by itself; `episodes` draws episodes, whose turns are shown together: quicker
     where each prompt goes on from the one before, as in the formats `transcript` and `nano`."""
+
+    @model_validator(mode="after")
+    def _only_the_adviser_goes_on_after_mistakes(self) -> Self:
+        if self.mistakes and self.teacher != "adviser":
+            raise ValueError(
+                f"imitation.mistakes = {self.mistakes} needs imitation.teacher = adviser: the {self.teacher} "
+                f"player cannot go on after what it did not do"
+            )
+        return self

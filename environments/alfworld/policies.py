@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 
 from environments.alfworld import subgoals
-from environments.alfworld.rule_policy import RulePolicy
+from environments.alfworld.adviser import advise
+from environments.alfworld.rule_policy import RulePolicy, slow_to_search
 from environments.benchmark import DemonstrationStep, Policy, StepInfo
 from environments.errors import UnknownPolicyError
 
@@ -28,6 +29,21 @@ class ExpertPolicy:
         return next(self._left, DemonstrationStep(subgoals.explore(), "look"))
 
 
+class AdviserPolicy:
+    """Judges by the observations alone, so that it goes on well whatever was done before, by whomever.
+
+    Of several actions that are as good it takes the one whose place is quickest to search.
+    """
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._observations: list[str] = []
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        self._observations.append(observation)
+        advice = advise(info["goal"], self._observations, info["admissible_actions"])
+        return DemonstrationStep(advice.subgoal, min(advice.actions, key=slow_to_search))
+
+
 class RandomPolicy:
     """Draws uniformly from the admissible actions."""
 
@@ -42,10 +58,11 @@ class RandomPolicy:
 
 
 def make_policy(name: str, seed: int, demonstrations: Demonstrations) -> Policy:
-    """The player `expert`, `rule` or `random`; `UnknownPolicyError` for another name."""
+    """The player `expert`, `rule`, `adviser` or `random`; `UnknownPolicyError` for another name."""
     players: dict[str, Callable[[], Policy]] = {
         "expert": lambda: ExpertPolicy(demonstrations),
         "rule": RulePolicy,
+        "adviser": AdviserPolicy,
         "random": lambda: RandomPolicy(seed),
     }
     if name not in players:

@@ -148,3 +148,8 @@ def _places(actions: tuple[str, ...]) -> list[str]:
     """Every place that can be gone to, in the order of the search."""
     places = [action.removeprefix("go to ") for action in actions if action.startswith("go to ")]
     return sorted(places, key=lambda place: (_SLOW_TO_SEARCH.get(place.split()[0], 0), place))
+
+
+def slow_to_search(action: str) -> tuple[int, str]:
+    """Sorts `go to …` and the like by how long the place that they name takes to search, then by name."""
+    return max((_SLOW_TO_SEARCH.get(word, 0) for word in action.split()), default=0), action

@@ -6,10 +6,10 @@ import random
 from dataclasses import dataclass
 
 from environments.alfworld import subgoals
+from environments.alfworld.adviser import TREATMENTS, Advice, Memory, advise
 from environments.alfworld.goal_text import read_goal
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
 from executor.prompt import HIDDEN_ACTIONS
-from learner.nano.teacher import TREATMENTS, Advice, Memory, advise
 from trajectory.episode import PastTurn, TurnContext
 from trajectory.seeds import derive
 
@@ -57,7 +57,8 @@ class ErringPlayer:
         context = TurnContext(
             info["goal"], len(self._past), tuple(self._past), observation, self._subgoal, subgoal_age=0
         )
-        advice = advise(context, info["admissible_actions"])
+        seen = [*(past.observation for past in self._past), observation]
+        advice = advise(context.goal, seen, info["admissible_actions"])
         self._subgoal = self._named(advice, context)
         right = advice.actions[0]
         action = self._chosen(advice, right, info)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from environments.alfworld.benchmark import AlfworldBenchmark
@@ -31,6 +33,24 @@ def test_the_rule_player_nearly_always_wins(benchmark: AlfworldBenchmark) -> Non
     assert sum(outcome.won for outcome in outcomes) >= 34
 
 
+def test_the_adviser_goes_on_after_what_others_did(benchmark: AlfworldBenchmark) -> None:
+    environment, player = benchmark.environment(), benchmark.policy("adviser", 0)
+    won = 0
+    for task in benchmark.tasks("train"):
+        observation, info = environment.reset(options={"task": task.id})
+        player.begin(observation, info)
+        over = False
+        for turn in itertools.count():
+            said = player.act(observation, info).action
+            if over:
+                break
+            disturbed = info["admissible_actions"][turn % 7] if turn % 3 == 1 else said
+            observation, _, terminated, truncated, info = environment.step(disturbed)
+            over = terminated or truncated
+        won += info["won"]
+    assert won >= 34
+
+
 def test_the_rule_player_has_to_search(benchmark: AlfworldBenchmark) -> None:
     rule, expert = (evaluate(benchmark, benchmark.policy(name, 0), "train") for name in ("rule", "expert"))
     assert sum(outcome.steps for outcome in rule) > 1.3 * sum(outcome.steps for outcome in expert)
@@ -52,7 +72,7 @@ def test_a_random_player_is_repeated_by_its_seed(benchmark: AlfworldBenchmark) -
 
 
 def test_an_unknown_player_is_refused_with_the_known_ones(benchmark: AlfworldBenchmark) -> None:
-    with pytest.raises(UnknownPolicyError, match=r"Did you mean expert.*expert, random, rule"):
+    with pytest.raises(UnknownPolicyError, match=r"Did you mean expert.*adviser, expert, random, rule"):
         benchmark.policy("exprt", 0)
 
 

@@ -120,7 +120,7 @@ def test_evaluate_prints_webshops_ceiling_and_baselines(typed: Typed) -> None:
     [
         (("alfwrld",), "Did you mean alfworld"),
         (("alfworld", "--split", "test"), "Accepted: train, valid_seen, valid_unseen"),
-        (("alfworld", "--policy", "human"), "Accepted: expert, random, rule"),
+        (("alfworld", "--policy", "human"), "Accepted: adviser, expert, random, rule"),
         (("alfworld", "--source", "real"), "ALFWORLD_DATA"),
         (("alfworld", "--data", "/no/such/folder"), "no such file or folder"),
         (("alfworld", "--step_limit", "0"), "step_limit"),

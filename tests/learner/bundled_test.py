@@ -7,11 +7,13 @@ from transformers import AutoModelForCausalLM
 
 from environments.registry import load
 from environments.settings import EnvironmentSettings, GeneratorSettings
-from learner.imitation import WarmStartSettings, training_demonstrations
+from learner.demonstrations import Formats
+from learner.imitation import training_lessons
 from learner.packing import TokenSequence, computed_tokens, pack
 from learner.policy import PLANNER, AdaptedModel
 from learner.settings import ImitationSettings, LoraSettings
-from serving.model import resolve_model
+from serving.model import load_tokenizer, resolve_model
+from serving.settings import ModelServerSettings
 from tests.learner.tiny import plain_logprobs
 
 CPU = torch.device("cpu")
@@ -23,9 +25,9 @@ def test_packed_equals_separate_on_real_prompts() -> None:
     benchmark = load(
         EnvironmentSettings(source="generated", generator=GeneratorSettings(games=6, horizon="short"))
     )
-    settings = WarmStartSettings(imitation=ImitationSettings(games=1))
-    (episode,) = training_demonstrations(settings, base, benchmark, seed=0)
-    said = [turn.plan.generation for turn in episode.turns[:3]]
+    formats = Formats.of(load_tokenizer(base.path), ModelServerSettings(), ModelServerSettings())
+    (lesson,) = training_lessons(ImitationSettings(games=1), formats, benchmark, seed=0)
+    said = [turn.plan.generation for turn in lesson.episode.turns[:3]]
     sequences = [TokenSequence(generation.prompt_ids, generation.token_ids) for generation in said]
     packs = pack(sequences, 1024, CPU)
     assert computed_tokens(packs) < 0.8 * sum(len(sequence.computed_ids) for sequence in sequences)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import peft
 import pytest
+from pydantic import ValidationError
 from transformers import AutoModelForCausalLM
 
 from environments.benchmark import Benchmark
@@ -17,7 +18,7 @@ from learner.imitation import (
     WarmStart,
     WarmStartSettings,
     answer_order,
-    training_demonstrations,
+    training_lessons,
     warm_start,
 )
 from learner.settings import ImitationSettings, LearnerSettings, LoraSettings
@@ -81,9 +82,10 @@ def test_a_demonstration_is_an_episode_that_is_won(base: ModelFolder, benchmark:
 
 def test_only_training_tasks_are_shown(base: ModelFolder, benchmark: Benchmark) -> None:
     training = {task.id for task in benchmark.tasks("train")}
-    shown = training_demonstrations(SETTINGS, base, benchmark, seed=0)
+    formats = Formats.of(load_tokenizer(base.path), SERVER, SERVER)
+    shown = training_lessons(SETTINGS.imitation, formats, benchmark, seed=0)
     assert len(shown) == 4
-    assert {episode.key.task_id for episode in shown} <= training
+    assert {one.episode.key.task_id for one in shown} <= training
 
 
 def test_both_adapters_learn_and_peft_loads_them(base: ModelFolder, benchmark: Benchmark) -> None:
@@ -129,3 +131,24 @@ def test_the_turns_of_an_episode_can_stay_together() -> None:
     assert answer_order([1] * 6, 4, np.random.default_rng(0)).tolist() == (
         np.random.default_rng(0).permutation(6)[:4].tolist()
     )
+
+
+def test_lessons_with_mistakes_teach_what_would_have_been_right(
+    base: ModelFolder, benchmark: Benchmark
+) -> None:
+    formats = Formats.of(load_tokenizer(base.path), SERVER, SERVER)
+    chosen = ImitationSettings(teacher="adviser", mistakes=0.3, games=6)
+    lessons = training_lessons(chosen, formats, benchmark, seed=0)
+    done = [turn.act.action for one in lessons for turn in one.episode.turns]
+    right = [action for one in lessons for action in one.right_actions]
+    mistakes = sum(d != r for d, r in zip(done, right, strict=True))
+    assert 0.15 * len(done) < mistakes < 0.45 * len(done)
+    assert any("Nothing happens" in turn.observation for one in lessons for turn in one.episode.turns)
+    assert all(one.episode.won for one in lessons)
+    again = training_lessons(chosen, formats, benchmark, seed=0)
+    assert [one.right_actions for one in again] == [one.right_actions for one in lessons]
+
+
+def test_only_a_teacher_that_judges_by_what_it_sees_can_make_mistakes() -> None:
+    with pytest.raises(ValidationError, match="imitation.mistakes = 0.2 needs imitation.teacher = adviser"):
+        ImitationSettings(mistakes=0.2)

@@ -10,7 +10,7 @@ from environments.alfworld import subgoals
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.goals import Goal
 from environments.alfworld.task_types import TaskType
-from trajectory.episode import TurnContext
+from environments.errors import BenchmarkError
 
 TREATMENTS = {
     TaskType.CLEAN: ("clean", "sinkbasin"),
@@ -74,21 +74,21 @@ class Memory:
         return [place for place, names in self.contents.items() if any(_is(n, object_type) for n in names)]
 
 
-def advise(context: TurnContext, admissible: Sequence[str]) -> Advice:
+def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str]) -> Advice:
     """The next subgoal and actions.
 
     Args:
-        context: With the history of the whole episode.
+        goal_text: The task.
+        observations: Of the whole episode, the first of which names the places.
         admissible: The actions that the environment accepts now.
 
     Raises:
-        ValueError: the goal is none of ALFWorld's.
+        BenchmarkError: the goal is none of ALFWorld's.
     """
-    goal = read_goal(context.goal)
+    goal = read_goal(goal_text)
     if goal is None:
-        raise ValueError(f"the teacher cannot read the task {context.goal!r}")
-    memory = Memory.of([*(past.observation for past in context.history), context.observation])
-    return _Adviser(goal, memory, admissible).advice()
+        raise BenchmarkError(f"the task {goal_text!r} is none that advice can be given on")
+    return _Adviser(goal, Memory.of(observations), admissible).advice()
 
 
 class _Adviser:
