@@ -50,24 +50,26 @@ class AdapterPublisher:
         target = self._targets[role]
         name = f"the {role.value} at {target.address}"
         header = await asyncio.to_thread(self._header, role, version, folder)
+        refusal: str | None = None
         try:
             async with asyncio.timeout(self._seconds):
-                while not await self._push(target, header, folder / WEIGHTS_FILE):
+                while (refusal := await self._push(target, header, folder / WEIGHTS_FILE)) is not None:
                     await asyncio.sleep(self._pause)
         except TimeoutError as error:
-            raise UnavailableError(f"{name} took no adapter within {self._seconds:g} s") from error
+            last = f"; its last answer: {refusal}" if refusal else ""
+            raise UnavailableError(f"{name} took no adapter within {self._seconds:g} s{last}") from error
         except grpc.aio.AioRpcError as error:
             raise PreconditionError(f"{name} refused version {version}: {error.details()}") from error
 
-    async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> bool:
-        """One try; False where the server may take it later."""
+    async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> str | None:
+        """One try; why the server does not take it yet, None once it has."""
         try:
             await pb_grpc.AdapterServiceStub(target.channel).Push(_parts(header, weights))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
-                return False
+                return error.details() or error.code().name
             raise
-        return True
+        return None
 
     def _header(self, role: Role, version: int, folder: Path) -> pb.AdapterHeader:
         config = (folder / CONFIG_FILE).read_bytes()
