@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import sys
 from collections.abc import Sequence
@@ -19,9 +18,8 @@ from configuration.files import read_toml
 from configuration.paths import user_path
 from configuration.tree import Configuration
 from environments.errors import BenchmarkError
-from environments.registry import load
 from learner.nano.base import BaseSettings, nano_base
-from learner.nano.evaluation import Report, System, play
+from learner.nano.evaluation import Report, System, play_generated
 from learner.nano.settings import NanoSettings
 from learner.progress import progress
 from serving.errors import HiperError
@@ -77,21 +75,15 @@ def _out(flags: NanoFlags) -> Path:
 
 
 def _check(configuration: Configuration, flags: NanoFlags, model: Path, console: Console) -> Report:
-    environment = configuration.environment
-    games = environment.generator.model_copy(update={"games": flags.check})
-    benchmark = load(environment.model_copy(update={"generator": games, "source": "generated"}))
-    tasks = benchmark.tasks(flags.check_split)
     system = System(resolve_model(str(model)), configuration.planner)
     played = itertools.count(1)
     with progress(console, "check") as report:
 
         def ended(_: Episode) -> None:
             number = next(played)
-            report(number / len(tasks), f"game {number} of {len(tasks)}")
+            report(number / flags.check, f"game {number} of {flags.check}")
 
-        concurrency = configuration.orchestrator.concurrency
-        work = play(system, benchmark, tasks, configuration.run.seed, concurrency, ended)
-        _, outcome = asyncio.run(work)
+        _, outcome = play_generated(configuration, system, flags.check_split, flags.check, ended)
     return outcome
 
 

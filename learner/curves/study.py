@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from rich.console import Console
 from configuration.replace import replace_file
 from configuration.tree import Configuration
 from environments.intervals import Proportion, wilson
-from environments.registry import load
-from learner.nano.evaluation import System, play
+from learner.nano.evaluation import System, play_generated
 from learner.run_files import MetricsFile, RunFiles
 from orchestrator import rollout
 from orchestrator.run_folder import RunFolder
@@ -165,11 +163,6 @@ def base_score(file: Path, configuration: Configuration, games: int) -> Score:
 
 def _score(configuration: Configuration, games: int, adapters: tuple[Path, ...] = ()) -> Score:
     """Plays held-out games at the configured temperature."""
-    environment = configuration.environment
-    generator = environment.generator.model_copy(update={"games": games})
-    benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
     system = System(resolve_model(configuration.planner.model), configuration.planner, *adapters)
-    tasks = benchmark.tasks(HELD_OUT)
-    concurrency, seed = configuration.orchestrator.concurrency, configuration.run.seed
-    episodes, report = asyncio.run(play(system, benchmark, tasks, seed, concurrency))
+    episodes, report = play_generated(configuration, system, HELD_OUT, games)
     return Score(sum(episode.won for episode in episodes), len(episodes), report.turns, report.switches)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from configuration.tree import Configuration
 from environments.benchmark import Benchmark, Task
 from environments.intervals import Proportion, wilson
+from environments.registry import load
 from executor.service import ExecutorService
 from orchestrator.learner_clients import Lease
 from orchestrator.play import Players
@@ -79,6 +81,21 @@ class _LocalExecutor:
 
     async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
         return self.service.prompt_ids(context, admissible)
+
+
+def play_generated(
+    configuration: Configuration,
+    system: System,
+    split: str,
+    games: int,
+    on_episode: OnEpisode = lambda _: None,
+) -> tuple[list[Episode], Report]:
+    """One episode of each of `games` generated games of a split, as the configuration says; see `play`."""
+    environment = configuration.environment
+    generator = environment.generator.model_copy(update={"games": games})
+    benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
+    seed, concurrency = configuration.run.seed, configuration.orchestrator.concurrency
+    return asyncio.run(play(system, benchmark, benchmark.tasks(split), seed, concurrency, on_episode))
 
 
 async def play(
