@@ -79,6 +79,9 @@ def explained(server: Server, code: grpc.StatusCode, details: str, seconds: floa
             f"the server at {server.address} is no {server.section}; --{server.section}.address needs one"
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return HiperError(f"{server} did not answer within {seconds:g} s")
+        return HiperError(
+            f"{server} did not answer within {seconds:g} s. If it is only slow: more seconds "
+            f"(orchestrator.call_seconds), or fewer episodes at once (orchestrator.concurrency)"
+        )
     kind = _ERRORS.get(code, HiperError)
     return kind(f"{server} answered {code.name}: {details}")
