@@ -29,8 +29,6 @@ def shipped_pair(
     formats = {settings.planner.prompt_format, settings.executor.prompt_format}
     if not settings.imitation.shipped or benchmark != _BENCHMARK or formats != {_PROMPT_FORMAT}:
         return None
-    if settings.lora.last_layers is not None:
-        return None
     if not all(_fits(folder / role.value, settings.lora, model) for role in Role):
         return None
     return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached=True)
@@ -53,4 +51,5 @@ def _fits(adapter: Path, lora: LoraSettings, model: ModelFolder) -> bool:
     origin = json.loads((adapter / ORIGIN).read_text(encoding="utf-8"))
     config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     made_for = (origin["base_fingerprint"], config["r"], config["lora_alpha"], set(config["target_modules"]))
-    return made_for == (model.fingerprint, lora.rank, lora.alpha, set(lora.targets))
+    of_all_layers = config["layers_to_transform"] is None and lora.last_layers is None
+    return of_all_layers and made_for == (model.fingerprint, lora.rank, lora.alpha, set(lora.targets))

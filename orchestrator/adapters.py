@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configuration.errors import ConfigurationError
+from configuration.paths import user_path
 from learner.run_files import RunFiles
 from serving.adapter import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
 from serving.role import Role
@@ -41,6 +42,11 @@ def run_of(checkpoint: str, folder: Path) -> Path | None:
         if (root / "configuration.toml").is_file() and (root / "adapters").is_dir():
             return root
     return None
+
+
+def named(checkpoint: str, version: int | None) -> AdapterPair:
+    """What `base` or a folder means; see `found`."""
+    return AdapterPair(BASE) if checkpoint == BASE else found(user_path(checkpoint), version)
 
 
 def found(folder: Path, version: int | None) -> AdapterPair:

@@ -19,7 +19,7 @@ from environments import registry
 from environments.benchmark import Benchmark, Task
 from learner.run_files import RunFiles
 from orchestrator import run_folder
-from orchestrator.adapters import BASE, WARM_START, AdapterPair, checked, found, of_run, run_of
+from orchestrator.adapters import WARM_START, AdapterPair, checked, named, of_run, run_of
 from orchestrator.evaluation import chosen_tasks
 from orchestrator.evaluation_run import Job
 from orchestrator.preflight import check_model
@@ -117,11 +117,7 @@ def _pairs(flags: Flags, named: Sequence[str], configuration: Configuration) -> 
 
 
 def _pair(name: str, version: int | None, configuration: Configuration) -> AdapterPair:
-    if name == BASE:
-        return AdapterPair(BASE)
-    if name == WARM_START:
-        return _warm_start(configuration)
-    return found(user_path(name), version)
+    return _warm_start(configuration) if name == WARM_START else named(name, version)
 
 
 def _warm_start(configuration: Configuration) -> AdapterPair:

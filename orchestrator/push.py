@@ -11,11 +11,10 @@ from rich.console import Console
 
 from configuration import command
 from configuration.errors import ConfigurationError
-from configuration.paths import user_path
 from configuration.section import Section
 from configuration.tree import Configuration
 from orchestrator import ending
-from orchestrator.adapters import BASE, AdapterPair, found
+from orchestrator.adapters import AdapterPair, named
 from orchestrator.connections import connect, section
 from orchestrator.pushing import serve
 from serving.errors import HiperError, PreconditionError
@@ -48,9 +47,7 @@ def push(argv: Sequence[str]) -> int:
             "nowhere to push to: --planner.address HOST:PORT and --executor.address HOST:PORT say where the "
             "servers are, one or both"
         )
-    pair = (
-        AdapterPair(BASE) if flags.checkpoint == BASE else found(user_path(flags.checkpoint), flags.version)
-    )
+    pair = named(flags.checkpoint, flags.version)
     try:
         ending.run(_pushed(pair, configuration, there))
     except HiperError as error:

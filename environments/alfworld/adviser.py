@@ -9,15 +9,8 @@ from dataclasses import dataclass, field
 from environments.alfworld import subgoals
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.goals import Goal
-from environments.alfworld.task_types import TaskType
+from environments.alfworld.task_types import TREATMENTS, TaskType
 from environments.errors import BenchmarkError
-
-TREATMENTS = {
-    TaskType.CLEAN: ("clean", "sinkbasin"),
-    TaskType.HEAT: ("heat", "microwave"),
-    TaskType.COOL: ("cool", "fridge"),
-}
-"""Verb and tool of the tasks that change an object's state."""
 
 _CONTENTS = re.compile(r"(?:On the |The )([a-z]+ \d+)(?: is open\. In it)?, you see (.*)\.")
 _NAMED = re.compile(r"a ([a-z]+ \d+)")

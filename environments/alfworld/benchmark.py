@@ -14,14 +14,13 @@ from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game
 from environments.alfworld.policies import make_policy
 from environments.alfworld.sources import GameSource, open_source
-from environments.alfworld.task_types import TaskType
+from environments.alfworld.task_types import read_task_type
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import (
     DataNotFoundError,
     EnvironmentDataError,
     UnknownSplitError,
     UnknownTaskError,
-    UnknownTaskTypeError,
 )
 from environments.locations import data_path
 from environments.settings import EnvironmentSettings
@@ -43,19 +42,17 @@ class AlfworldBenchmark:
         task_types: Collection[str] = (),
     ) -> None:
         """`task_types` are those that are kept, all where it is empty; `UnknownTaskTypeError` for another."""
-        for name in task_types:
-            if name not in set(TaskType):
-                raise UnknownTaskTypeError(name, TaskType)
+        kept = {read_task_type(name) for name in task_types}
         self._source = source
         self._step_limit = step_limit
         self._backend = backend
         by_split: dict[str, list[Task]] = defaultdict(list)
         for task in source.tasks():
-            if not task_types or task.type in task_types:
+            if not kept or task.type in kept:
                 by_split[task.split].append(task)
         if not by_split:
-            kept = f" of the task types {', '.join(task_types)}" if task_types else ""
-            raise EnvironmentDataError(f"the ALFWorld data holds no games{kept}")
+            wanted = f" of the task types {', '.join(task_types)}" if kept else ""
+            raise EnvironmentDataError(f"the ALFWorld data holds no games{wanted}")
         self._by_split = {split: tuple(tasks) for split, tasks in by_split.items()}
         self._by_id = {task.id: task for tasks in by_split.values() for task in tasks}
         self.splits = tuple(self._by_split)

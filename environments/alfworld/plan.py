@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game, Receptacle
-from environments.alfworld.task_types import TaskType
-
-_TOOLS = {
-    TaskType.CLEAN: ("clean", "sinkbasin"),
-    TaskType.HEAT: ("heat", "microwave"),
-    TaskType.COOL: ("cool", "fridge"),
-}
+from environments.alfworld.task_types import TREATMENTS, TaskType
 
 
 def plan(game: Game) -> tuple[str, ...] | None:
@@ -67,9 +61,9 @@ class _Planner:
         return self._access(place) and self._do(f"take {self.game.objects[index]} from {place.name}")
 
     def _treat(self, name: str) -> bool:
-        if self.game.goal.task_type not in _TOOLS:
+        if self.game.goal.task_type not in TREATMENTS:
             return True
-        verb, kind = _TOOLS[self.game.goal.task_type]
+        verb, kind = TREATMENTS[self.game.goal.task_type]
         tool = next(
             (place for place in self.game.receptacles if place.type == kind and place.location >= 0), None
         )

@@ -7,15 +7,10 @@ import re
 from environments.alfworld import subgoals
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.goals import Goal
-from environments.alfworld.task_types import TaskType
+from environments.alfworld.task_types import TREATMENTS, TaskType
 from environments.benchmark import DemonstrationStep, StepInfo
 from environments.errors import BenchmarkError
 
-_TREATMENTS = {
-    TaskType.CLEAN: ("clean", "sinkbasin"),
-    TaskType.HEAT: ("heat", "microwave"),
-    TaskType.COOL: ("cool", "fridge"),
-}
 _SLOW_TO_SEARCH = {"fridge": 1, "microwave": 1, "safe": 1, "cabinet": 2, "drawer": 3}
 """Places that must be opened are searched last, the numerous ones after the rest."""
 
@@ -92,8 +87,8 @@ class RulePolicy:
         goal = self._goal
         if goal.task_type is TaskType.LOOK:
             return self._switch_on(actions)
-        if goal.task_type in _TREATMENTS and not self._treated:
-            verb, tool = _TREATMENTS[goal.task_type]
+        if goal.task_type in TREATMENTS and not self._treated:
+            verb, tool = TREATMENTS[goal.task_type]
             subgoal = subgoals.treat(verb, goal.object_type)
             wanted = f"{verb} {held} with {tool} "
             action = next((action for action in actions if action.startswith(wanted)), None)
@@ -147,9 +142,9 @@ class RulePolicy:
 def _places(actions: tuple[str, ...]) -> list[str]:
     """Every place that can be gone to, in the order of the search."""
     places = [action.removeprefix("go to ") for action in actions if action.startswith("go to ")]
-    return sorted(places, key=lambda place: (_SLOW_TO_SEARCH.get(place.split()[0], 0), place))
+    return sorted(places, key=slow_to_search)
 
 
-def slow_to_search(action: str) -> tuple[int, str]:
-    """Sorts `go to …` and the like by how long the place that they name takes to search, then by name."""
-    return max((_SLOW_TO_SEARCH.get(word, 0) for word in action.split()), default=0), action
+def slow_to_search(text: str) -> tuple[int, str]:
+    """Sorts places, or actions that name one, by how long the place takes to search, then by name."""
+    return max((_SLOW_TO_SEARCH.get(word, 0) for word in text.split()), default=0), text

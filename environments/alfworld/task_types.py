@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from environments.errors import UnknownTaskTypeError
+
 
 class TaskType(StrEnum):
     """Each value is also the first part of a task's folder name."""
@@ -20,3 +22,19 @@ class TaskType(StrEnum):
     """Cool an object with the fridge, then put it somewhere."""
     TWO = "pick_two_obj_and_place"
     """Put two objects of one kind in the same receptacle."""
+
+
+TREATMENTS = {
+    TaskType.CLEAN: ("clean", "sinkbasin"),
+    TaskType.HEAT: ("heat", "microwave"),
+    TaskType.COOL: ("cool", "fridge"),
+}
+"""Verb and tool of the tasks that change an object's state."""
+
+
+def read_task_type(name: str) -> TaskType:
+    """The type of that name; `UnknownTaskTypeError` names those there are."""
+    try:
+        return TaskType(name)
+    except ValueError:
+        raise UnknownTaskTypeError(name, TaskType) from None

@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass
 
 from environments.alfworld import subgoals
-from environments.alfworld.adviser import TREATMENTS, Advice, Memory, advise
+from environments.alfworld.adviser import Advice, Memory, advise
 from environments.alfworld.goal_text import read_goal
+from environments.alfworld.task_types import TREATMENTS
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
 from executor.prompt import HIDDEN_ACTIONS
-from trajectory.episode import PastTurn, TurnContext
 from trajectory.seeds import derive
 
 
@@ -45,7 +45,7 @@ class ErringPlayer:
 
     def begin(self, observation: str, info: StepInfo) -> None:
         self._random = random.Random(derive(self._seed, info["task_id"]))
-        self._past: list[PastTurn] = []
+        self._observations: list[str] = []
         self._seen: set[str] = set()
         self._subgoal = ""
 
@@ -54,23 +54,19 @@ class ErringPlayer:
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
         """As `act`, and what would have been right."""
-        context = TurnContext(
-            info["goal"], len(self._past), tuple(self._past), observation, self._subgoal, subgoal_age=0
-        )
-        seen = [*(past.observation for past in self._past), observation]
-        advice = advise(context.goal, seen, info["admissible_actions"])
-        self._subgoal = self._named(advice, context)
+        self._observations.append(observation)
+        advice = advise(info["goal"], self._observations, info["admissible_actions"])
+        self._subgoal = self._named(advice, info["goal"])
         right = advice.actions[0]
         action = self._chosen(advice, right, info)
-        self._past.append(PastTurn(observation, action))
         self._seen.update(info["admissible_actions"])
         return TaughtTurn(DemonstrationStep(self._subgoal, action), right)
 
-    def _named(self, advice: Advice, context: TurnContext) -> str:
+    def _named(self, advice: Advice, goal: str) -> str:
         if self._subgoal and self._random.random() < self._errors.stuck:
             return self._subgoal
         if self._random.random() < self._errors.subgoal:
-            return self._random.choice(_thinkable(context))
+            return self._random.choice(_thinkable(goal, self._observations[0]))
         return advice.subgoal
 
     def _chosen(self, advice: Advice, right: str, info: StepInfo) -> str:
@@ -116,12 +112,11 @@ class ErringBenchmark:
         return self._benchmark.policy(name, seed)
 
 
-def _thinkable(context: TurnContext) -> list[str]:
+def _thinkable(goal_text: str, first_observation: str) -> list[str]:
     """Subgoals that a player without a clue could name."""
-    goal = read_goal(context.goal)
+    goal = read_goal(goal_text)
     assert goal is not None, "the teacher has read it"
-    first = context.history[0].observation if context.history else context.observation
-    kinds = sorted({place.split()[0] for place in Memory.of([first]).places})
+    kinds = sorted({place.split()[0] for place in Memory.of([first_observation]).places})
     return [
         subgoals.explore(),
         subgoals.take(goal.object_type),

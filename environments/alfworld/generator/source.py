@@ -16,9 +16,8 @@ from environments.alfworld.generator.scene import furnish
 from environments.alfworld.goal_text import word_goal
 from environments.alfworld.goals import Goal
 from environments.alfworld.plan import plan
-from environments.alfworld.task_types import TaskType
+from environments.alfworld.task_types import TaskType, read_task_type
 from environments.benchmark import Task
-from environments.errors import UnknownTaskTypeError
 from environments.settings import GeneratorSettings
 
 SPLITS = ("train", "valid_seen", "valid_unseen")
@@ -48,7 +47,7 @@ class GeneratedSource:
         self.seed = seed
         self._world = read_world()
         self._rooms = {room.scene: room for room in self._world.rooms}
-        self._types = [_task_type(name) for name in settings.task_types] or list(TaskType)
+        self._types = [read_task_type(name) for name in settings.task_types] or list(TaskType)
         origins = (self._origin(split, index) for split in SPLITS for index in range(settings.games))
         self._origins = {self._task_id(origin): origin for origin in origins}
 
@@ -121,10 +120,3 @@ class GeneratedSource:
             "walkthrough": walkthrough,
         }
         return json.dumps(content).encode()
-
-
-def _task_type(name: str) -> TaskType:
-    try:
-        return TaskType(name)
-    except ValueError:
-        raise UnknownTaskTypeError(name, TaskType) from None
