@@ -8,9 +8,18 @@ import torch
 
 from serving.prefix import shared_length
 
+_TAIL = 32
+"""Tokens that a prompt may end in otherwise than the one before it, and still take its place."""
+_MOSTLY_SHARED = 4 * _TAIL
+"""A shorter prompt keeps its place: its tail would be too much of it."""
+
 
 class PrefixStore:
-    """Keys and values of recent prompts of one adapter version, the least recently used dropped first."""
+    """Keys and values of recent prompts of one adapter version, the least recently used dropped first.
+
+    A prompt that goes on from a kept one takes its place: an episode whose prompts are transcripts then has
+    one prompt here, however many turns it has.
+    """
 
     def __init__(self, capacity: int) -> None:
         """`capacity` is in tokens, of all prompts together."""
@@ -32,6 +41,8 @@ class PrefixStore:
         return best, self._kept[found]
 
     def add(self, prompt_ids: tuple[int, ...], keys_and_values: torch.Tensor) -> None:
+        for ids in [ids for ids in self._kept if _goes_on(prompt_ids, ids)]:
+            del self._kept[ids]
         self._kept[prompt_ids] = keys_and_values
         while len(self._kept) > 1 and sum(map(len, self._kept)) > self._capacity:
             self._kept.popitem(last=False)
@@ -42,3 +53,8 @@ class PrefixStore:
     def clear(self) -> None:
         """Forgets everything: another adapter computes other keys and values."""
         self._kept.clear()
+
+
+def _goes_on(prompt_ids: tuple[int, ...], before: tuple[int, ...]) -> bool:
+    """Whether a prompt repeats the one before it, the tail aside: nothing else is lost when it is dropped."""
+    return len(before) >= _MOSTLY_SHARED and shared_length(before, prompt_ids) >= len(before) - _TAIL

@@ -75,6 +75,26 @@ def test_the_least_recently_used_prefix_is_dropped() -> None:
     assert [ids in store for ids in ((1, 1, 1), (2, 2, 2), (3, 3, 3))] == [True, False, True]
 
 
+def test_a_prompt_that_goes_on_takes_the_place_of_the_one_before() -> None:
+    store = PrefixStore(capacity=10_000)
+    transcript = tuple(range(200))
+    first, other = (*transcript, 901, 902), (*transcript[:100], *range(500, 640))
+    going_on = (*transcript, *range(300, 340), 901, 902)
+    for ids in (first, other, going_on):
+        store.add(ids, torch.zeros(1))
+    assert [ids in store for ids in (first, other, going_on)] == [False, True, True]
+    assert store.longest((*transcript, 901, 903))[0] == len(transcript)
+
+
+def test_prompts_that_share_little_more_than_instructions_keep_their_places() -> None:
+    store = PrefixStore(capacity=10_000)
+    instructions = tuple(range(60))
+    prompts = [(*instructions, *range(start, start + 60)) for start in (100, 200, 300)]
+    for ids in prompts:
+        store.add(ids, torch.zeros(1))
+    assert all(ids in store for ids in prompts)
+
+
 def test_a_batch_takes_as_many_as_it_holds_in_the_order_they_came() -> None:
     scheduler = Scheduler(max_batch=2)
     first, second, third = sequence(1), sequence(2), sequence(3)
