@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from learner.packing import Branch, Pack
@@ -49,15 +50,23 @@ def prefix_tree_attention(
 
 
 def _branch_attention(query: Tensor, key: Tensor, value: Tensor, branch: Branch) -> Tensor:
-    """[1, heads, n, head size] of the branch's n own rows.
+    """[1, heads, n, head size] of the branch's n own rows."""
+    if query.dtype is torch.bfloat16 and query.device.type == "cpu":
+        return _written_out(query, key, value, branch.visible)
+    return scaled_dot_product_attention(
+        query, key, value, attn_mask=branch.visible, scale=1.0, enable_gqa=True
+    )
 
-    Written out, because at these sizes torch's fused CPU kernel takes 5 times as long in bfloat16, backward
-    included. The query heads of a key head are put into one matrix instead of repeating the key.
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+    """In bfloat16, at these sizes, torch's fused CPU kernel takes 5 times as long, backward included.
+
+    The query heads of a key head are put into one matrix instead of repeating the key.
     """
     batch, heads, rows, size = query.shape
     key_heads, groups = key.shape[1], heads // key.shape[1]
     scores = query.reshape(batch, key_heads, groups * rows, size) @ key.transpose(2, 3)
-    scores = scores.view(batch, key_heads, groups, rows, -1).masked_fill(branch.hidden, float("-inf"))
+    scores = scores.view(batch, key_heads, groups, rows, -1).masked_fill(~visible, float("-inf"))
     weights = scores.softmax(-1).view(batch, key_heads, groups * rows, -1)
     return (weights @ value).view(batch, heads, rows, size)
 

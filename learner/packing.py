@@ -40,8 +40,8 @@ class Branch:
     end: int
     path: Tensor
     """[L] the rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
-    hidden: Tensor
-    """[end - begin, L] True where a row of the path comes after an own row, which may not attend to it."""
+    visible: Tensor
+    """[end - begin, L] False where a row of the path comes after an own row, which may not attend to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,4 +150,4 @@ class _OpenPack:
 
 def _branch(begin: int, end: int, path: Tensor) -> Branch:
     rows = torch.arange(begin, end, device=path.device)
-    return Branch(begin, end, path, hidden=path[None, :] > rows[:, None])
+    return Branch(begin, end, path, visible=path[None, :] <= rows[:, None])
