@@ -29,6 +29,7 @@ from learner.demonstrations import Formats
 from learner.imitation import training_lessons
 from learner.settings import PpoSettings
 from learner.trainer import Trainer, TrainerSettings
+from serving.embedded.memory import keep_freed_memory
 from serving.model import ModelFolder, compute_dtype, load_tokenizer, resolve_model
 from trajectory.episode import Episode, Generation
 
@@ -71,6 +72,7 @@ class Work:
 def ours(work: Work) -> Callable[[], object]:
     """The trainer; importance weights of demonstrations are not those of samples and are let through."""
     c = work.configuration
+    keep_freed_memory()
     ppo = c.ppo.model_copy(update={"importance_band": (0.0, float("inf"))})
     trainer = Trainer(TrainerSettings(c.learner, PpoSettings(**dict(ppo)), c.critic, c.lora), work.model, 0)
     return lambda: trainer.update(work.episodes, lambda *_: None)

@@ -19,6 +19,7 @@ from learner.imitation import WarmStart, WarmStartSettings, warm_start
 from learner.imitation_check import AnswerShares, check_answers
 from learner.progress import progress
 from learner.shipped import ship
+from serving.embedded.memory import keep_freed_memory
 from serving.errors import HiperError
 from serving.model import resolve_model
 from serving.role import Role
@@ -41,6 +42,7 @@ def run(argv: Sequence[str]) -> int:
     line = read(argv, "imitate", ImitateFlags)
     c, flags = line.configuration, line.flags
     console = Console()
+    keep_freed_memory()
     settings = WarmStartSettings(c.imitation, c.lora, c.learner, c.planner, c.executor)
     try:
         benchmark = load(c.environment)

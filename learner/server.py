@@ -33,6 +33,7 @@ from learner.store import EpisodeStore
 from learner.trainer import Trainer, TrainerSettings
 from learner.training_run import TrainingRun
 from serving.channel import open_channel
+from serving.embedded.memory import keep_freed_memory
 from serving.errors import HiperError
 from serving.model import ModelFolder, resolve_model, use_gpus
 from serving.role import Role
@@ -158,6 +159,7 @@ def _folder(configuration: Configuration) -> Path:
 
 def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str]) -> None:
     use_gpus(configuration.learner.gpus)
+    keep_freed_memory()
     if must_launch(configuration.learner):
         launch(configuration.learner, "learner.server", argv)
     ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
