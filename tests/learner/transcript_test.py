@@ -9,12 +9,14 @@ import pytest
 from environments.benchmark import Benchmark
 from environments.registry import load
 from environments.settings import EnvironmentSettings, GeneratorSettings
+from executor.transcript_format import message
 from learner.demonstrations import Formats, demonstrate
+from serving.chat import Chat
 from serving.model import load_tokenizer, resolve_model
 from serving.prefix import shared_length
 from serving.settings import ModelServerSettings
 from serving.transcript import shortened
-from trajectory.episode import Episode
+from trajectory.episode import Episode, TurnContext
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
 SERVER = ModelServerSettings(prompt_format="transcript", history=64, context_length=4096, max_new_tokens=64)
@@ -61,6 +63,17 @@ def test_everything_done_is_shown(episode: Episode) -> None:
     shown = TOKENIZER.decode(episode.turns[-1].act.generation.prompt_ids)
     for turn in episode.turns[:-1]:
         assert f"\n>{turn.act.action}\n" in shown
+
+
+def test_actions_are_listed_where_the_transcript_does_not_tell_them() -> None:
+    chat = Chat(TOKENIZER)
+    context = TurnContext("put a mug in sinkbasin.", 0, (), "You see a mug 1.", "take a mug", 0)
+    actions = ("go to bed 1", "examine desk 1", "take mug 1 from desk 1", "open drawer 1", "look")
+    lines = message(chat, context, actions).splitlines()
+    assert lines[-3:] == ["Here: take mug 1 from desk 1 / open drawer 1", "Subgoal: take a mug", "Action?"]
+    told = ("search[<your query>]", "click[buy now]", "click[look]")
+    assert message(chat, context, told).splitlines()[-2:] == lines[-2:]
+    assert "Here" not in message(chat, context, told)
 
 
 def test_pages_of_webshop_are_shown_without_the_instruction() -> None:
