@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from configuration.section import Section
+from serving.role import Role
 from serving.settings import ServerSettings
 
 
@@ -73,6 +74,8 @@ class PpoSettings(Section):
 
     learning_rate: float = Field(1e-4, gt=0)
     """AdamW, constant."""
+    planner_learning_rate: float | None = Field(None, gt=0)
+    """Of the planner alone, which has fewer tokens to learn from; none means the same as the executor's."""
     clip: float = Field(0.2, gt=0)
     """Probability ratios beyond 1 ± clip give no gradient."""
     kl_coefficient: float = Field(0.01, ge=0)
@@ -95,6 +98,11 @@ class PpoSettings(Section):
     importance_stop: float = Field(0.2, gt=0, le=1)
     """Share of tokens left out above which the run stops with a message."""
 
+    def learning_rate_of(self, role: Role) -> float:
+        if role is Role.PLANNER and self.planner_learning_rate is not None:
+            return self.planner_learning_rate
+        return self.learning_rate
+
 
 class CriticSettings(Section):
     """The value functions: heads on the base model with a LoRA adapter of its own."""
@@ -109,6 +117,9 @@ class CriticSettings(Section):
     """Passes over a batch."""
     minibatches: int = Field(1, ge=1)
     """Optimizer steps in a pass; packs are dealt out evenly."""
+    warmup: int = Field(0, ge=0)
+    """Updates at the beginning that train the critic alone (verl's `critic_warmup`): without values, whatever
+    happens to come before a success looks good, such as the last switch."""
 
 
 class ImitationSettings(Section):

@@ -88,7 +88,7 @@ class Trainer:
         self._heads = ValueHeads(heads, self._model.hidden_size).to(self._model.device)
         self._optimizers = {
             role.value: self._optimizer(
-                role.value, self._model.parameters_of(role.value), settings.ppo.learning_rate
+                role.value, self._model.parameters_of(role.value), settings.ppo.learning_rate_of(role)
             )
             for role in Role
         }
@@ -141,7 +141,7 @@ class Trainer:
         """Makes the next version from a batch of whole episodes.
 
         Values and advantages come first, for all turns; then the planner's, the executor's and the critic's
-        update.
+        update; the first `critic.warmup` of them are the critic's alone.
 
         Raises:
             InvalidInputError: no episodes, or final prompts are missing that the estimator needs.
@@ -160,9 +160,10 @@ class Trainer:
         metrics = advantage_metrics(advantages)
         metrics["timing_s/values"] = valued - began
         metrics["timing_s/advantages"] = time.perf_counter() - valued
-        for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
-            stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
-            metrics |= self._update_policy(role, episodes, advantages, stage)
+        if values is None or self.version >= self._settings.critic.warmup:
+            for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
+                stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
+                metrics |= self._update_policy(role, episodes, advantages, stage)
         stage = _stage(progress, 0.65, 1.0, "update of the critic")
         metrics |= self._update_critic(states, values, advantages, stage)
         self.version += 1

@@ -62,6 +62,43 @@ def test_an_update_moves_adapters_critic_and_version(
     assert all(math.isfinite(value) for value in update.metrics.values())
 
 
+def test_the_critic_can_be_given_a_start(base: ModelFolder, batch: list[Episode], tmp_path: Path) -> None:
+    trainer = Trainer(replace(settings(), critic=CriticSettings(warmup=1)), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    first = trainer.update(batch, silent).metrics
+    alone = weights(trainer, tmp_path / "1")
+    second = trainer.update(batch, silent).metrics
+    after = weights(trainer, tmp_path / "2")
+
+    def moved(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
+        return any(not torch.equal(t, other[n]) for n, t in one.items() if f" {part}:" in n)
+
+    for role in ("planner", "executor"):
+        assert not moved(before, alone, role)
+        assert moved(alone, after, role)
+        assert f"actor/{role}/loss" not in first
+        assert f"actor/{role}/loss" in second
+    assert moved(before, alone, "critic")
+    assert trainer.version == 2
+
+
+def test_the_planner_can_learn_at_a_rate_of_its_own(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    trainer = Trainer(settings(PpoSettings(learning_rate=1e-2, planner_learning_rate=1e-4)), base, seed=0)
+    before = weights(trainer, tmp_path / "0")
+    trainer.update(batch, silent)
+    after = weights(trainer, tmp_path / "1")
+
+    def moved(role: str) -> float:
+        own = [name for name in before if f"parameters.safetensors {role}:" in name]
+        return max(float((after[name] - before[name]).abs().max()) for name in own)
+
+    # The first step of Adam moves a parameter by the learning rate.
+    assert 0 < moved("planner") < 2e-4
+    assert moved("executor") > 5e-3
+
+
 def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> None:
     trainer = Trainer(settings(), base, seed=0)
     first, second = trainer.update(batch, silent).metrics, trainer.update(batch, silent).metrics
