@@ -1,4 +1,4 @@
-"""The pair of warm-started adapters that is kept in the repository, for the bundled model's first run."""
+"""The pairs of warm-started adapters that are kept in the repository, for the bundled model."""
 
 from __future__ import annotations
 
@@ -16,22 +16,20 @@ from serving.model import ModelFolder
 from serving.role import Role
 
 FOLDER = Path(__file__).parent / "warm_start"
-"""Made by the command in its README.md."""
-
-_BENCHMARK, _PROMPT_FORMAT = "alfworld", "compact"
-"""What the pair was taught on."""
+"""Holds a folder for each benchmark and prompt format, made by the commands in its README.md."""
 
 
 def shipped_pair(
     settings: WarmStartSettings, model: ModelFolder, benchmark: str, folder: Path = FOLDER
 ) -> WarmStart | None:
-    """The pair in `folder` where it fits base model, LoRA shape, benchmark and prompts; else None."""
-    formats = {settings.planner.prompt_format, settings.executor.prompt_format}
-    if not settings.imitation.shipped or benchmark != _BENCHMARK or formats != {_PROMPT_FORMAT}:
+    """The pair in `folder` that fits base model, LoRA shape, benchmark and prompts; else None."""
+    prompt_format = settings.planner.prompt_format
+    if not settings.imitation.shipped or settings.executor.prompt_format != prompt_format:
         return None
-    if not all(_fits(folder / role.value, settings.lora, model) for role in Role):
+    pair = folder / f"{benchmark}_{prompt_format}"
+    if not all(_fits(pair / role.value, settings.lora, model) for role in Role):
         return None
-    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached=True)
+    return WarmStart(pair / Role.PLANNER.value, pair / Role.EXECUTOR.value, cached=True)
 
 
 def ship(made: WarmStart, folder: Path) -> None:
@@ -50,6 +48,12 @@ def _fits(adapter: Path, lora: LoraSettings, model: ModelFolder) -> bool:
         return False
     origin = json.loads((adapter / ORIGIN).read_text(encoding="utf-8"))
     config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
-    made_for = (origin["base_fingerprint"], config["r"], config["lora_alpha"], set(config["target_modules"]))
-    of_all_layers = config["layers_to_transform"] is None and lora.last_layers is None
-    return of_all_layers and made_for == (model.fingerprint, lora.rank, lora.alpha, set(lora.targets))
+    layers = config["layers_to_transform"]
+    made_for = (
+        origin["base_fingerprint"],
+        config["r"],
+        config["lora_alpha"],
+        set(config["target_modules"]),
+        layers and len(layers),
+    )
+    return made_for == (model.fingerprint, lora.rank, lora.alpha, set(lora.targets), lora.last_layers)

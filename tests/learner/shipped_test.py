@@ -1,10 +1,11 @@
-"""The pair of adapters in the repository: it fits the bundled model's configuration, and only that."""
+"""The pairs of adapters in the repository: they fit the configurations they were made for, and only those."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -22,8 +23,19 @@ MODEL = ModelFolder(
 SETTINGS = WarmStartSettings()
 
 
-def test_the_default_configuration_starts_from_the_shipped_pair():
-    pair = shipped_pair(SETTINGS, MODEL, "alfworld")
+TRANSCRIPT = ModelServerSettings(prompt_format="transcript")
+TRANSCRIPTS = replace(SETTINGS, planner=TRANSCRIPT, executor=TRANSCRIPT, lora=LoraSettings(last_layers=12))
+
+
+@pytest.mark.parametrize(
+    ("settings", "benchmark"),
+    [(SETTINGS, "alfworld"), (TRANSCRIPTS, "alfworld"), (TRANSCRIPTS, "webshop")],
+    ids=["default", "alfworld_smollm2.toml", "webshop_smollm2.toml"],
+)
+def test_configurations_start_from_the_pair_that_is_shipped_for_them(
+    settings: WarmStartSettings, benchmark: str
+) -> None:
+    pair = shipped_pair(settings, MODEL, benchmark)
     assert pair is not None and pair.cached
     for folder in (pair.planner, pair.executor):
         assert (folder / WEIGHTS).stat().st_size < 6_000_000
@@ -40,6 +52,8 @@ def test_any_other_model_shape_benchmark_or_prompt_is_taught_anew():
         (replace(SETTINGS, imitation=ImitationSettings(shipped=False)), MODEL, "alfworld"),
         (SETTINGS, replace(MODEL, fingerprint="another"), "alfworld"),
         (SETTINGS, MODEL, "webshop"),
+        (replace(TRANSCRIPTS, lora=LoraSettings()), MODEL, "alfworld"),
+        (replace(TRANSCRIPTS, executor=ModelServerSettings()), MODEL, "alfworld"),
     ]
     assert [shipped_pair(*other) for other in others] == [None] * len(others)
 
@@ -54,9 +68,12 @@ def test_shipping_halves_the_weights_and_keeps_what_they_say(tmp_path):
         made[role] = tmp_path / "made" / role.value
         made[role].mkdir(parents=True)
         for name in (CONFIG, ORIGIN):
-            (made[role] / name).write_bytes((FOLDER / role.value / name).read_bytes())
+            (made[role] / name).write_bytes((FOLDER / "alfworld_compact" / role.value / name).read_bytes())
         save_file({"a": torch.linspace(-1, 1, 1000)}, made[role] / WEIGHTS)
-    ship(WarmStart(made[Role.PLANNER], made[Role.EXECUTOR], cached=False), tmp_path / "shipped")
+    ship(
+        WarmStart(made[Role.PLANNER], made[Role.EXECUTOR], cached=False),
+        tmp_path / "shipped" / "alfworld_compact",
+    )
     pair = shipped_pair(SETTINGS, MODEL, "alfworld", tmp_path / "shipped")
     assert pair is not None
     weights = load_file(pair.planner / WEIGHTS)["a"]
