@@ -51,22 +51,23 @@ def prefix_tree_attention(
 
 def _branch_attention(query: Tensor, key: Tensor, value: Tensor, branch: Branch) -> Tensor:
     """[1, heads, n, head size] of the branch's n own rows."""
-    if query.dtype is torch.bfloat16 and query.device.type == "cpu":
-        return _written_out(query, key, value, branch.visible)
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=branch.visible, scale=1.0, enable_gqa=True
-    )
+    if query.dtype is torch.float32 and query.device.type == "cpu":
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=branch.bias, scale=1.0, enable_gqa=True
+        )
+    return _written_out(query, key, value, branch.hidden)
 
 
-def _written_out(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+def _written_out(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor) -> Tensor:
     """In bfloat16, at these sizes, torch's fused CPU kernel takes 5 times as long, backward included.
 
-    The query heads of a key head are put into one matrix instead of repeating the key.
+    On a GPU, fused kernels have not been tried here. The query heads of a key head are put into one matrix
+    instead of repeating the key.
     """
     batch, heads, rows, size = query.shape
     key_heads, groups = key.shape[1], heads // key.shape[1]
     scores = query.reshape(batch, key_heads, groups * rows, size) @ key.transpose(2, 3)
-    scores = scores.view(batch, key_heads, groups, rows, -1).masked_fill(~visible, float("-inf"))
+    scores = scores.view(batch, key_heads, groups, rows, -1).masked_fill(hidden, float("-inf"))
     weights = scores.softmax(-1).view(batch, key_heads, groups * rows, -1)
     return (weights @ value).view(batch, heads, rows, size)
 

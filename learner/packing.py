@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,13 @@ class Branch:
     end: int
     path: Tensor
     """[L] the rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
-    visible: Tensor
-    """[end - begin, L] False where a row of the path comes after an own row, which may not attend to it."""
+    hidden: Tensor
+    """[end - begin, L] True where a row of the path comes after an own row, which may not attend to it."""
+
+    @cached_property
+    def bias(self) -> Tensor:
+        """[end - begin, L] minus infinity where `hidden`, else 0; float32, one tensor for all layers."""
+        return torch.zeros(self.hidden.shape, device=self.hidden.device).masked_fill(self.hidden, -torch.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,4 +156,4 @@ class _OpenPack:
 
 def _branch(begin: int, end: int, path: Tensor) -> Branch:
     rows = torch.arange(begin, end, device=path.device)
-    return Branch(begin, end, path, visible=path[None, :] <= rows[:, None])
+    return Branch(begin, end, path, hidden=path[None, :] > rows[:, None])

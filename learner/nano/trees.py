@@ -39,7 +39,7 @@ class Tree:
         (one,) = pack(sequences, rows, torch.device("cpu"))
         seen = np.zeros((len(one.token_ids), len(one.token_ids)), dtype=np.bool_)
         for branch in one.branches:
-            seen[branch.begin : branch.end, branch.path.numpy()] = branch.visible.numpy()
+            seen[branch.begin : branch.end, branch.path.numpy()] = ~branch.hidden.numpy()
         answers = [member < len(lesson.answers) for member in one.members]
         counts = [len(sequences[member].response_ids) for member in one.members]
         return cls(

@@ -113,13 +113,14 @@ def activation_bytes(
         size: Bytes of a number in the base model's format.
         rank: Of the adapter.
         targets: Layers that are adapted.
-        softmax_size: Bytes of a softmax's number; a GPU's unless given.
+        softmax_size: Bytes of a softmax's number; a GPU's unless given. 0 is the fused kernel of float32 on a
+            CPU, which keeps its output and one number a head instead.
     """
     if softmax_size is None:
         softmax_size = _FLOAT if size == _FLOAT else _FLOAT + size
     numbers = 2 * shape.hidden + 2 * shape.query_size + 2 * shape.key_size + 4 * shape.inner
     numbers += len(targets) * rank
-    attention = shape.heads * context * softmax_size
+    attention = shape.heads * context * softmax_size or (shape.query_size + shape.heads) * _FLOAT
     return shape.layers * tokens * (2 * shape.hidden * _FLOAT + numbers * size + attention)
 
 

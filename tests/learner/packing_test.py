@@ -22,7 +22,7 @@ def visible(one: Pack) -> torch.Tensor:
     sees = torch.zeros(len(one.token_ids), len(one.token_ids), dtype=torch.bool)
     for branch in one.branches:
         rows = torch.arange(branch.begin, branch.end)
-        sees[rows[:, None], branch.path[None, :]] = branch.visible
+        sees[rows[:, None], branch.path[None, :]] = ~branch.hidden
     return sees
 
 
