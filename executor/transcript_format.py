@@ -11,17 +11,16 @@ import re
 from collections.abc import Sequence
 
 from serving.chat import Chat
+from serving.transcript import BETWEEN, transcript
 from serving.transcript import INSTRUCTIONS as INSTRUCTIONS
-from serving.transcript import transcript
 from trajectory.episode import TurnContext
 
 _FOLLOWS = re.compile(r"(?:go to|examine) |(?:look|inventory)$|(?:click|search)\[")
 """Actions of ALFWorld and WebShop that are not listed."""
-_BETWEEN = " / "
 
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
     lines = transcript(chat, context)
     if listed := [chat.one_line(action) for action in actions if not _FOLLOWS.match(action)]:
-        lines.append(f"Here: {_BETWEEN.join(listed)}")
+        lines.append(f"Here: {BETWEEN.join(listed)}")
     return "\n".join([*lines, f"Subgoal: {chat.one_line(context.subgoal)}", "Action?"])

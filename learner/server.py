@@ -159,9 +159,9 @@ def _folder(configuration: Configuration) -> Path:
 
 def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str]) -> None:
     use_gpus(configuration.learner.gpus)
-    keep_freed_memory()
     if must_launch(configuration.learner):
         launch(configuration.learner, "learner.server", argv)
+    keep_freed_memory()
     ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
     if ranks.leads:
         asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))

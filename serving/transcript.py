@@ -28,8 +28,8 @@ _REPEATED = re.compile(
 
 
 _PAGE_PARTS = " [SEP] "
-"""Between the texts of a WebShop page: four tokens, where `_BETWEEN` is one. No option holds a slash."""
-_BETWEEN = " / "
+"""Between the texts of a WebShop page: four tokens, where `BETWEEN` is one. No option holds a slash."""
+BETWEEN = " / "
 
 
 def transcript(chat: Chat, context: TurnContext) -> list[str]:
@@ -55,5 +55,5 @@ def shortened(observation: str, goal: str = "") -> str:
     head = _PAGE_PARTS.join(("Instruction:", goal, ""))
     before, found, page = observation.partition(head)
     if found and before in ("", f"WebShop{_PAGE_PARTS}"):
-        return page.replace(_PAGE_PARTS, _BETWEEN)
+        return page.replace(_PAGE_PARTS, BETWEEN)
     return _REPEATED.sub("", observation)

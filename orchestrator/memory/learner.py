@@ -90,6 +90,7 @@ def activation_bytes(
     rank: int,
     targets: tuple[str, ...],
     softmax_size: int | None = None,
+    fused: bool = False,
 ) -> int:
     """What the forward pass over a pack keeps for the backward pass, without checkpointing.
 
@@ -104,7 +105,8 @@ def activation_bytes(
         gated MLP                3 · inner                gate, its activation, up
 
     The softmax is the written-out one of learner/attention.py; autocast on a GPU computes it in float32 and
-    keeps a copy in half precision for the next product.
+    keeps a copy in half precision for the next product. In its place the fused kernel keeps its output and a
+    number a head in each layer, and one mask for all of them.
 
     Args:
         shape: Of the base model.
@@ -113,15 +115,18 @@ def activation_bytes(
         size: Bytes of a number in the base model's format.
         rank: Of the adapter.
         targets: Layers that are adapted.
-        softmax_size: Bytes of a softmax's number; a GPU's unless given. 0 is the fused kernel of float32 on a
-            CPU, which keeps its output and one number a head instead.
+        softmax_size: Bytes of a softmax's number; a GPU's unless given. Not needed where `fused`.
+        fused: Whether attention is the fused kernel's, as in float32 on a CPU.
     """
     if softmax_size is None:
         softmax_size = _FLOAT if size == _FLOAT else _FLOAT + size
     numbers = 2 * shape.hidden + 2 * shape.query_size + 2 * shape.key_size + 4 * shape.inner
     numbers += len(targets) * rank
-    attention = shape.heads * context * softmax_size or (shape.query_size + shape.heads) * _FLOAT
-    return shape.layers * tokens * (2 * shape.hidden * _FLOAT + numbers * size + attention)
+    if fused:
+        attention, mask = (shape.query_size + shape.heads) * _FLOAT, tokens * context * _FLOAT
+    else:
+        attention, mask = shape.heads * context * softmax_size, 0
+    return shape.layers * tokens * (2 * shape.hidden * _FLOAT + numbers * size + attention) + mask
 
 
 def _longest(configuration: Configuration) -> tuple[int, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import gc
 
+_LIBC = ctypes.CDLL(None)
+"""What the process itself is linked with."""
 # Of malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
@@ -13,9 +14,8 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 def return_free_memory() -> None:
     """Returns what is free in glibc's heaps; does nothing with another C library."""
     gc.collect()
-    libc = ctypes.CDLL(ctypes.util.find_library("c"))
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
 
 
 def keep_freed_memory() -> None:
@@ -24,9 +24,8 @@ def keep_freed_memory() -> None:
     glibc would give each of them back when it is freed, and the system would clear its pages anew. Does
     nothing with another C library. `return_free_memory` still returns what is free.
     """
-    libc = ctypes.CDLL(ctypes.util.find_library("c"))
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_TRIM_THRESHOLD, -1)
-        libc.mallopt(_MMAP_MAX, 0)
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_TRIM_THRESHOLD, -1)
+        _LIBC.mallopt(_MMAP_MAX, 0)
         # Heaps of other threads cannot hold large blocks.
-        libc.mallopt(_ARENA_MAX, 1)
+        _LIBC.mallopt(_ARENA_MAX, 1)

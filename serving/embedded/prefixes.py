@@ -57,4 +57,5 @@ class PrefixStore:
 
 def _goes_on(prompt_ids: tuple[int, ...], before: tuple[int, ...]) -> bool:
     """Whether a prompt repeats the one before it, the tail aside: nothing else is lost when it is dropped."""
-    return len(before) >= _MOSTLY_SHARED and shared_length(before, prompt_ids) >= len(before) - _TAIL
+    repeated = len(before) - _TAIL
+    return len(before) >= _MOSTLY_SHARED and prompt_ids[:repeated] == before[:repeated]

@@ -44,6 +44,10 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(t, other[name]) for name, t in one.items())
 
 
+def moved(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
+    return any(not torch.equal(tensor, other[name]) for name, tensor in one.items() if f" {part}:" in name)
+
+
 def silent(share: float, message: str) -> None:
     assert 0 <= share <= 1 and message
 
@@ -56,22 +60,19 @@ def test_an_update_moves_adapters_critic_and_version(
     update = trainer.update(batch, silent)
     after = weights(trainer, tmp_path / "1")
     assert trainer.version == 1
-    for part in ("planner:", "executor:", "critic:", "heads:"):
-        assert any(not torch.equal(t, after[n]) for n, t in before.items() if f" {part}" in n), part
+    for part in ("planner", "executor", "critic", "heads"):
+        assert moved(before, after, part), part
     assert [len(turns) for turns in update.advantages] == [3, 3, 3, 3]
     assert all(math.isfinite(value) for value in update.metrics.values())
 
 
 def test_the_critic_can_be_given_a_start(base: ModelFolder, batch: list[Episode], tmp_path: Path) -> None:
-    trainer = Trainer(replace(settings(), critic=CriticSettings(warmup=1)), base, seed=0)
+    trainer = Trainer(settings(critic=CriticSettings(warmup=1)), base, seed=0)
     before = weights(trainer, tmp_path / "0")
     first = trainer.update(batch, silent).metrics
     alone = weights(trainer, tmp_path / "1")
     second = trainer.update(batch, silent).metrics
     after = weights(trainer, tmp_path / "2")
-
-    def moved(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
-        return any(not torch.equal(t, other[n]) for n, t in one.items() if f" {part}:" in n)
 
     for role in ("planner", "executor"):
         assert not moved(before, alone, role)
@@ -90,13 +91,13 @@ def test_the_planner_can_learn_at_a_rate_of_its_own(
     trainer.update(batch, silent)
     after = weights(trainer, tmp_path / "1")
 
-    def moved(role: str) -> float:
+    def largest_step(role: str) -> float:
         own = [name for name in before if f"parameters.safetensors {role}:" in name]
         return max(float((after[name] - before[name]).abs().max()) for name in own)
 
     # The first step of Adam moves a parameter by the learning rate.
-    assert 0 < moved("planner") < 2e-4
-    assert moved("executor") > 5e-3
+    assert 0 < largest_step("planner") < 2e-4
+    assert largest_step("executor") > 5e-3
 
 
 def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> None:
