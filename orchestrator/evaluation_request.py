@@ -80,7 +80,7 @@ def read(argv: Sequence[str]) -> Request:
     benchmark = registry.load(configuration.environment)
     splits = _listed(flags.split) or [split for split in benchmark.splits if split != "train"]
     tasks = {split: _tasks(benchmark, split, flags, configuration.run.seed) for split in splits}
-    folder = root / "evaluation" if root else user_path("evaluations")
+    folder = _folder(root, flags.out)
     jobs = [
         Job(pair, split, tasks[split], flags.samples, _out(flags.out, folder, pair, split, single))
         for single in [len(pairs) * len(splits) == 1]
@@ -97,6 +97,12 @@ def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | No
     if of_checkpoint is None and configuration.run.dir is not None:
         return user_path(configuration.run.dir)
     return of_checkpoint
+
+
+def _folder(root: Path | None, out: Path | None) -> Path:
+    """One of its own for each `--out`, so that evaluations beside each other do not share servers' logs."""
+    folder = root / "evaluation" if root else user_path("evaluations")
+    return folder / out.stem if out else folder
 
 
 def _pairs(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterPair]:

@@ -16,6 +16,7 @@ from configuration.paths import user_path
 from configuration.tree import Configuration
 from serving.adapter_servicer import AdapterServicer
 from serving.adapter_slot import AdapterSlot
+from serving.embedded.memory import keep_freed_memory
 from serving.engine import Engine
 from serving.engines import make_engine
 from serving.errors import HiperError
@@ -44,6 +45,7 @@ def run_model_server(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = configuration.planner if role is Role.PLANNER else configuration.executor
     use_gpus(settings.gpus)
+    keep_freed_memory()
     try:
         asyncio.run(serve_model(role, settings, flags, make_service))
     except HiperError as error:

@@ -162,13 +162,20 @@ class EmbeddedEngine:
             ready.set_exception(error)
             return
         ready.set_result(None)
-        while self._wait_for_work():
-            try:
-                self._step(self._runner)
-            except Exception as error:
-                _log.exception("a step of the batch failed")
-                self._fail_running(HiperError(f"the model could not be run: {type(error).__name__}: {error}"))
-        self._fail_all(UnavailableError("the engine was closed before the answer was complete"))
+        try:
+            while self._wait_for_work():
+                self._try_step(self._runner)
+        finally:
+            # Whatever ended this thread, nobody is to wait for it.
+            self._closed = True
+            self._fail_all(UnavailableError("the engine was closed before the answer was complete"))
+
+    def _try_step(self, runner: ModelRunner) -> None:
+        try:
+            self._step(runner)
+        except Exception as error:
+            _log.exception("a step of the batch failed")
+            self._fail_running(HiperError(f"the model could not be run: {type(error).__name__}: {error}"))
 
     def _wait_for_work(self) -> bool:
         """Waits until there is something to do; False once the engine is closed."""
@@ -202,7 +209,11 @@ class EmbeddedEngine:
             return []
 
     def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
-        runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+        try:
+            runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+        except Exception as error:
+            _settle(switch.future, error)
+            raise
         runner.prefixes.clear()
         # What the version before took goes back to the system; else the process grows with each switch.
         return_free_memory()

@@ -25,6 +25,7 @@ from orchestrator.evaluate import evaluate
 from orchestrator.evaluation import Games, Played, chosen_tasks, outcomes, recurring_subgoals
 from orchestrator.evaluation_display import EvaluationProgress, outcome_table
 from orchestrator.evaluation_files import EpisodeLog, identity
+from orchestrator.evaluation_request import read as read_request
 from orchestrator.learner_clients import Finished as NoMore
 from orchestrator.learner_clients import Lease
 from orchestrator.schedule import task_for
@@ -254,6 +255,16 @@ def test_what_was_played_to_the_end_is_shown_again_without_a_server(
     content = json.loads((run_dir / "evaluation" / "valid_seen-v1.json").read_text())
     assert (content["results"]["all"]["won"], content["episodes_played_now"]) == (6, 0)
     assert content["configuration"]["environment"]["generator"]["games"] == 6
+
+
+def test_evaluations_beside_each_other_have_a_folder_each(run_dir: Path) -> None:
+    def folder(*out: str) -> Path:
+        return read_request(["--checkpoint", "run", *out]).folder
+
+    usual = run_dir / "evaluation"
+    assert folder() == usual
+    assert folder("--out", "elsewhere/a.json") == usual / "a"
+    assert folder("--out", "elsewhere/b.json") == usual / "b"
 
 
 def test_a_log_has_a_line_for_each_tenth_with_the_time_left() -> None:

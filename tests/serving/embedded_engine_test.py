@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from serving.embedded.engine import EmbeddedEngine
+from serving.embedded.weights import MergedWeights
 from serving.engine import BASE_VERSION, FinishReason, GenerationRequest, GenerationResult, LoadedAdapter
 from serving.errors import (
     HiperError,
@@ -236,6 +237,23 @@ def test_a_failed_switch_leaves_what_was_served(
     with pytest.raises(HiperError):
         runner.run(engine.switch(LoadedAdapter("broken", 3, tmp_path)))
     assert_same(runner.run(engine.generate(request(1))), before)
+
+
+def test_a_switch_that_fails_at_its_end_is_told_and_the_next_one_works(
+    engine: EmbeddedEngine,
+    runner: asyncio.Runner,
+    adapters: dict[int, tuple[LoadedAdapter, PeftModel]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patched, pytest.raises(MemoryError, match="no room"):
+        patched.setattr(MergedWeights, "use", refuse)
+        runner.run(asyncio.wait_for(engine.switch(adapters[0][0]), 60))
+    assert runner.run(engine.generate(request(1))).adapter_version == BASE_VERSION
+    runner.run(engine.switch(adapters[1][0]))
+    assert runner.run(engine.generate(request(1))).adapter_version == 1
 
 
 def test_closing_ends_what_runs_with_an_error(model: ModelFolder, runner: asyncio.Runner) -> None:
