@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     c, flags = line.configuration, line.flags
     console = Console()
     keep_freed_memory()
-    settings = WarmStartSettings(c.imitation, c.lora, c.learner, c.planner, c.executor)
+    settings = WarmStartSettings.of(c)
     try:
         benchmark = load(c.environment)
         model = resolve_model(c.learner.model)

@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from filelock import FileLock
 
+from configuration.tree import Configuration
 from environments.benchmark import Benchmark, Task
 from learner.adapter_files import AdapterOrigin, write_adapter
 from learner.demonstrations import Formats, Lesson, lesson
@@ -43,6 +45,16 @@ class WarmStartSettings:
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     planner: ModelServerSettings = field(default_factory=ModelServerSettings)
     executor: ModelServerSettings = field(default_factory=ModelServerSettings)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        return cls(
+            imitation=configuration.imitation,
+            lora=configuration.lora,
+            learner=configuration.learner,
+            planner=configuration.planner,
+            executor=configuration.executor,
+        )
 
 
 @dataclass(frozen=True)

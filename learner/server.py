@@ -93,13 +93,7 @@ def first_adapters(configuration: Configuration, model: ModelFolder, progress: P
     """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
     if not configuration.imitation.enabled:
         return None
-    settings = WarmStartSettings(
-        imitation=configuration.imitation,
-        lora=configuration.lora,
-        learner=configuration.learner,
-        planner=configuration.planner,
-        executor=configuration.executor,
-    )
+    settings = WarmStartSettings.of(configuration)
     if shipped := shipped_pair(settings, model, configuration.environment.name):
         return shipped
     benchmark = registry.load(configuration.environment)

@@ -7,6 +7,7 @@ the newest observation.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from serving.chat import Chat
 from trajectory.episode import TurnContext
@@ -30,19 +31,39 @@ _REPEATED = re.compile(
 _PAGE_PARTS = " [SEP] "
 """Between the texts of a WebShop page: four tokens, where `BETWEEN` is one. No option holds a slash."""
 BETWEEN = " / "
+_SAME_PAGE = "Same page"
+_CHOSEN = "Chosen: "
+"""Begins the only text of a WebShop page that a click on an option changes."""
 
 
 def transcript(chat: Chat, context: TurnContext) -> list[str]:
     """The task, then what was seen and, after `>`, done in each turn, then what is seen now."""
     goal = chat.one_line(context.goal)
-
-    def seen(observation: str) -> str:
-        return shortened(chat.one_line(observation), goal)
-
+    observations = [*(past.observation for past in context.history), context.observation]
+    seen = [chat.one_line(observation) for observation in observations]
+    told = [told_after(before, now, goal) for before, now in pairwise(["", *seen])]
     lines = [f"Task: {goal}"]
-    for past in context.history:
-        lines += [seen(past.observation), f">{chat.one_line(past.action)}"]
-    return [*lines, seen(context.observation)]
+    for past, observation in zip(context.history, told, strict=False):
+        lines += [observation, f">{chat.one_line(past.action)}"]
+    return [*lines, told[-1]]
+
+
+def told_after(before: str, observation: str, goal: str) -> str:
+    """`observation` shortened; a WebShop page that only adds to the one before is told by what it adds.
+
+    Most turns of WebShop leave the page as it is: each click on an option, and each that is refused.
+
+    Args:
+        before: What was seen a turn earlier, in one line; empty at the first.
+        observation: What is seen, in one line.
+        goal: The task.
+    """
+    page, page_before = _page(observation, goal), _page(before, goal)
+    if not page or not page_before:
+        return shortened(observation, goal)
+    if any(part not in page and not part.startswith(_CHOSEN) for part in page_before):
+        return shortened(observation, goal)
+    return BETWEEN.join([_SAME_PAGE, *(part for part in page if part not in page_before)])
 
 
 def shortened(observation: str, goal: str = "") -> str:
@@ -52,8 +73,12 @@ def shortened(observation: str, goal: str = "") -> str:
         observation: One line of ALFWorld, or a page of WebShop.
         goal: The task, which every page of WebShop repeats; not needed for ALFWorld.
     """
-    head = _PAGE_PARTS.join(("Instruction:", goal, ""))
-    before, found, page = observation.partition(head)
-    if found and before in ("", f"WebShop{_PAGE_PARTS}"):
-        return page.replace(_PAGE_PARTS, BETWEEN)
+    if page := _page(observation, goal):
+        return BETWEEN.join(page)
     return _REPEATED.sub("", observation)
+
+
+def _page(observation: str, goal: str) -> list[str]:
+    """The texts of a WebShop page without the instruction; none where it is not a page."""
+    before, found, page = observation.partition(_PAGE_PARTS.join(("Instruction:", goal, "")))
+    return page.split(_PAGE_PARTS) if found and before in ("", f"WebShop{_PAGE_PARTS}") else []

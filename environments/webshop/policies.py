@@ -8,7 +8,7 @@ from random import Random
 from environments.benchmark import DemonstrationStep, StepInfo
 from environments.webshop.catalogue import Catalogue
 from environments.webshop.expert import BUY, CHOOSE, OPEN, SEARCH
-from environments.webshop.pages import SEARCH_ACTION
+from environments.webshop.pages import SEARCH_ACTION, SEPARATOR
 from environments.webshop.products import Product
 
 NAMES = ("expert", "random", "rule")
@@ -18,7 +18,8 @@ TRY = "try anything"
 class RulePolicy:
     """Searches the whole instruction, opens the first hit, chooses the options it names, and buys.
 
-    Of the values of an option that the instruction contains, the longest is chosen.
+    Of the values of an option that the instruction contains, the longest is chosen. Clicks are written as the
+    page shows their target, which the shop reads in lower case: who imitates them can copy.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -29,21 +30,21 @@ class RulePolicy:
         self._choices = []
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
-        targets = [action.removeprefix("click[").removesuffix("]") for action in info["admissible_actions"]]
         if SEARCH_ACTION in info["admissible_actions"]:
             return DemonstrationStep(SEARCH, f"search[{info['goal']}]")
-        if "buy now" not in targets:
-            return self._open(targets, info["goal"])
-        if self._choices:
-            return DemonstrationStep(CHOOSE, f"click[{self._choices.pop(0)}]")
-        return DemonstrationStep(BUY, "click[buy now]")
+        targets = [action.removeprefix("click[").removesuffix("]") for action in info["admissible_actions"]]
+        subgoal, target = self._click(targets, info["goal"])
+        return DemonstrationStep(subgoal, f"click[{_as_shown(target, observation)}]")
 
-    def _open(self, targets: Sequence[str], goal: str) -> DemonstrationStep:
+    def _click(self, targets: Sequence[str], goal: str) -> tuple[str, str]:
+        """Subgoal and target."""
+        if "buy now" in targets:
+            return (CHOOSE, self._choices.pop(0)) if self._choices else (BUY, "buy now")
         link = next((target for target in targets if target in self._by_link), None)
         if link is None:
-            return DemonstrationStep(SEARCH, "click[back to search]")
+            return SEARCH, "back to search"
         self._choices = _named_values(self._by_link[link], goal.lower())
-        return DemonstrationStep(OPEN, f"click[{link}]")
+        return OPEN, link
 
 
 class RandomPolicy:
@@ -72,6 +73,10 @@ class ExpertPolicy:
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
         return self._steps.pop(0) if self._steps else DemonstrationStep(BUY, "click[buy now]")
+
+
+def _as_shown(target: str, page: str) -> str:
+    return next((text for text in page.split(SEPARATOR) if text.lower() == target), target)
 
 
 def _named_values(product: Product, goal: str) -> list[str]:

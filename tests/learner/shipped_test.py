@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from configuration import command
+from configuration.tree import Configuration
 from learner.adapter_files import CONFIG, ORIGIN, WEIGHTS
 from learner.imitation import WarmStart, WarmStartSettings
 from learner.settings import ImitationSettings, LoraSettings
@@ -20,22 +22,24 @@ from serving.settings import ModelServerSettings
 MODEL = ModelFolder(
     Path("model"), "bundled", "b60f6381a862eccdb6b6433709d9fc2191636c718c6ca13e97ab407aef995154"
 )
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
+
+
+def preset(name: str) -> Configuration:
+    return command.read(["--config", str(PRESETS / name)], "shipped_test").configuration
+
+
 SETTINGS = WarmStartSettings()
-
-
-TRANSCRIPT = ModelServerSettings(prompt_format="transcript")
-TRANSCRIPTS = replace(SETTINGS, planner=TRANSCRIPT, executor=TRANSCRIPT, lora=LoraSettings(last_layers=12))
+TRANSCRIPTS = WarmStartSettings.of(preset("alfworld_smollm2.toml"))
 
 
 @pytest.mark.parametrize(
-    ("settings", "benchmark"),
-    [(SETTINGS, "alfworld"), (TRANSCRIPTS, "alfworld"), (TRANSCRIPTS, "webshop")],
+    "configuration",
+    [Configuration(), preset("alfworld_smollm2.toml"), preset("webshop_smollm2.toml")],
     ids=["default", "alfworld_smollm2.toml", "webshop_smollm2.toml"],
 )
-def test_configurations_start_from_the_pair_that_is_shipped_for_them(
-    settings: WarmStartSettings, benchmark: str
-) -> None:
-    pair = shipped_pair(settings, MODEL, benchmark)
+def test_configurations_start_from_the_pair_that_is_shipped_for_them(configuration: Configuration) -> None:
+    pair = shipped_pair(WarmStartSettings.of(configuration), MODEL, configuration.environment.name)
     assert pair is not None and pair.cached
     for folder in (pair.planner, pair.executor):
         assert (folder / WEIGHTS).stat().st_size < 6_000_000

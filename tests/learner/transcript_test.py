@@ -15,7 +15,7 @@ from serving.chat import Chat
 from serving.model import load_tokenizer, resolve_model
 from serving.prefix import shared_length
 from serving.settings import ModelServerSettings
-from serving.transcript import shortened
+from serving.transcript import shortened, told_after
 from trajectory.episode import Episode, TurnContext
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
@@ -82,3 +82,24 @@ def test_pages_of_webshop_are_shown_without_the_instruction() -> None:
     assert shortened("WebShop [SEP] Instruction: [SEP] find a mug [SEP] Search", "find a mug") == "Search"
     assert shortened(page, "find a cup") == page
     assert shortened(f"He said: {page}", "find a mug") == f"He said: {page}"
+
+
+def test_a_page_that_only_adds_to_the_one_before_is_told_by_what_it_adds() -> None:
+    head, item = "Instruction: [SEP] find a mug [SEP] ", "Back to Search [SEP] < Prev"
+    product = " [SEP] color [SEP] red [SEP] blue [SEP] Buy Now"
+    seen = [
+        head + item + product,
+        f"{head}{item} [SEP] Chosen: color: red{product}",
+        f"{head}{item} [SEP] Chosen: color: blue{product}",
+        f"{head}{item} [SEP] Chosen: color: blue{product}",
+        f"{head}{item} [SEP] Chosen: color: blue [SEP] A fine mug.",
+    ]
+    told = [told_after(before, now, "find a mug") for before, now in pairwise(["", *seen])]
+    assert told == [
+        "Back to Search / < Prev / color / red / blue / Buy Now",
+        "Same page / Chosen: color: red",
+        "Same page / Chosen: color: blue",
+        "Same page",
+        "Back to Search / < Prev / Chosen: color: blue / A fine mug.",
+    ]
+    assert told_after("Nothing happens.", "Nothing happens.", "find a mug") == "Nothing happens."

@@ -5,6 +5,7 @@ import pytest
 from environments.errors import UnknownPolicyError
 from environments.webshop.expert import BUY, CHOOSE, OPEN, SEARCH
 from environments.webshop.outcomes import ceiling, play, sample
+from environments.webshop.pages import SEPARATOR
 from tests.webshop.shops import real_shop, synthetic_shop
 
 
@@ -31,6 +32,21 @@ def test_the_rule_reaches_its_recorded_score() -> None:
     outcome = play(shop.environment(), tasks, shop.policy("rule", 0))
     assert outcome.mean == pytest.approx(0.788, abs=5e-4)
     assert outcome.success_rate == pytest.approx(0.525, abs=5e-4)
+
+
+def test_the_rule_clicks_on_what_stands_on_the_page_letter_for_letter() -> None:
+    shop = synthetic_shop()
+    environment, player = shop.environment(), shop.policy("rule", 0)
+    for task in shop.tasks("valid"):
+        observation, info = environment.reset(seed=0, options={"task": task.id})
+        player.begin(observation, info)
+        ended = False
+        while not ended:
+            action = player.act(observation, info).action
+            name, _, target = action.removesuffix("]").partition("[")
+            assert name == "search" or target in observation.split(SEPARATOR)
+            observation, _, terminated, truncated, info = environment.step(action)
+            ended = terminated or truncated
 
 
 def test_random_shoppers_rarely_succeed() -> None:
