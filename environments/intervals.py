@@ -1,11 +1,33 @@
-"""How sure a measured success rate is."""
+"""How sure a measured success rate or score is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from scipy.stats import norm
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean, with the interval that the true mean lies in."""
+
+    mean: float
+    half: float
+    """Half of the interval's width; 0 for a single value."""
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True)
@@ -18,6 +40,13 @@ class Proportion:
 
     def __str__(self) -> str:
         return f"{100 * self.rate:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+def normal(values: Sequence[float], confidence: float = 0.95) -> Mean:
+    """The mean of at least one independent value with its normal interval."""
+    count = len(values)
+    deviation = stdev(values) if count > 1 else 0.0
+    return Mean(fmean(values), float(norm.ppf((1 + confidence) / 2)) * deviation / math.sqrt(count))
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:

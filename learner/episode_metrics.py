@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from environments.intervals import normal
 from trajectory.episode import Decision, Episode, Turn
 
 
@@ -19,10 +20,12 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     engine = sum(generation.engine_seconds for generation in generations)
     environment = sum(turn.environment_seconds for turn in turns)
     whole = sum(turn.seconds for turn in turns)
+    score = normal([episode.score for episode in episodes])
     return _time_shares(episodes, engine, environment, whole) | {
         "episode/count": len(episodes),
         "episode/success_rate": _mean(episode.won for episode in episodes),
-        "episode/score/mean": _mean(episode.score for episode in episodes),
+        "episode/score/mean": score.mean,
+        "episode/score/half_interval": score.half,
         "episode/length/mean": _mean(len(episode.turns) for episode in episodes),
         "episode/switches/mean": _mean(_switches(episode.turns) for episode in episodes),
         "episode/truncated_share": _mean(episode.truncated for episode in episodes),

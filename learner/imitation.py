@@ -113,6 +113,7 @@ def imitate(
     adapter: str,
     episodes: Sequence[Sequence[TokenSequence]],
     settings: ImitationSettings,
+    steps: int,
     pack_tokens: int,
     generator: np.random.Generator,
     on_step: Callable[[int, float], None],
@@ -123,7 +124,8 @@ def imitate(
         model: Holds the adapter.
         adapter: Its name.
         episodes: The answers of each; dealt out in random order, without replacement until all were shown.
-        settings: Steps, turns a step, learning rate, whether episodes stay together.
+        settings: Turns a step, learning rate, whether episodes stay together.
+        steps: Of the optimizer.
         pack_tokens: Tokens computed together.
         generator: Of the order.
         on_step: Told each step's number, from 1, and its loss.
@@ -134,10 +136,10 @@ def imitate(
     optimizer = AdapterOptimizer(model.parameters_of(adapter), settings.learning_rate, _MAX_GRADIENT_NORM)
     answers = [answer for episode in episodes for answer in episode]
     lengths = [len(episode) for episode in episodes] if settings.order == "episodes" else [1] * len(answers)
-    shown = answer_order(lengths, settings.steps * settings.batch_turns, generator)
+    shown = answer_order(lengths, steps * settings.batch_turns, generator)
     losses = []
-    for step, places in enumerate(shown.reshape(settings.steps, settings.batch_turns)):
-        optimizer.set_learning_rate(settings.learning_rate * (1 - step / settings.steps))
+    for step, places in enumerate(shown.reshape(steps, settings.batch_turns)):
+        optimizer.set_learning_rate(settings.learning_rate * (1 - step / steps))
         losses.append(_step(model, adapter, [answers[place] for place in places], pack_tokens))
         optimizer.step()
         on_step(step + 1, losses[-1])
@@ -171,21 +173,28 @@ def _teach(
     folder: Path,
     progress: Progress,
 ) -> dict[Role, tuple[float, ...]]:
-    learner, steps = settings.learner, settings.imitation.steps
+    learner = settings.learner
+    steps = {role: settings.imitation.steps_of(role) for role in Role}
     torch.set_num_threads(learner.threads)
     progress(0.0, "loading the model")
     model = AdaptedModel(base.path, settings.lora, compute_dtype(learner.dtype), compute_device(), seed)
-    losses = {}
+    losses: dict[Role, tuple[float, ...]] = {}
     with written_beside(folder) as unfinished:
         for number, role in enumerate(Role):
 
-            def shown(step: int, loss: float, number: int = number, role: Role = role) -> None:
-                share = (number + step / steps) / len(Role)
-                progress(share, f"imitation, {role.value}: step {step} of {steps}, loss {loss:.2f}")
+            def shown(step: int, loss: float, role: Role = role) -> None:
+                share = (sum(map(len, losses.values())) + step) / sum(steps.values())
+                progress(share, f"imitation, {role.value}: step {step} of {steps[role]}, loss {loss:.2f}")
 
-            generator = np.random.default_rng([seed, number])
             losses[role] = imitate(
-                model, role.value, answers[role], settings.imitation, learner.pack_tokens, generator, shown
+                model,
+                role.value,
+                answers[role],
+                settings.imitation,
+                steps[role],
+                learner.pack_tokens,
+                np.random.default_rng([seed, number]),
+                shown,
             )
             (unfinished / role.value).mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)

@@ -137,6 +137,8 @@ class ImitationSettings(Section):
     learn to go on after mistakes. Needs the teacher `adviser`."""
     steps: int = Field(20, ge=1)
     """Optimizer steps for each adapter."""
+    planner_steps: int | None = Field(None, ge=1)
+    """Of the planner alone, which has less to learn; none means as many as the executor's."""
     batch_turns: int = Field(8, ge=1)
     """Turns in a step."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -146,6 +148,11 @@ class ImitationSettings(Section):
     order: Literal["turns", "episodes"] = "turns"
     """`turns` draws each turn by itself; `episodes` draws episodes, whose turns are shown together: quicker
     where each prompt goes on from the one before, as in the formats `transcript` and `nano`."""
+
+    def steps_of(self, role: Role) -> int:
+        if role is Role.PLANNER and self.planner_steps is not None:
+            return self.planner_steps
+        return self.steps
 
     @model_validator(mode="after")
     def _only_the_adviser_goes_on_after_mistakes(self) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
-from environments.intervals import Proportion, wilson
+from environments.intervals import Mean, Proportion, normal, wilson
 from orchestrator.learner_clients import Finished, Lease, Wait
 from orchestrator.schedule import task_for
 from trajectory.episode import Decision, Episode
@@ -66,9 +66,10 @@ class Outcome:
     won: int
     success: Proportion
     """With Wilson's 95 % interval."""
-    score: float
-    """Mean, as are the following."""
+    score: Mean
+    """With the normal 95 % interval."""
     turns: float
+    """Mean, as are the following."""
     switches: float
     """Subgoals begun, the given one of turn 0 included."""
     truncated: float
@@ -86,7 +87,7 @@ class Outcome:
             episodes=count,
             won=won,
             success=wilson(won, count),
-            score=sum(one.score for one in played) / count,
+            score=normal([one.score for one in played]),
             turns=turns / count,
             switches=sum(len(one.subgoals) for one in played) / count,
             truncated=sum(one.truncated for one in played) / count,

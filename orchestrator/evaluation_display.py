@@ -92,7 +92,8 @@ def outcome_table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
     for column in ("episodes", "won"):
         table.add_column(column, justify="right")
     table.add_column("success [95 % Wilson]", justify="right", no_wrap=True)
-    for column in ("score", "turns", "switches", "valid plans", "valid actions"):
+    table.add_column("score [95 %]", justify="right", no_wrap=True)
+    for column in ("turns", "switches", "valid plans", "valid actions"):
         table.add_column(column, justify="right")
     for name, one in outcomes.items():
         table.add_row(
@@ -100,7 +101,7 @@ def outcome_table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
             str(one.episodes),
             str(one.won),
             str(one.success),
-            f"{one.score:.3f}",
+            str(one.score),
             f"{one.turns:.1f}",
             f"{one.switches:.1f}",
             f"{one.valid_plans:.1%}",
@@ -125,9 +126,9 @@ def comparison_table(rows: Sequence[tuple[str, str, Outcome]]) -> Table:
     table = Table(title="in all", box=box.SIMPLE)
     for heading in ("adapters", "split"):
         table.add_column(heading)
-    for heading in ("won", "success [95 % Wilson]", "score", "turns"):
+    for heading in ("won", "success [95 % Wilson]", "score [95 %]", "turns"):
         table.add_column(heading, justify="right")
     for label, split, one in rows:
         won = f"{one.won}/{one.episodes}"
-        table.add_row(label, split, won, str(one.success), f"{one.score:.3f}", f"{one.turns:.1f}")
+        table.add_row(label, split, won, str(one.success), str(one.score), f"{one.turns:.1f}")
     return table

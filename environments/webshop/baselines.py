@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ from rich.table import Table
 from configuration.paths import user_path
 from environments import command
 from environments.benchmark import Task
-from environments.intervals import wilson
+from environments.intervals import normal, wilson
 from environments.locations import shared_data_path
 from environments.settings import EnvironmentSettings
 from environments.webshop.benchmark import WebShop, load
@@ -65,13 +64,7 @@ def _table(title: str) -> Table:
 
 def _cells(scores: Scores) -> tuple[str, str]:
     """Mean score with its normal interval, success with Wilson's."""
-    count = len(scores.each)
-    variance = sum((score - scores.mean) ** 2 for score in scores.each) / max(1, count - 1)
-    half = 1.96 * math.sqrt(variance / count)
-    return (
-        f"{scores.mean:.3f} [{scores.mean - half:.3f}, {scores.mean + half:.3f}]",
-        str(wilson(scores.successes, count)),
-    )
+    return str(normal(scores.each)), str(wilson(scores.successes, len(scores.each)))
 
 
 if __name__ == "__main__":

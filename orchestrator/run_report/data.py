@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from environments.intervals import Proportion
+from environments.intervals import Mean, Proportion
 from learner.run_files import MetricsFile, RunFiles
 from learner.store import EpisodeStore, EpisodeSummary, TurnAdvantages
 from serving.errors import HiperError, NotFoundError
@@ -28,7 +28,7 @@ class EvaluationSummary:
     """-1 for the base model."""
     episodes: int
     success: Proportion
-    score: float
+    score: Mean
     turns: float
 
 
@@ -132,7 +132,7 @@ def _evaluation(path: Path) -> EvaluationSummary | None:
             version=content["adapters"]["version"],
             episodes=whole["episodes"],
             success=Proportion(**whole["success"]),
-            score=whole["score"],
+            score=Mean(**whole["score"]),
             turns=whole["turns"],
         )
     except (ValueError, KeyError, TypeError):

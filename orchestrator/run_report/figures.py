@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from environments.intervals import wilson
+from environments.intervals import Mean, Proportion, wilson
 from orchestrator.run_report.data import EvaluationSummary, Metrics
 
 WINDOW = 5
@@ -86,60 +86,111 @@ UPDATE_PANELS = (
 )
 
 
+@dataclass(frozen=True)
+class _Estimate:
+    """A measured share or mean with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, one: Proportion | Mean) -> _Estimate:
+        return cls(one.rate if isinstance(one, Proportion) else one.mean, one.low, one.high)
+
+
 def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
     """Success of each batch with its Wilson interval, a moving average, and the evaluations."""
+    played = [line for line in lines if "episode/success_rate" in line]
+    counts = _counts(played)
+    wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
+    batches = [_Estimate.of(wilson(won, count)) for won, count in zip(wins, counts, strict=True)]
+    evaluated = [(one, _Estimate.of(one.success)) for one in evaluations]
+    return _progress_figure("success", "Wilson", played, batches, evaluated)
+
+
+def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
+    """As `success_figure`, of scores; the empty string where they say no more than success."""
+    played = [line for line in lines if "episode/score/mean" in line]
+    if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
+        return ""
+    batches = [
+        _Estimate.of(Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)))
+        for line in played
+    ]
+    evaluated = [(one, _Estimate.of(one.score)) for one in evaluations]
+    return _progress_figure("score", "normal", played, batches, evaluated)
+
+
+def _counts(lines: Sequence[Metrics]) -> list[int]:
+    """Episodes of each batch."""
+    return [round(line.get("episode/count", 1)) for line in lines]
+
+
+def _progress_figure(
+    what: str,
+    interval: str,
+    lines: Sequence[Metrics],
+    batches: Sequence[_Estimate],
+    evaluated: Sequence[tuple[EvaluationSummary, _Estimate]],
+) -> str:
+    """What each version's batch came to, and the evaluations."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
-    _batches(axes, [line for line in lines if "episode/success_rate" in line])
-    _evaluated(axes, [one for one in evaluations if one.version >= 0])
+    _batches(axes, lines, batches, interval)
+    _evaluated(axes, [pair for pair in evaluated if pair[0].version >= 0])
     axes.set_ylim(-0.03, 1.03)
-    axes.set_ylabel("success")
+    axes.set_ylabel(what)
     axes.set_xlabel("adapter version that played")
-    _finish(axes, percent=True)
-    return _svg(figure, "success")
+    _finish(axes, percent=what == "success")
+    return _svg(figure, what)
 
 
-def _batches(axes: Axes, lines: Sequence[Metrics]) -> None:
+def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate], interval: str) -> None:
     if not lines:
         return
     versions = [line["adapter/version"] - 1 for line in lines]
-    counts = [round(line.get("episode/count", 1)) for line in lines]
-    wins = [round(line["episode/success_rate"] * count) for line, count in zip(lines, counts, strict=True)]
-    bands = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
+    values = [one.value for one in batches]
     axes.fill_between(
         versions,
-        [band.low for band in bands],
-        [band.high for band in bands],
+        [one.low for one in batches],
+        [one.high for one in batches],
         color=_COLOURS[0],
         alpha=0.15,
         linewidth=0,
-        label="95 % interval (Wilson)",
+        label=f"95 % interval ({interval})",
     )
-    axes.plot(versions, [band.rate for band in bands], "o", markersize=3, color=_COLOURS[0], label="a batch")
+    axes.plot(versions, values, "o", markersize=3, color=_COLOURS[0], label="a batch")
     label = f"mean of {WINDOW} updates"
-    axes.plot(versions, moving_average(wins, counts), color=_COLOURS[0], linewidth=2, label=label)
+    axes.plot(versions, moving_average(values, _counts(lines)), color=_COLOURS[0], linewidth=2, label=label)
 
 
-def _evaluated(axes: Axes, evaluations: Sequence[EvaluationSummary]) -> None:
+def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimate]]) -> None:
     # A little apart, so that intervals of two splits do not hide each other.
-    apart = 0.008 * max((one.version for one in evaluations), default=0)
-    for place, split in enumerate(sorted({one.split for one in evaluations})):
-        of_split = [one for one in evaluations if one.split == split]
-        rates = [one.success.rate for one in of_split]
-        below = [one.success.rate - one.success.low for one in of_split]
-        above = [one.success.high - one.success.rate for one in of_split]
-        versions = [one.version + apart * place for one in of_split]
+    apart = 0.008 * max((one.version for one, _ in evaluated), default=0)
+    for place, split in enumerate(sorted({one.split for one, _ in evaluated})):
+        of_split = [pair for pair in evaluated if pair[0].split == split]
+        values = [found.value for _, found in of_split]
+        below = [found.value - found.low for _, found in of_split]
+        above = [found.high - found.value for _, found in of_split]
+        versions = [one.version + apart * place for one, _ in of_split]
         colour = _COLOURS[1 + place % (len(_COLOURS) - 1)]
         label = f"evaluation, {split}"
         axes.errorbar(
-            versions, rates, [below, above], fmt="D", markersize=4, capsize=3, color=colour, label=label
+            versions, values, [below, above], fmt="D", markersize=4, capsize=3, color=colour, label=label
         )
 
 
-def moving_average(wins: Sequence[int], counts: Sequence[int]) -> list[float]:
-    """Success over the last `WINDOW` updates, each episode counting the same."""
-    spans = [slice(max(0, end - WINDOW), end) for end in range(1, len(wins) + 1)]
-    return [sum(wins[span]) / sum(counts[span]) for span in spans]
+def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float]:
+    """Mean over the last `WINDOW` updates, each episode counting the same.
+
+    Args:
+        values: Mean of each batch.
+        counts: Episodes of each batch.
+    """
+    sums = [value * count for value, count in zip(values, counts, strict=True)]
+    spans = [slice(max(0, end - WINDOW), end) for end in range(1, len(values) + 1)]
+    return [sum(sums[span]) / sum(counts[span]) for span in spans]
 
 
 def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]) -> str:

@@ -46,6 +46,7 @@ def html(data: RunData) -> str:
     sections = (
         _headline(data, parts),
         _section("Success", figures.success_figure(data.lines, data.evaluations) if data.lines else ""),
+        _section("Score", figures.score_figure(data.lines, data.evaluations)),
         _section("Evaluations", _evaluations(data)),
         _section("Episodes", figures.small_multiples("episodes", figures.EPISODE_PANELS, data.lines)),
         _section("Where the time went", _time(parts)),
@@ -93,13 +94,13 @@ def _evaluations(data: RunData) -> str:
             one.label,
             str(one.episodes),
             str(one.success),
-            f"{one.score:.3f}",
+            str(one.score),
             f"{one.turns:.1f}",
             one.file,
         )
         for one in data.evaluations
     ]
-    headings = ("split", "adapters", "episodes", "success [95 % Wilson]", "score", "turns", "evaluation/")
+    headings = ("split", "adapters", "episodes", "success [95 %]", "score [95 %]", "turns", "evaluation/")
     return table(headings, rows) if rows else ""
 
 

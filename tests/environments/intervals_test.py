@@ -1,4 +1,4 @@
-"""Wilson's interval against worked numbers."""
+"""Wilson's and the normal interval against worked numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from environments.intervals import wilson
+from environments.intervals import Mean, normal, wilson
 
 
 def test_a_worked_example() -> None:
@@ -30,3 +30,9 @@ def test_scipy_agrees(counts: tuple[int, int]) -> None:
 def test_impossible_counts_are_refused(counts: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="successes"):
         wilson(*counts)
+
+
+def test_the_normal_interval_of_a_mean() -> None:
+    """Of 0, 1, 0, 1 the standard deviation is 1 / sqrt(3): the half is 1.95996 / sqrt(12)."""
+    assert str(normal([0, 1, 0, 1])) == "0.500 [-0.066, 1.066]"
+    assert normal([0.75]) == Mean(0.75, 0.0)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import peft
 import pytest
+import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from environments.benchmark import Benchmark
 from environments.registry import load
 from environments.settings import EnvironmentSettings, GeneratorSettings
+from learner.adapter_files import WEIGHTS
 from learner.demonstrations import Formats, demonstrate
 from learner.imitation import (
     WarmStart,
@@ -94,6 +98,17 @@ def test_both_adapters_learn_and_peft_loads_them(base: ModelFolder, benchmark: B
     for role, folder in ((Role.PLANNER, made.planner), (Role.EXECUTOR, made.executor)):
         assert made.losses[role][-1] < 0.8 * made.losses[role][0]
         peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.path), folder)
+
+
+def test_the_planner_can_be_taught_in_fewer_steps(base: ModelFolder, benchmark: Benchmark) -> None:
+    usual, _ = _made(base, benchmark)
+    fewer = replace(SETTINGS, imitation=SETTINGS.imitation.model_copy(update={"planner_steps": 2}))
+    shares: list[float] = []
+    made = warm_start(fewer, base, benchmark, 0, lambda share, _: shares.append(share))
+    assert {role: len(losses) for role, losses in made.losses.items()} == {Role.PLANNER: 2, Role.EXECUTOR: 6}
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    of_both = [load_file(pair.executor / WEIGHTS) for pair in (usual, made)]
+    assert all(torch.equal(tensor, of_both[1][name]) for name, tensor in of_both[0].items())
 
 
 def test_the_second_time_it_is_found(base: ModelFolder, benchmark: Benchmark) -> None:

@@ -123,7 +123,9 @@ def test_outcomes_by_task_type_and_in_all() -> None:
     assert list(by_type) == ["cool", "heat", "all"]
     assert (by_type["heat"].won, by_type["heat"].episodes, by_type["cool"].success.rate) == (2, 2, 0)
     whole = by_type["all"]
-    assert (whole.score, whole.turns, whole.switches) == pytest.approx((2.5 / 3, 14 / 3, 5 / 3))
+    assert (whole.score.mean, whole.turns, whole.switches) == pytest.approx((2.5 / 3, 14 / 3, 5 / 3))
+    # The standard deviation is sqrt(1 / 12), of three values.
+    assert whole.score.half == pytest.approx(1.95996 / 6, abs=1e-5)
     assert (whole.valid_plans, whole.valid_actions) == pytest.approx((12 / 14, 9 / 14))
     assert (whole.success.low, whole.success.high) == pytest.approx((0.2077, 0.9385), abs=1e-4)
     console = Console(width=130, record=True, file=io.StringIO())

@@ -17,7 +17,7 @@ from learner.store import EpisodeStore, TurnAdvantages
 from orchestrator import run_report
 from orchestrator.episode import Assignment, Finished, Planning, StepOutcome, begin
 from orchestrator.report_run import report_run
-from orchestrator.run_report.figures import moving_average
+from orchestrator.run_report.figures import moving_average, score_figure
 from orchestrator.run_report.time_parts import Part, percentages, time_parts
 from tests.orchestrator.answers import act, keep, switch
 from trajectory.episode import Episode, EpisodeKey
@@ -81,7 +81,7 @@ def run_dir(tmp_path: Path) -> Path:
         whole = {
             "episodes": 6,
             "success": {"rate": 0.5, "low": 0.2, "high": 0.8},
-            "score": 0.5,
+            "score": {"mean": 0.5, "half": 0.125},
             "turns": 7.0,
         }
         content = {
@@ -137,6 +137,7 @@ def test_what_a_person_looks_for_is_there(run_dir: Path) -> None:
         "run-7",
         "valid_seen-v3.json",
         "50.0 % [20.0, 80.0]",
+        "0.500 [0.375, 0.625]",
         "RPC and orchestrator",
         "won: episode 0, put a &lt;mug&gt; &amp; more",
         "not won: episode 1",
@@ -148,6 +149,15 @@ def test_what_a_person_looks_for_is_there(run_dir: Path) -> None:
     ):
         assert text in page, text
     assert "<mug>" not in page
+
+
+def test_scores_have_a_figure_of_their_own_where_they_say_more_than_success(run_dir: Path) -> None:
+    data = run_report.read(run_dir)
+    of_success = [{**one, "episode/score/mean": one["episode/success_rate"]} for one in data.lines]
+    assert score_figure(of_success, data.evaluations) == "" == score_figure(data.lines, data.evaluations)
+    scored = [{**one, "episode/score/mean": 0.5, "episode/score/half_interval": 0.2} for one in of_success]
+    figure = score_figure(scored, data.evaluations)
+    assert "95 % interval (normal)" in figure and "evaluation, valid_seen" in figure
 
 
 def test_the_time_adds_up_to_the_whole_run(run_dir: Path) -> None:
@@ -198,7 +208,7 @@ def test_printed_percentages_add_up(seconds: list[float]) -> None:
 
 
 def test_the_moving_average_counts_episodes() -> None:
-    assert moving_average([0, 4, 1, 0, 0, 4], [4, 4, 2, 4, 4, 4]) == pytest.approx(
+    assert moving_average([0, 1, 0.5, 0, 0, 1], [4, 4, 2, 4, 4, 4]) == pytest.approx(
         [0, 4 / 8, 5 / 10, 5 / 14, 5 / 18, 9 / 18]
     )
 
