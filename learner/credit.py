@@ -66,6 +66,20 @@ class States:
         return slice(2 * self.turns + len(self.unfinished), None)
 
 
+def mean_return(episodes: Sequence[Episode], settings: EstimatorSettings) -> float:
+    """Mean over all turns of the rewards from there on, discounted, success scaled to `success_reward`.
+
+    The best value for all turns alike; penalties are left out.
+    """
+    returns: list[float] = []
+    for episode in episodes:
+        ahead = 0.0
+        for turn in reversed(episode.turns):
+            ahead = turn.reward + settings.gamma * ahead
+            returns.append(ahead)
+    return settings.success_reward * float(np.mean(returns))
+
+
 def turn_batch(
     episodes: Sequence[Episode],
     states: States,

@@ -28,6 +28,11 @@ class ValueHeads(nn.Module):
         self.weight = nn.Parameter(torch.zeros(len(names), hidden_size))
         self.bias = nn.Parameter(torch.zeros(len(names)))
 
+    @torch.no_grad()
+    def start_at(self, value: float) -> None:
+        """Makes this the value of every prompt, while the weights are still 0."""
+        self.bias.fill_(value)
+
     def forward(self, hidden: Tensor) -> Tensor:
         """[S, hidden size] to [S, heads]."""
         return nn.functional.linear(hidden.float(), self.weight, self.bias)

@@ -117,6 +117,9 @@ class CriticSettings(Section):
     """Passes over a batch."""
     minibatches: int = Field(1, ge=1)
     """Optimizer steps in a pass; packs are dealt out evenly."""
+    start: Literal["zero", "mean"] = "zero"
+    """What all values are at first: 0, or the mean return of the first batch. HAE takes one head's value from
+    another's, and on their way from 0 to where they belong the heads are not equally far."""
     warmup: int = Field(0, ge=0)
     """Updates at the beginning that train the critic alone (verl's `critic_warmup`): without values, whatever
     happens to come before a success looks good, such as the last switch."""

@@ -21,7 +21,7 @@ from learner.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from learner.credit import HEADS, Floats, States, turn_batch, value_targets
+from learner.credit import HEADS, Floats, States, mean_return, turn_batch, value_targets
 from learner.critic import Critic, ValueHeads
 from learner.folders import written_beside
 from learner.hae import Advantages, EstimatorSettings, estimate
@@ -152,6 +152,8 @@ class Trainer:
         if not episodes:
             raise InvalidInputError("an update needs at least one episode")
         began = time.perf_counter()
+        if self.version == 0 and self._settings.critic.start == "mean":
+            self._heads.start_at(mean_return(episodes, self._settings.estimator))
         states = States.of(episodes, self._settings.estimator.bootstrap)
         values = self._values(states, _stage(progress, 0.0, 0.15, "values"))
         valued = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import peft
 import pytest
@@ -81,6 +82,16 @@ def test_the_critic_can_be_given_a_start(base: ModelFolder, batch: list[Episode]
         assert f"actor/{role}/loss" in second
     assert moved(before, alone, "critic")
     assert trainer.version == 2
+
+
+def test_values_can_start_at_the_mean_return(base: ModelFolder, batch: list[Episode]) -> None:
+    trainer = Trainer(settings(critic=CriticSettings(start="mean")), base, seed=0)
+    first, second = (trainer.update(batch, silent).metrics for _ in range(2))
+    returns = [10.0 * sum(t.reward for t in one.turns[n:]) for one in batch for n in range(len(one.turns))]
+    assert 0 < fmean(returns) < 10
+    for head in ("low", "switch", "high"):
+        assert first[f"critic/values/{head}/mean"] == pytest.approx(fmean(returns), rel=1e-5)
+        assert second[f"critic/values/{head}/mean"] != first[f"critic/values/{head}/mean"]
 
 
 def test_the_planner_can_learn_at_a_rate_of_its_own(
