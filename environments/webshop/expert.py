@@ -8,21 +8,21 @@ from environments.webshop.goals import Goal
 from environments.webshop.reward import matches_option
 from environments.webshop.session import PAGE_SIZE
 
-SEARCH = "search for the product"
-OPEN = "open a matching product"
-CHOOSE = "choose the options"
-BUY = "buy it"
+FIND = "find a matching product"
+"""Searching, turning pages, opening the product. A subgoal lasts several turns: within it HAE credits the
+executor with what followed, beyond it only with what the critic expects."""
+BUY = "choose the options and buy it"
 
 
 def demonstrate(goal: Goal, catalogue: Catalogue) -> tuple[DemonstrationStep, ...]:
     """Searches with the instruction's key words, opens the right product, chooses its options and buys it."""
     query, rank = _search(goal, catalogue)
-    turns = [DemonstrationStep(OPEN, "click[next >]")] * (rank // PAGE_SIZE)
-    choices = [DemonstrationStep(CHOOSE, f"click[{value}]") for value in right_options(goal).values()]
+    turns = [DemonstrationStep(FIND, "click[next >]")] * (rank // PAGE_SIZE)
+    choices = [DemonstrationStep(BUY, f"click[{value}]") for value in right_options(goal).values()]
     return (
-        DemonstrationStep(SEARCH, f"search[{query}]"),
+        DemonstrationStep(FIND, f"search[{query}]"),
         *turns,
-        DemonstrationStep(OPEN, f"click[{goal.product.asin.lower()}]"),
+        DemonstrationStep(FIND, f"click[{goal.product.asin.lower()}]"),
         *choices,
         DemonstrationStep(BUY, "click[buy now]"),
     )

@@ -7,7 +7,7 @@ from random import Random
 
 from environments.benchmark import DemonstrationStep, StepInfo
 from environments.webshop.catalogue import Catalogue
-from environments.webshop.expert import BUY, CHOOSE, OPEN, SEARCH
+from environments.webshop.expert import BUY, FIND
 from environments.webshop.pages import SEARCH_ACTION, SEPARATOR
 from environments.webshop.products import Product
 
@@ -31,7 +31,7 @@ class RulePolicy:
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
         if SEARCH_ACTION in info["admissible_actions"]:
-            return DemonstrationStep(SEARCH, f"search[{info['goal']}]")
+            return DemonstrationStep(FIND, f"search[{info['goal']}]")
         targets = [action.removeprefix("click[").removesuffix("]") for action in info["admissible_actions"]]
         subgoal, target = self._click(targets, info["goal"])
         return DemonstrationStep(subgoal, f"click[{_as_shown(target, observation)}]")
@@ -39,12 +39,12 @@ class RulePolicy:
     def _click(self, targets: Sequence[str], goal: str) -> tuple[str, str]:
         """Subgoal and target."""
         if "buy now" in targets:
-            return (CHOOSE, self._choices.pop(0)) if self._choices else (BUY, "buy now")
+            return BUY, self._choices.pop(0) if self._choices else "buy now"
         link = next((target for target in targets if target in self._by_link), None)
         if link is None:
-            return SEARCH, "back to search"
+            return FIND, "back to search"
         self._choices = _named_values(self._by_link[link], goal.lower())
-        return OPEN, link
+        return FIND, link
 
 
 class RandomPolicy:
