@@ -110,10 +110,9 @@ def training_lessons(
 
 def imitate(
     model: AdaptedModel,
-    adapter: str,
+    role: Role,
     episodes: Sequence[Sequence[TokenSequence]],
     settings: ImitationSettings,
-    steps: int,
     pack_tokens: int,
     generator: np.random.Generator,
     on_step: Callable[[int, float], None],
@@ -122,10 +121,9 @@ def imitate(
 
     Args:
         model: Holds the adapter.
-        adapter: Its name.
+        role: Whose it is.
         episodes: The answers of each; dealt out in random order, without replacement until all were shown.
-        settings: Turns a step, learning rate, whether episodes stay together.
-        steps: Of the optimizer.
+        settings: Steps, turns a step, learning rate, whether episodes stay together.
         pack_tokens: Tokens computed together.
         generator: Of the order.
         on_step: Told each step's number, from 1, and its loss.
@@ -133,14 +131,15 @@ def imitate(
     Returns:
         The loss of each step in nats a token.
     """
-    optimizer = AdapterOptimizer(model.parameters_of(adapter), settings.learning_rate, _MAX_GRADIENT_NORM)
+    steps = settings.steps_of(role)
+    optimizer = AdapterOptimizer(model.parameters_of(role.value), settings.learning_rate, _MAX_GRADIENT_NORM)
     answers = [answer for episode in episodes for answer in episode]
     lengths = [len(episode) for episode in episodes] if settings.order == "episodes" else [1] * len(answers)
     shown = answer_order(lengths, steps * settings.batch_turns, generator)
     losses = []
     for step, places in enumerate(shown.reshape(steps, settings.batch_turns)):
         optimizer.set_learning_rate(settings.learning_rate * (1 - step / steps))
-        losses.append(_step(model, adapter, [answers[place] for place in places], pack_tokens))
+        losses.append(_step(model, role.value, [answers[place] for place in places], pack_tokens))
         optimizer.step()
         on_step(step + 1, losses[-1])
     return tuple(losses)
@@ -186,15 +185,9 @@ def _teach(
                 share = (sum(map(len, losses.values())) + step) / sum(steps.values())
                 progress(share, f"imitation, {role.value}: step {step} of {steps[role]}, loss {loss:.2f}")
 
+            generator = np.random.default_rng([seed, number])
             losses[role] = imitate(
-                model,
-                role.value,
-                answers[role],
-                settings.imitation,
-                steps[role],
-                learner.pack_tokens,
-                np.random.default_rng([seed, number]),
-                shown,
+                model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
             )
             (unfinished / role.value).mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)

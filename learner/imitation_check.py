@@ -75,7 +75,7 @@ async def check_answers(
         episode, number = turns[index]
         read = formats.executor_parser.parse(result.token_ids)
         same = read.action == episode.turns[number].act.action
-        return _Reading(read.valid, read.action.lower() in admissible[index], same)
+        return _Reading(read.valid, same or read.action in admissible[index], same)
 
     shown = [episode.turns[number] for episode, number in turns]
     return {

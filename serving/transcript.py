@@ -59,11 +59,9 @@ def told_after(before: str, observation: str, goal: str) -> str:
         goal: The task.
     """
     page, page_before = _page(observation, goal), _page(before, goal)
-    if not page or not page_before:
-        return shortened(observation, goal)
-    if any(part not in page and not part.startswith(_CHOSEN) for part in page_before):
-        return shortened(observation, goal)
-    return BETWEEN.join([_SAME_PAGE, *(part for part in page if part not in page_before)])
+    if page and page_before and all(part in page or part.startswith(_CHOSEN) for part in page_before):
+        return BETWEEN.join([_SAME_PAGE, *(part for part in page if part not in page_before)])
+    return shortened(observation, goal)
 
 
 def shortened(observation: str, goal: str = "") -> str:

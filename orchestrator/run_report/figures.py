@@ -86,17 +86,12 @@ UPDATE_PANELS = (
 )
 
 
-@dataclass(frozen=True)
-class _Estimate:
-    """A measured share or mean with its interval."""
+_Estimate = Proportion | Mean
+"""A measured share or mean with its interval."""
 
-    value: float
-    low: float
-    high: float
 
-    @classmethod
-    def of(cls, one: Proportion | Mean) -> _Estimate:
-        return cls(one.rate if isinstance(one, Proportion) else one.mean, one.low, one.high)
+def _value(one: _Estimate) -> float:
+    return one.rate if isinstance(one, Proportion) else one.mean
 
 
 def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
@@ -104,8 +99,8 @@ def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSum
     played = [line for line in lines if "episode/success_rate" in line]
     counts = _counts(played)
     wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
-    batches = [_Estimate.of(wilson(won, count)) for won, count in zip(wins, counts, strict=True)]
-    evaluated = [(one, _Estimate.of(one.success)) for one in evaluations]
+    batches = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
+    evaluated = [(one, one.success) for one in evaluations]
     return _progress_figure("success", "Wilson", played, batches, evaluated)
 
 
@@ -115,10 +110,9 @@ def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSumma
     if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
         return ""
     batches = [
-        _Estimate.of(Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)))
-        for line in played
+        Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)) for line in played
     ]
-    evaluated = [(one, _Estimate.of(one.score)) for one in evaluations]
+    evaluated = [(one, one.score) for one in evaluations]
     return _progress_figure("score", "normal", played, batches, evaluated)
 
 
@@ -150,7 +144,7 @@ def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate],
     if not lines:
         return
     versions = [line["adapter/version"] - 1 for line in lines]
-    values = [one.value for one in batches]
+    values = [_value(one) for one in batches]
     axes.fill_between(
         versions,
         [one.low for one in batches],
@@ -170,9 +164,9 @@ def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimat
     apart = 0.008 * max((one.version for one, _ in evaluated), default=0)
     for place, split in enumerate(sorted({one.split for one, _ in evaluated})):
         of_split = [pair for pair in evaluated if pair[0].split == split]
-        values = [found.value for _, found in of_split]
-        below = [found.value - found.low for _, found in of_split]
-        above = [found.high - found.value for _, found in of_split]
+        values = [_value(found) for _, found in of_split]
+        below = [_value(found) - found.low for _, found in of_split]
+        above = [found.high - _value(found) for _, found in of_split]
         versions = [one.version + apart * place for one, _ in of_split]
         colour = _COLOURS[1 + place % (len(_COLOURS) - 1)]
         label = f"evaluation, {split}"

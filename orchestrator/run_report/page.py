@@ -100,7 +100,8 @@ def _evaluations(data: RunData) -> str:
         )
         for one in data.evaluations
     ]
-    headings = ("split", "adapters", "episodes", "success [95 %]", "score [95 %]", "turns", "evaluation/")
+    measured = ("success [95 % Wilson]", "score [95 %]", "turns")
+    headings = ("split", "adapters", "episodes", *measured, "evaluation/")
     return table(headings, rows) if rows else ""
 
 
