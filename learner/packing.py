@@ -41,8 +41,11 @@ class Branch:
     end: int
     path: Tensor
     """[L] the rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
-    hidden: Tensor
-    """[end - begin, L] True where a row of the path comes after an own row, which may not attend to it."""
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """[end - begin, L] True where a row of the path comes after an own one, which may not see it."""
+        return _later(self.path, self.begin, self.end)
 
     @cached_property
     def bias(self) -> Tensor:
@@ -68,6 +71,18 @@ class Pack:
     """[R] rows that predict the answers' tokens, member after member."""
     targets: Tensor
     """[R] the answers' tokens."""
+
+    def bias(self, dtype: torch.dtype) -> Tensor:
+        """[N, N] 0 where a row attends to a row, itself and what comes before it on its path, else -inf."""
+        count, device = len(self.token_ids), self.token_ids.device
+        # Rows that begin at multiples of 16 numbers: torch's kernel would copy any other mask in each layer.
+        wide = torch.full((count, -(-count // 16) * 16), -torch.inf, dtype=dtype, device=device)
+        bias = wide[:, :count]
+        for branch in self.branches:
+            later = _later(branch.path, branch.begin, branch.end)
+            own = torch.zeros(later.shape, dtype=dtype, device=device).masked_fill_(later, -torch.inf)
+            bias[branch.begin : branch.end, branch.path] = own
+        return bias
 
 
 def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:
@@ -146,7 +161,7 @@ class _OpenPack:
         return Pack(
             token_ids=ids(self._token_ids),
             positions=ids(self._positions),
-            branches=tuple(_branch(begin, end, ids(path)) for begin, end, path in self._branches),
+            branches=tuple(Branch(begin, end, ids(path)) for begin, end, path in self._branches),
             members=tuple(self.members),
             prompt_ends=ids(self._prompt_ends),
             predicting=ids(self._predicting),
@@ -154,6 +169,6 @@ class _OpenPack:
         )
 
 
-def _branch(begin: int, end: int, path: Tensor) -> Branch:
-    rows = torch.arange(begin, end, device=path.device)
-    return Branch(begin, end, path, hidden=path[None, :] > rows[:, None])
+def _later(path: Tensor, begin: int, end: int) -> Tensor:
+    """[end - begin, L] which of a path's rows come after each row from `begin` to `end`."""
+    return path[None, :] > torch.arange(begin, end, device=path.device)[:, None]

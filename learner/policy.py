@@ -42,14 +42,22 @@ class AdaptedModel:
     """
 
     def __init__(
-        self, folder: Path, lora: LoraSettings, dtype: torch.dtype, device: torch.device, seed: int
+        self,
+        folder: Path,
+        lora: LoraSettings,
+        dtype: torch.dtype,
+        device: torch.device,
+        seed: int,
+        in_one_call: bool | None = None,
     ) -> None:
+        """`in_one_call`: attention of a pack at once, not branch by branch; None is what the device likes."""
         base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
         adapted = _adapted_layers(base, lora)
         self.device = device
         self._dtype = dtype
+        self._in_one_call = device.type == "cuda" if in_one_call is None else in_one_call
         self._backbone = base.get_decoder()
         self._head = base.get_output_embeddings().weight.detach().float()
         self.peft = _with_adapters(base, lora, adapted, seed)
@@ -77,9 +85,15 @@ class AdaptedModel:
 
     def hidden_states(self, pack: Pack, adapter: str | None) -> Tensor:
         """[N, hidden size] last hidden states of the pack's rows; `None` is the base model alone."""
+        # Made anew each time: of all packs of an update together, masks would not fit.
+        bias = pack.bias(self._dtype) if self._in_one_call else None
         with self._switched_to(adapter):
             output = self._backbone(
-                input_ids=pack.token_ids[None], position_ids=pack.positions[None], use_cache=False, pack=pack
+                input_ids=pack.token_ids[None],
+                position_ids=pack.positions[None],
+                use_cache=False,
+                pack=pack,
+                bias=bias,
             )
         return output.last_hidden_state[0]
 

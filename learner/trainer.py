@@ -222,6 +222,7 @@ class Trainer:
         generator = np.random.default_rng([self._seed, self.version, list(Role).index(role)])
         samples = answer_samples(episodes, advantages, role)
         metrics = self._policies[role].run(samples, generator, advance)
+        metrics["lr"] = self._settings.ppo.learning_rate_of(role)
         return placed(metrics, f"actor/{role.value}", f"update_{role.value}")
 
     def _update_critic(
@@ -233,6 +234,7 @@ class Trainer:
         learnt = slice(0, 2 * states.turns)
         generator = np.random.default_rng([self._seed, self.version, len(Role)])
         metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
+        metrics["lr"] = self._settings.critic.learning_rate
         return placed(metrics, "critic", "update_critic")
 
     def _optimizer(

@@ -45,10 +45,10 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "attempts", "start_seconds")]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
-    + [f"{section}.learning_rate" for section in ("ppo", "critic")]
+    + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
 )
 """Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
-a run that diverged may go on in smaller steps."""
+a run that diverged may go on in smaller steps, one that hardly moves in larger ones."""
 
 _BEFORE_THE_FIRST_EPISODE = frozenset({"configuration.toml", "lock", "logs", "services"})
 

@@ -28,7 +28,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     head = 0 if size == _FLOAT else shape.words * shape.hidden * _FLOAT
     context, answer = _longest(configuration)
     tokens = max(learner.pack_tokens, context)
-    saved = activation_bytes(adapted, tokens, context, size, lora.rank, lora.targets)
+    saved = activation_bytes(adapted, tokens, size, lora.rank, lora.targets)
     answers = max(tokens // context, 1) * answer
     return ServiceMemory(
         "learner",
@@ -43,6 +43,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
             *_optimizer_items(learner, adapter),
             Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
+            Item("attention mask", mask_bytes(tokens, size), f"{tokens} × {tokens} tokens, for all layers"),
             Item(
                 "activations, in flight",
                 saved // adapted.layers + (adapter * size if size < _FLOAT else 0),
@@ -82,16 +83,7 @@ def _shared(stage: int, since: int, ranks: int) -> str:
     return f", a {ranks}th on each rank" if stage >= since and ranks > 1 else ""
 
 
-def activation_bytes(
-    shape: ModelShape,
-    tokens: int,
-    context: int,
-    size: int,
-    rank: int,
-    targets: tuple[str, ...],
-    softmax_size: int | None = None,
-    fused: bool = False,
-) -> int:
+def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targets: tuple[str, ...]) -> int:
     """What the forward pass over a pack keeps for the backward pass, without checkpointing.
 
     A layer keeps, for each of the pack's tokens (cf. arXiv 2205.05198, section 4, which counts a GPT's layer
@@ -100,33 +92,28 @@ def activation_bytes(
         2 norms                  2 · hidden               in float32
         inputs of A              2 · hidden + query + inner
         outputs of A             rank                     for each target
-        attention                query, 2 · key           queries, keys and values
-        softmax                  heads · length of the token's sequence
+        attention                4 · query                queries, keys and values of each head, output
+        its sums                 heads                    in float32
         gated MLP                3 · inner                gate, its activation, up
 
-    The softmax is the written-out one of learner/attention.py; autocast on a GPU computes it in float32 and
-    keeps a copy in half precision for the next product. In its place the fused kernel keeps its output and a
-    number a head in each layer, and one mask for all of them.
+    Attention is the one call for a whole pack of learner/attention.py; its mask, one for all layers, counts
+    by itself.
 
     Args:
         shape: Of the base model.
         tokens: N of a pack.
-        context: Tokens that one of them attends to, the longest sequence's length: an upper bound.
         size: Bytes of a number in the base model's format.
         rank: Of the adapter.
         targets: Layers that are adapted.
-        softmax_size: Bytes of a softmax's number; a GPU's unless given. Not needed where `fused`.
-        fused: Whether attention is the fused kernel's, as in float32 on a CPU.
     """
-    if softmax_size is None:
-        softmax_size = _FLOAT if size == _FLOAT else _FLOAT + size
-    numbers = 2 * shape.hidden + 2 * shape.query_size + 2 * shape.key_size + 4 * shape.inner
-    numbers += len(targets) * rank
-    if fused:
-        attention, mask = (shape.query_size + shape.heads) * _FLOAT, tokens * context * _FLOAT
-    else:
-        attention, mask = shape.heads * context * softmax_size, 0
-    return shape.layers * tokens * (2 * shape.hidden * _FLOAT + numbers * size + attention) + mask
+    numbers = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.inner + len(targets) * rank
+    floats = 2 * shape.hidden + shape.heads
+    return shape.layers * tokens * (numbers * size + floats * _FLOAT)
+
+
+def mask_bytes(tokens: int, size: int) -> int:
+    """Of the mask over a pack: a number for each token and token, its rows a little longer."""
+    return tokens * -(-tokens // 16) * 16 * size
 
 
 def _longest(configuration: Configuration) -> tuple[int, int]:

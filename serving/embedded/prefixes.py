@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 
 from serving.prefix import shared_length
@@ -24,28 +22,32 @@ class PrefixStore:
     def __init__(self, capacity: int) -> None:
         """`capacity` is in tokens, of all prompts together."""
         self._capacity = capacity
-        self._kept: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+        # The least recently used first. Not an OrderedDict, which hashes each key when it is iterated over.
+        self._kept: dict[tuple[int, ...], torch.Tensor] = {}
 
     def longest(self, prompt_ids: tuple[int, ...]) -> tuple[int, torch.Tensor | None]:
         """How many tokens can be copied, and keys and values to copy them from.
 
         The last token of a prompt is never copied: its computation gives the first answer token.
         """
-        best, found = 0, None
+        best, found, most = 0, None, len(prompt_ids) - 1
         for ids in self._kept:
-            if (shared := min(shared_length(ids, prompt_ids), len(prompt_ids) - 1)) > best:
-                best, found = shared, ids
+            # Most prompts differ from this one in the next token already, and nothing else is compared.
+            if best < min(len(ids), most) and ids[best] == prompt_ids[best]:
+                shared = min(shared_length(ids, prompt_ids), most)
+                if shared > best:
+                    best, found = shared, ids
         if found is None:
             return 0, None
-        self._kept.move_to_end(found)
-        return best, self._kept[found]
+        self._kept[found] = kept = self._kept.pop(found)
+        return best, kept
 
     def add(self, prompt_ids: tuple[int, ...], keys_and_values: torch.Tensor) -> None:
         for ids in [ids for ids in self._kept if _goes_on(prompt_ids, ids)]:
             del self._kept[ids]
         self._kept[prompt_ids] = keys_and_values
         while len(self._kept) > 1 and sum(map(len, self._kept)) > self._capacity:
-            self._kept.popitem(last=False)
+            del self._kept[next(iter(self._kept))]
 
     def __contains__(self, prompt_ids: tuple[int, ...]) -> bool:
         return prompt_ids in self._kept
@@ -58,4 +60,8 @@ class PrefixStore:
 def _goes_on(prompt_ids: tuple[int, ...], before: tuple[int, ...]) -> bool:
     """Whether a prompt repeats the one before it, the tail aside: nothing else is lost when it is dropped."""
     repeated = len(before) - _TAIL
-    return len(before) >= _MOSTLY_SHARED and prompt_ids[:repeated] == before[:repeated]
+    if len(before) < _MOSTLY_SHARED or len(prompt_ids) < repeated:
+        return False
+    # The last of these tokens first: in most prompts it is another one, and nothing else is compared.
+    last = repeated - 1
+    return prompt_ids[last] == before[last] and prompt_ids[:last] == before[:last]

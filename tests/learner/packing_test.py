@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner.packing import Pack, TokenSequence, computed_tokens, pack
+from learner.packing import TokenSequence, computed_tokens, pack
 from serving.prefix import shared_length
 
 CPU = torch.device("cpu")
@@ -17,22 +17,13 @@ SEQUENCES = st.lists(
 )
 
 
-def visible(one: Pack) -> torch.Tensor:
-    """[N, N] True where a row attends to a row."""
-    sees = torch.zeros(len(one.token_ids), len(one.token_ids), dtype=torch.bool)
-    for branch in one.branches:
-        rows = torch.arange(branch.begin, branch.end)
-        sees[rows[:, None], branch.path[None, :]] = ~branch.hidden
-    return sees
-
-
 @settings(deadline=None, max_examples=150)
 @given(SEQUENCES, st.integers(1, 40))
 def test_every_row_sees_its_own_sequence_up_to_itself(sequences: list[TokenSequence], limit: int) -> None:
     packs = pack(sequences, limit, CPU)
     assert sorted(place for one in packs for place in one.members) == list(range(len(sequences)))
     for one in packs:
-        sees, answers = visible(one), []
+        sees, answers = one.bias(torch.float32) == 0, []
         for place, end in zip(one.members, one.prompt_ends, strict=True):
             sequence = sequences[place]
             seen = sees[end].nonzero()[:, 0]
@@ -48,7 +39,7 @@ def test_a_predicting_row_has_seen_prompt_and_answer_before_its_token(
     sequences: list[TokenSequence], limit: int
 ) -> None:
     for one in pack(sequences, limit, CPU):
-        sees = visible(one)
+        sees = one.bias(torch.float32) == 0
         rows = iter(one.predicting)
         for place in one.members:
             prompt, answer = sequences[place].prompt_ids, sequences[place].response_ids

@@ -36,10 +36,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return tiny_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture
-def model(base: ModelFolder) -> AdaptedModel:
+@pytest.fixture(params=[False, True], ids=["branch by branch", "in one call"])
+def model(base: ModelFolder, request: pytest.FixtureRequest) -> AdaptedModel:
     """With adapters that change something."""
-    made = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0)
+    made = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0, in_one_call=request.param)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for adapter in (PLANNER, EXECUTOR, CRITIC):

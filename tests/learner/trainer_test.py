@@ -99,7 +99,7 @@ def test_the_planner_can_learn_at_a_rate_of_its_own(
 ) -> None:
     trainer = Trainer(settings(PpoSettings(learning_rate=1e-2, planner_learning_rate=1e-4)), base, seed=0)
     before = weights(trainer, tmp_path / "0")
-    trainer.update(batch, silent)
+    metrics = trainer.update(batch, silent).metrics
     after = weights(trainer, tmp_path / "1")
 
     def largest_step(role: str) -> float:
@@ -109,6 +109,7 @@ def test_the_planner_can_learn_at_a_rate_of_its_own(
     # The first step of Adam moves a parameter by the learning rate.
     assert 0 < largest_step("planner") < 2e-4
     assert largest_step("executor") > 5e-3
+    assert (metrics["actor/planner/lr"], metrics["actor/executor/lr"]) == (1e-4, 1e-2)
 
 
 def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> None:

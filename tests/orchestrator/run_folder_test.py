@@ -96,6 +96,7 @@ def test_where_it_runs_and_how_long_may_change(tmp_path: Path) -> None:
         planner={"address": "elsewhere:5001", "threads": 4},
         orchestrator={"concurrency": 2},
         learner={"updates": 9},
+        ppo={"learning_rate": 1e-3, "planner_learning_rate": 1e-5},
     )
     run_folder.hold(tmp_path, moved).release()
 
