@@ -56,6 +56,30 @@ def test_shared_length_is_where_two_sequences_part(first: list[int], second: lis
     assert first[shared : shared + 1] != second[shared : shared + 1] or shared == min(len(first), len(second))
 
 
+PROMPTS = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=7).map(tuple), min_size=1, max_size=7)
+
+
+@settings(deadline=None, max_examples=100)
+@given(PROMPTS, st.integers(1, 30))
+def test_no_kept_prompt_shares_more_than_the_one_that_is_found(
+    prompts: list[tuple[int, ...]], capacity: int
+) -> None:
+    store, used = PrefixStore(capacity), []
+    for prompt in prompts:
+        shared, found = store.longest(prompt)
+        assert shared == max((min(shared_length(kept, prompt), len(prompt) - 1) for kept in used), default=0)
+        assert (found is None) == (shared == 0)
+        if found is not None:
+            hit = next(kept for kept in used if kept == tuple(found.tolist()))
+            assert hit[:shared] == prompt[:shared]
+            used = [*(kept for kept in used if kept != hit), hit]
+        if prompt not in store:
+            store.add(prompt, torch.tensor(prompt))
+            used = [*(kept for kept in used if kept != prompt), prompt]
+        while len(used) > 1 and sum(map(len, used)) > capacity:
+            used.pop(0)
+
+
 def test_the_longest_prefix_is_found_but_never_a_whole_prompt() -> None:
     store = PrefixStore(capacity=100)
     short, long = torch.zeros(1), torch.ones(1)
