@@ -1,8 +1,9 @@
 """`bazel run //benchmarks:training`: an update against a plain PEFT loop over padded batches, same episodes.
 
-Both make one whole update (values, reference, both policies, critic) of the same episodes with the same base
-model in the same number format, each in a process of its own, one after the other. The plain loop pads turns
-to the longest of their batch, computes logits of all positions, and repeats what turns share.
+Both make one whole update (values, both policies, their reference where there is a KL term, critic) of the
+same episodes with the same base model in the same number format, each in a process of its own, one after the
+other. The plain loop pads turns to the longest of their batch, computes logits of all positions, and repeats
+what turns share.
 """
 
 from __future__ import annotations
@@ -85,7 +86,13 @@ def plain(work: Work) -> Callable[[], object]:
     base = AutoModelForCausalLM.from_pretrained(
         work.model.path, dtype=compute_dtype(work.configuration.learner.dtype)
     )
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
+    layers = base.config.num_hidden_layers
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=list(lora.targets),
+        layers_to_transform=lora.last_layers and list(range(layers - lora.last_layers, layers)),
+    )
     model = get_peft_model(base, config, adapter_name="planner")
     model.add_adapter("executor", config)
     model.add_adapter("critic", config)
@@ -116,10 +123,13 @@ def plain(work: Work) -> Callable[[], object]:
         optimizer.step()
 
     def policy_loss(batch: Sequence[Generation]) -> Tensor:
-        with torch.no_grad(), model.disable_adapter():
-            reference = logprobs(batch)
         now = logprobs(batch)
-        return -(now - now.detach()).exp().mean() + 0.01 * (now - reference).square().mean()
+        loss = -(now - now.detach()).exp().mean()
+        if kl := work.configuration.ppo.kl_coefficient:
+            with torch.no_grad(), model.disable_adapter():
+                reference = logprobs(batch)
+            loss = loss + kl * (now - reference).square().mean()
+        return loss
 
     def update() -> None:
         model.set_adapter("critic")
