@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from configuration.tree import Configuration
 from environments.registry import load
 from learner.demonstrations import Formats
 from learner.imitation import training_lessons
+from learner.policy import lora_config
 from learner.settings import PpoSettings
 from learner.trainer import Trainer, TrainerSettings
 from serving.embedded.memory import keep_freed_memory
@@ -82,17 +83,10 @@ def ours(work: Work) -> Callable[[], object]:
 def plain(work: Work) -> Callable[[], object]:
     """The same passes as written in a tutorial."""
     torch.set_num_threads(work.configuration.learner.threads)
-    lora = work.configuration.lora
     base = AutoModelForCausalLM.from_pretrained(
         work.model.path, dtype=compute_dtype(work.configuration.learner.dtype)
     )
-    layers = base.config.num_hidden_layers
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        target_modules=list(lora.targets),
-        layers_to_transform=lora.last_layers and list(range(layers - lora.last_layers, layers)),
-    )
+    config = lora_config(base, work.configuration.lora)
     model = get_peft_model(base, config, adapter_name="planner")
     model.add_adapter("executor", config)
     model.add_adapter("critic", config)

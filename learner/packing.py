@@ -49,8 +49,13 @@ class Branch:
 
     @cached_property
     def bias(self) -> Tensor:
-        """[end - begin, L] minus infinity where `hidden`, else 0; float32, one tensor for all layers."""
-        return torch.zeros(self.hidden.shape, device=self.hidden.device).masked_fill(self.hidden, -torch.inf)
+        """As `mask` in float32, one tensor for all layers."""
+        return self.mask(torch.float32)
+
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """[end - begin, L] minus infinity where `hidden`, else 0; made anew each time."""
+        later = _later(self.path, self.begin, self.end)
+        return torch.zeros(later.shape, dtype=dtype, device=later.device).masked_fill_(later, -torch.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +84,7 @@ class Pack:
         wide = torch.full((count, -(-count // 16) * 16), -torch.inf, dtype=dtype, device=device)
         bias = wide[:, :count]
         for branch in self.branches:
-            later = _later(branch.path, branch.begin, branch.end)
-            own = torch.zeros(later.shape, dtype=dtype, device=device).masked_fill_(later, -torch.inf)
-            bias[branch.begin : branch.end, branch.path] = own
+            bias[branch.begin : branch.end, branch.path] = branch.mask(dtype)
         return bias
 
 

@@ -54,13 +54,13 @@ class AdaptedModel:
         base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
-        adapted = _adapted_layers(base, lora)
+        config = lora_config(base, lora)
         self.device = device
         self._dtype = dtype
         self._in_one_call = device.type == "cuda" if in_one_call is None else in_one_call
         self._backbone = base.get_decoder()
         self._head = base.get_output_embeddings().weight.detach().float()
-        self.peft = _with_adapters(base, lora, adapted, seed)
+        self.peft = _with_adapters(base, config, seed)
 
     @property
     def hidden_size(self) -> int:
@@ -130,6 +130,17 @@ class AdaptedModel:
             yield
 
 
+def lora_config(base: PreTrainedModel, lora: LoraSettings) -> LoraConfig:
+    """The adapters' shape in PEFT's words; `InvalidInputError` where it does not fit the base model."""
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=list(lora.targets),
+        layers_to_transform=_adapted_layers(base, lora),
+        task_type="CAUSAL_LM",
+    )
+
+
 def _adapted_layers(base: PreTrainedModel, lora: LoraSettings) -> list[int] | None:
     """Numbers of the blocks that get an adapter, None for all; `InvalidInputError` where it does not fit."""
     if "sliding_attention" in (getattr(base.config, "layer_types", None) or ()):
@@ -147,17 +158,8 @@ def _adapted_layers(base: PreTrainedModel, lora: LoraSettings) -> list[int] | No
     return list(range(layers - lora.last_layers, layers))
 
 
-def _with_adapters(
-    base: PreTrainedModel, lora: LoraSettings, adapted: list[int] | None, seed: int
-) -> PeftModel:
+def _with_adapters(base: PreTrainedModel, config: LoraConfig, seed: int) -> PeftModel:
     base.requires_grad_(False)
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        target_modules=list(lora.targets),
-        layers_to_transform=adapted,
-        task_type="CAUSAL_LM",
-    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         peft = get_peft_model(base, config, adapter_name=ADAPTERS[0])

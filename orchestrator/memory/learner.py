@@ -43,7 +43,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
             *_optimizer_items(learner, adapter),
             Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
-            Item("attention mask", mask_bytes(tokens, size), f"{tokens} × {tokens} tokens, for all layers"),
+            Item("attention mask", tokens * tokens * size, f"{tokens} × {tokens} tokens, for all layers"),
             Item(
                 "activations, in flight",
                 saved // adapted.layers + (adapter * size if size < _FLOAT else 0),
@@ -109,11 +109,6 @@ def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targe
     numbers = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.inner + len(targets) * rank
     floats = 2 * shape.hidden + shape.heads
     return shape.layers * tokens * (numbers * size + floats * _FLOAT)
-
-
-def mask_bytes(tokens: int, size: int) -> int:
-    """Of the mask over a pack: a number for each token and token, its rows a little longer."""
-    return tokens * -(-tokens // 16) * 16 * size
 
 
 def _longest(configuration: Configuration) -> tuple[int, int]:

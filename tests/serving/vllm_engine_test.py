@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,18 +33,24 @@ def test_without_vllm_the_error_names_the_lock_that_has_it(monkeypatch: pytest.M
         make_engine(ModelFolder(Path("."), "none", ""), ModelServerSettings(engine="vllm"))
 
 
-def requests(temperature: float = 0.0, tokens: int = 12) -> list[GenerationRequest]:
+@cache
+def prompts() -> tuple[tuple[tuple[int, ...], ...], int]:
+    """Of the questions, and the token that ends an answer."""
     tokenizer = load_tokenizer(bundled_model())
-    prompts = [
+    asked = [
         tokenizer.apply_chat_template(
             [{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
         )
         for question in QUESTIONS
     ]
-    stop = frozenset([tokenizer.eos_token_id])
+    return tuple(map(tuple, asked)), tokenizer.eos_token_id
+
+
+def requests(temperature: float = 0.0, tokens: int = 12) -> list[GenerationRequest]:
+    asked, end = prompts()
     return [
-        GenerationRequest(tuple(prompt), tokens, temperature, seed, stop)
-        for seed, prompt in enumerate(prompts)
+        GenerationRequest(prompt, tokens, temperature, seed, frozenset([end]))
+        for seed, prompt in enumerate(asked)
     ]
 
 
