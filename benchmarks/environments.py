@@ -18,17 +18,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from configuration.paths import user_path
+from configuration.environment import EnvironmentSettings, GeneratorSettings
+from core.paths import user_path
 from environments import command, registry
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.compiler import load_game
 from environments.alfworld.differential import draw_action, spread
 from environments.alfworld.episode import Episode
+from environments.alfworld.game_source import GameSource
 from environments.alfworld.generator import GeneratedSource
-from environments.alfworld.sources import GameSource, open_source
+from environments.alfworld.sources import open_source
 from environments.benchmark import Benchmark, TextEnvironment
 from environments.locations import shared_data_path
-from environments.settings import EnvironmentSettings, GeneratorSettings
 
 REPEATS = 30
 """Times that our engine plays what the stock engine plays once."""

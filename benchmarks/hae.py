@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from learner.hae import EstimatorSettings, TurnBatch, estimate
-from tests.hae.literal import LiteralEpisode, episodes_of, literal_hae
+from benchmarks.literal import LiteralEpisode, episodes_of, literal_hae
+from hae import EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", normalize=False)
 

@@ -23,15 +23,15 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from configuration.command import main, read
+from configuration.learner import PpoSettings
 from configuration.section import Section
 from configuration.tree import Configuration
+from core.freed_memory import keep_freed_memory
 from environments.registry import load
-from learner.demonstrations import Formats
-from learner.imitation import training_lessons
-from learner.policy import lora_config
-from learner.settings import PpoSettings
-from learner.trainer import Trainer, TrainerSettings
-from serving.embedded.memory import keep_freed_memory
+from learner.imitation.demonstrations import Formats
+from learner.imitation.teaching import training_lessons
+from learner.update.policy import lora_config
+from learner.update.trainer import Trainer, TrainerSettings
 from serving.model import ModelFolder, compute_dtype, load_tokenizer, resolve_model
 from trajectory.episode import Episode, Generation
 

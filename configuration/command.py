@@ -10,12 +10,12 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from configuration.errors import ConfigurationError
 from configuration.files import read_toml
 from configuration.keys import Key, keys, nearest
-from configuration.paths import user_path
 from configuration.section import Section
 from configuration.tree import Configuration
+from core.errors import ConfigurationError
+from core.paths import user_path
 
 SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "run-dir": ("run.dir",),

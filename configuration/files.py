@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from configuration.errors import ConfigurationError
+from core.errors import ConfigurationError
 
 
 def read_toml(path: Path) -> dict[str, Any]:

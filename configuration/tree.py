@@ -6,18 +6,18 @@ from typing import Self
 
 from pydantic import model_validator
 
-from configuration.section import Section
-from environments.settings import EnvironmentSettings
-from learner.hae.settings import EstimatorSettings
-from learner.settings import (
+from configuration.environment import EnvironmentSettings
+from configuration.learner import (
     CriticSettings,
     ImitationSettings,
     LearnerSettings,
     LoraSettings,
     PpoSettings,
 )
-from orchestrator.settings import OrchestratorSettings, RunSettings
-from serving.settings import ModelServerSettings
+from configuration.run import OrchestratorSettings, RunSettings
+from configuration.section import Section
+from configuration.servers import ModelServerSettings
+from hae.settings import EstimatorSettings
 
 
 class Configuration(Section):

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from configuration.paths import user_path
+from configuration.environment import EnvironmentSettings, GeneratorSettings
+from core.paths import user_path
 from environments.benchmark import Benchmark
 from environments.errors import BenchmarkError
 from environments.registry import LOADERS, load
-from environments.settings import EnvironmentSettings, GeneratorSettings
 
 
 class UsageError(BenchmarkError):

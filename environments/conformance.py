@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from configuration.paths import user_path
+from core.paths import user_path
 from environments import command
 from environments.conformance_report import ConformanceReport
 from environments.locations import shared_data_path

@@ -8,15 +8,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from configuration.paths import user_path
+from configuration.environment import GeneratorSettings
+from core.paths import user_path
 from environments import command
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.differential import compare, spread
+from environments.alfworld.game_source import GameSource
 from environments.alfworld.generator import GeneratedSource
-from environments.alfworld.sources import GameSource, open_source
+from environments.alfworld.sources import open_source
 from environments.alfworld.stock import StockEngine
 from environments.locations import shared_data_path
-from environments.settings import GeneratorSettings
 
 
 def main() -> int:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from core.intervals import wilson
 from environments import command
 from environments.benchmark import ReferencedBenchmark
 from environments.evaluation import Outcome, by_type, evaluate
-from environments.intervals import wilson
 
 _WIDTH = 110
 """Columns of the table in a file or a pipe, so that nothing in it is cut."""

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from configuration.paths import user_path
+from configuration.environment import GeneratorSettings
+from core.paths import user_path
 from environments import command
 from environments.alfworld.generator import GeneratedSource
 from environments.alfworld.generator.files import write
-from environments.settings import GeneratorSettings
 
 
 def main() -> int:

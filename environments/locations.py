@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from configuration.paths import user_path
+from core.paths import user_path
 
 
 def data_path(given: Path | None, variable: str) -> Path | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
+from configuration.environment import EnvironmentSettings
 from environments.benchmark import Benchmark
 from environments.errors import UnknownEnvironmentError
-from environments.settings import EnvironmentSettings
 
 Loader = Callable[[EnvironmentSettings], Benchmark]
 

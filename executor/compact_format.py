@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from serving.chat import Chat
+from serving.text.chat import Chat
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "You play a text game. Answer with one of the actions, word for word, that serves the subgoal."

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from serving.chat import Chat
-from serving.transcript import transcript
+from serving.text.chat import Chat
+from serving.text.transcript import transcript
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "Text game."

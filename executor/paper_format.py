@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from serving.chat import Chat
+from serving.text.chat import Chat
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = """\

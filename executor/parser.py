@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serving.chat import Chat, first_line
+from serving.text.chat import Chat, first_line
 from trajectory.episode import Span
 
 if TYPE_CHECKING:

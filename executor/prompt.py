@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from configuration.servers import PromptFormat
 from executor import compact_format, nano_format, paper_format, transcript_format
-from serving.chat import Chat, fit
-from serving.settings import PromptFormat
+from serving.text.chat import Chat, fit
 from trajectory.episode import TurnContext
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hiper.v1 import executor_pb2_grpc
 
 from configuration import command
+from configuration.servers import ModelServerSettings
+from core.role import Role
 from executor.service import ExecutorService
 from executor.servicer import SERVICE_NAME, ExecutorServicer
 from serving.engine import Engine
 from serving.model_server import run_model_server
-from serving.role import Role
-from serving.server import ServerFlags, Service
-from serving.settings import ModelServerSettings
+from serving.rpc.server import ServerFlags, Service
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

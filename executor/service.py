@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from configuration.servers import ModelServerSettings
+from core.errors import InvalidInputError
 from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
-from serving.errors import InvalidInputError
 from serving.sampler import Sampler
-from serving.settings import ModelServerSettings
 from trajectory.episode import EMPTY_SPAN, Act, TurnContext
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from serving.chat import Chat
-from serving.transcript import BETWEEN, transcript
-from serving.transcript import INSTRUCTIONS as INSTRUCTIONS
+from serving.text.chat import Chat
+from serving.text.transcript import BETWEEN, transcript
+from serving.text.transcript import INSTRUCTIONS as INSTRUCTIONS
 from trajectory.episode import TurnContext
 
 _FOLLOWS = re.compile(r"(?:go to|examine) |(?:look|inventory)$|(?:click|search)\[")

@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from configuration.command import main, read
-from configuration.paths import user_path
 from configuration.section import Section
+from core.errors import HiperError
+from core.freed_memory import keep_freed_memory
+from core.paths import user_path
+from core.progress import progress
+from core.role import Role
 from environments.errors import BenchmarkError
 from environments.registry import load
-from learner.imitation import WarmStart, WarmStartSettings, warm_start
-from learner.imitation_check import AnswerShares, check_answers
-from learner.progress import progress
-from learner.shipped import ship
-from serving.embedded.memory import keep_freed_memory
-from serving.errors import HiperError
+from learner.imitation.check import AnswerShares, check_answers
+from learner.imitation.shipped import ship
+from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
 from serving.model import resolve_model
-from serving.role import Role
 
 
 class ImitateFlags(Section):

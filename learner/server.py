@@ -14,30 +14,26 @@ import grpc
 from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
 
 from configuration import command
-from configuration.errors import ConfigurationError
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from environments import registry
-from learner.imitation import WarmStart, WarmStartSettings, warm_start
-from learner.launch import launch, must_launch
-from learner.leading import LeadingTrainer, follow
-from learner.lease import Schedule
-from learner.metrics_sinks import sinks_for
-from learner.progress import Progress
-from learner.publisher import AdapterPublisher, Target
-from learner.ranks import ALONE, CommandChannel, Ranks, join
-from learner.run_files import RunFiles
-from learner.servicer import EpisodeServicer, LearnerServicer
-from learner.shipped import shipped_pair
-from learner.store import EpisodeStore
-from learner.trainer import Trainer, TrainerSettings
-from learner.training_run import TrainingRun
-from serving.channel import open_channel
-from serving.embedded.memory import keep_freed_memory
-from serving.errors import HiperError
+from core.errors import ConfigurationError, HiperError
+from core.freed_memory import keep_freed_memory
+from core.role import Role
+from learner.imitation.first import first_adapters
+from learner.service.gate import Schedule
+from learner.service.launch import launch, must_launch
+from learner.service.leading import LeadingTrainer, follow
+from learner.service.servicer import EpisodeServicer, LearnerServicer
+from learner.service.training_run import TrainingRun
+from learner.update.ranks import ALONE, CommandChannel, Ranks, join
+from learner.update.trainer import Trainer, TrainerSettings
+from run_folder.files import RunFiles
+from run_folder.sinks import sinks_for
+from run_folder.store import EpisodeStore
+from serving.adapters.publisher import AdapterPublisher, Target
 from serving.model import ModelFolder, resolve_model, use_gpus
-from serving.role import Role
-from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
+from serving.rpc.channel import open_channel
+from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
 PROGRAM = "learner server"
 
@@ -87,17 +83,6 @@ def training_run(
         ),
         sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )
-
-
-def first_adapters(configuration: Configuration, model: ModelFolder, progress: Progress) -> WarmStart | None:
-    """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
-    if not configuration.imitation.enabled:
-        return None
-    settings = WarmStartSettings.of(configuration)
-    if shipped := shipped_pair(settings, model, configuration.environment.name):
-        return shipped
-    benchmark = registry.load(configuration.environment)
-    return warm_start(settings, model, benchmark, configuration.run.seed, progress)
 
 
 def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:

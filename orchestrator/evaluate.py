@@ -11,17 +11,17 @@ from typing import Any
 from rich.console import Console
 
 from configuration import command
-from configuration.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError, PreconditionError
 from environments.benchmark import ReferencedBenchmark
 from environments.errors import BenchmarkError
-from orchestrator import ending, run_folder
-from orchestrator.adapters import AdapterPair
-from orchestrator.evaluation import Games, Outcome, outcomes, recurring_subgoals
-from orchestrator.evaluation_display import comparison_table, outcome_table, subgoal_table
-from orchestrator.evaluation_files import FORMAT, EpisodeLog, identity, write_json
-from orchestrator.evaluation_request import Request, read
-from orchestrator.evaluation_run import EvaluationRun, Job
-from serving.errors import HiperError, PreconditionError
+from orchestrator.evaluation.display import comparison_table, outcome_table, subgoal_table
+from orchestrator.evaluation.files import FORMAT, EpisodeLog, identity, write_json
+from orchestrator.evaluation.games import Games, Outcome, outcomes, recurring_subgoals
+from orchestrator.evaluation.request import Request, read
+from orchestrator.evaluation.run import EvaluationRun, Job
+from orchestrator.servers import ending
+from run_folder import folder as run_folder
+from run_folder.adapters import AdapterPair
 
 _WIDTH = 140
 """Columns of the tables in a file or a pipe, so that nothing in them is cut."""

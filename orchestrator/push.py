@@ -10,15 +10,14 @@ from pydantic import Field
 from rich.console import Console
 
 from configuration import command
-from configuration.errors import ConfigurationError
 from configuration.section import Section
 from configuration.tree import Configuration
-from orchestrator import ending
-from orchestrator.adapters import AdapterPair, named
-from orchestrator.connections import connect, section
-from orchestrator.pushing import serve
-from serving.errors import HiperError, PreconditionError
-from serving.role import Role
+from core.errors import ConfigurationError, HiperError, PreconditionError
+from core.role import Role
+from orchestrator.servers import ending
+from orchestrator.servers.connections import connect, section
+from orchestrator.servers.pushing import serve
+from run_folder.adapters import AdapterPair, named
 
 
 class Flags(Section):

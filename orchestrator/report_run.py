@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from configuration import command
-from configuration.errors import ConfigurationError
-from configuration.paths import user_path
-from orchestrator import run_report
-from serving.errors import HiperError
+from core.errors import ConfigurationError, HiperError
+from core.paths import user_path
+from orchestrator import report as run_report
 
 USAGE = "usage: report_run RUN_DIR; RUN_DIR is the folder of a run, into which report.html is written"
 

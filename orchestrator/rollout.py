@@ -12,19 +12,20 @@ from pydantic import Field
 from rich.console import Console
 
 from configuration import command
-from configuration.errors import ConfigurationError
 from configuration.section import Section
 from configuration.tree import Configuration
+from core.errors import ConfigurationError, HiperError
 from environments.errors import BenchmarkError
-from learner.run_files import MetricsFile, RunFiles
-from orchestrator import ending, result, run_folder
-from orchestrator.display import display_for
-from orchestrator.dry_run import dry_run
-from orchestrator.preflight import check_inputs
-from orchestrator.report import Report
+from orchestrator.preflight.checks import check_inputs
+from orchestrator.preflight.dry_run import dry_run
+from orchestrator.progress import result
+from orchestrator.progress.display import display_for
+from orchestrator.progress.report import Report
+from orchestrator.progress.tally import Tally
 from orchestrator.run import Run, StopRequest
-from orchestrator.tally import Tally
-from serving.errors import HiperError
+from orchestrator.servers import ending
+from run_folder import folder as run_folder
+from run_folder.files import MetricsFile, RunFiles
 
 PROGRAM = "rollout"
 
@@ -128,7 +129,7 @@ def _go_on(command_line: str, made: int, wanted: int) -> str:
 
 def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console) -> None:
     # matplotlib takes a second to import, which the start of a run need not wait for.
-    from orchestrator import run_report
+    from orchestrator import report as run_report
 
     try:
         path = run_report.write(run_report.read(root, lines), root)

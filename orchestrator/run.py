@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from configuration.tree import Configuration
-from orchestrator.clients import CallTime
-from orchestrator.connections import Connector, supervised
-from orchestrator.dispatch import Dispatcher
-from orchestrator.learner_clients import EpisodeClient, LearnerClient
-from orchestrator.preflight import Inputs
-from orchestrator.report import Report
-from orchestrator.run_folder import RunFolder
-from orchestrator.services import Supervisor
-from orchestrator.together import together
-from orchestrator.watch import Watch
+from core.together import together
+from orchestrator.clients.learner import EpisodeClient, LearnerClient
+from orchestrator.clients.models import CallTime
+from orchestrator.preflight.checks import Inputs
+from orchestrator.progress.report import Report
+from orchestrator.progress.watch import Watch
+from orchestrator.servers.connections import Connector, supervised
+from orchestrator.servers.services import Supervisor
+from play.dispatch import Dispatcher
+from run_folder.folder import RunFolder
 
 
 class StopRequest:

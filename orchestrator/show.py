@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from configuration import command
-from configuration.errors import ConfigurationError
-from configuration.paths import user_path
-from learner.run_files import RunFiles
-from learner.store import EpisodeStore, TurnAdvantages
-from serving.errors import HiperError
+from core.errors import ConfigurationError, HiperError
+from core.paths import user_path
+from run_folder.files import RunFiles
+from run_folder.store import EpisodeStore, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
 USAGE = (

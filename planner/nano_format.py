@@ -5,8 +5,8 @@ With a `history` as long as an episode it shows all that was seen and done.
 
 from __future__ import annotations
 
-from serving.chat import Chat
-from serving.transcript import transcript
+from serving.text.chat import Chat
+from serving.text.transcript import transcript
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "Text game."

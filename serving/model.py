@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from configuration.paths import user_path
+from core.errors import InvalidInputError, NotFoundError, UnavailableError
+from core.paths import user_path
 from serving.bundled_model import bundled_model
-from serving.errors import InvalidInputError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     import torch

@@ -12,19 +12,19 @@ from hiper.v1 import adapter_pb2, adapter_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from configuration.files import to_toml
-from configuration.paths import user_path
+from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from serving.adapter_servicer import AdapterServicer
-from serving.adapter_slot import AdapterSlot
-from serving.embedded.memory import keep_freed_memory
+from core.errors import HiperError
+from core.freed_memory import keep_freed_memory
+from core.paths import user_path
+from core.role import Role
+from serving.adapters.servicer import AdapterServicer
+from serving.adapters.slot import AdapterSlot
 from serving.engine import Engine
 from serving.engines import make_engine
-from serving.errors import HiperError
-from serving.metrics import ModelMetrics
 from serving.model import load_tokenizer, resolve_model, use_gpus
-from serving.role import Role
-from serving.server import GrpcServer, ServerFlags, Service, serve_until_stopped
-from serving.settings import ModelServerSettings
+from serving.model_metrics import ModelMetrics
+from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

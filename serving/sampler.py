@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from configuration.servers import ModelServerSettings
 from serving.engine import BASE_VERSION, Engine, FinishReason, GenerationRequest
-from serving.settings import ModelServerSettings
 from trajectory.episode import Generation
 
 

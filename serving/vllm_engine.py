@@ -19,6 +19,8 @@ from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from configuration.servers import ModelServerSettings
+from core.errors import HiperError, InvalidInputError, PromptTooLongError, QueueFullError, UnavailableError
 from serving.engine import (
     BASE_VERSION,
     EngineCounters,
@@ -27,9 +29,7 @@ from serving.engine import (
     GenerationResult,
     LoadedAdapter,
 )
-from serving.errors import HiperError, InvalidInputError, PromptTooLongError, QueueFullError, UnavailableError
 from serving.model import ModelFolder
-from serving.settings import ModelServerSettings
 
 _SEED_LIMIT = 1 << 63
 """vLLM takes seeds as signed 64-bit numbers."""

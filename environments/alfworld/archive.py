@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from environments.alfworld.sources import GAME_FILE, task_of
+from environments.alfworld.game_source import GAME_FILE, task_of
 from environments.benchmark import Task
 from environments.errors import EnvironmentDataError
 

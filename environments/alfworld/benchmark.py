@@ -7,13 +7,15 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal, Self
 
+from configuration.environment import EnvironmentSettings
 from environments.alfworld.compiler import load_game
 from environments.alfworld.demonstration import demonstrate
 from environments.alfworld.environment import AlfworldEnvironment, Backend, Started
 from environments.alfworld.episode import Episode
 from environments.alfworld.game import Game
+from environments.alfworld.game_source import GameSource
 from environments.alfworld.policies import make_policy
-from environments.alfworld.sources import GameSource, open_source
+from environments.alfworld.sources import open_source
 from environments.alfworld.task_types import read_task_type
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import (
@@ -23,7 +25,6 @@ from environments.errors import (
     UnknownTaskError,
 )
 from environments.locations import data_path
-from environments.settings import EnvironmentSettings
 
 KEPT_GAMES = 2048
 """Compiled games that are kept for the next reset, about 60 kB each."""

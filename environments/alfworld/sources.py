@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
+from environments.alfworld.archive import ArchiveSource
 from environments.alfworld.errors import GameFileError
+from environments.alfworld.game_source import GAME_FILE, SPLITS, GameSource, task_of
 from environments.benchmark import Task
 from environments.errors import DataNotFoundError
-
-SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
-"""The splits of the release; `valid_train` is a held-out part of ALFRED's train, seldom used."""
-
-GAME_FILE = "game.tw-pddl"
-
-
-class GameSource(Protocol):
-    """Games by task id, such as `valid_seen/pick_and_place_simple-Mug-None-Desk-308/trial_T2019…`."""
-
-    def tasks(self) -> tuple[Task, ...]:
-        """All tasks of all splits, sorted."""
-        ...
-
-    def read(self, task_id: str) -> bytes:
-        """The game file of a task that `tasks` lists."""
-        ...
 
 
 class TreeSource:
@@ -48,18 +32,8 @@ class TreeSource:
         return [path for split in SPLITS for path in (self.root / split).glob(f"*/*/{GAME_FILE}")]
 
 
-def task_of(task_id: str) -> Task | None:
-    """The task that an id names; None for what alfworld leaves out (sliced objects, movable receptacles)."""
-    parts = task_id.split("/")
-    if len(parts) != 3 or parts[0] not in SPLITS or "movable" in task_id or "Sliced" in task_id:
-        return None
-    return Task(id=task_id, type=parts[1].partition("-")[0], split=parts[0])
-
-
 def open_source(path: Path) -> GameSource:
     """The games at `path`: the archive, or a folder that holds the splits, json_2.1.1, or the archive."""
-    from environments.alfworld.archive import ArchiveSource
-
     if path.is_file():
         return ArchiveSource(path)
     if not path.is_dir():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from environments.alfworld.environment import Started
-from environments.alfworld.sources import GameSource
+from environments.alfworld.game_source import GameSource
 from environments.benchmark import Task
 from environments.errors import BenchmarkError, MissingDependencyError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from environments.settings import EnvironmentSettings
+    from configuration.environment import EnvironmentSettings
     from environments.webshop.benchmark import WebShop
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from configuration.paths import user_path
+from configuration.environment import EnvironmentSettings
+from core.intervals import normal, wilson
+from core.paths import user_path
 from environments import command
 from environments.benchmark import Task
-from environments.intervals import normal, wilson
 from environments.locations import shared_data_path
-from environments.settings import EnvironmentSettings
 from environments.webshop.benchmark import WebShop, load
 from environments.webshop.files import DATA_VARIABLE
 from environments.webshop.outcomes import Scores, ceiling, play

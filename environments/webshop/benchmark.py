@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from configuration.environment import EnvironmentSettings
 from environments import locations
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import DataNotFoundError, UnknownPolicyError
-from environments.settings import EnvironmentSettings
 from environments.webshop import outcomes, policies
 from environments.webshop.catalogue import Catalogue, load_catalogue
 from environments.webshop.environment import WebShopEnvironment

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from configuration.environment import EnvironmentSettings
 from environments.conformance_report import ConformanceReport
 from environments.errors import EnvironmentDataError
-from environments.settings import EnvironmentSettings
 from environments.webshop.benchmark import load
 from environments.webshop.environment import WebShopEnvironment
 from environments.webshop.tasks import hiper_task_id

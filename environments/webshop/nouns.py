@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from configuration.paths import user_path
+from core.paths import user_path
 from environments.errors import BenchmarkError, MissingDependencyError
 from environments.webshop.json_stream import array_elements
 from environments.webshop.products import distinct_records

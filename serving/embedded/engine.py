@@ -13,7 +13,14 @@ from pathlib import Path
 
 import torch
 
-from serving.embedded.memory import return_free_memory
+from core.errors import (
+    HiperError,
+    InvalidInputError,
+    PromptTooLongError,
+    QueueFullError,
+    UnavailableError,
+)
+from core.freed_memory import return_free_memory
 from serving.embedded.runner import ModelRunner
 from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
@@ -24,13 +31,6 @@ from serving.engine import (
     GenerationRequest,
     GenerationResult,
     LoadedAdapter,
-)
-from serving.errors import (
-    HiperError,
-    InvalidInputError,
-    PromptTooLongError,
-    QueueFullError,
-    UnavailableError,
 )
 from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from serving.prefix import shared_length
+from core.prefix import shared_length
 
 _TAIL = 32
 """Tokens that a prompt may end in otherwise than the one before it, and still take its place."""

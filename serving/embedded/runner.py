@@ -9,13 +9,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from transformers.utils.logging import disable_progress_bar
 
+from core.errors import InvalidInputError
 from serving.embedded import attention
 from serving.embedded.attention import Segment, Step
 from serving.embedded.kv_cache import KvCache
 from serving.embedded.prefixes import PrefixStore
 from serving.embedded.scheduler import Scheduler, Sequence
 from serving.embedded.weights import MergedWeights
-from serving.errors import InvalidInputError
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 """Decoders whose attention is the plain one: transformers hands it to us, and nothing else is needed."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from core.prefix import shared_length
 from serving.engine import FinishReason, GenerationRequest, GenerationResult
-from serving.prefix import shared_length
 
 _PROMPT_TOKENS_A_STEP = 1024
 _WORTH_WAITING = 64

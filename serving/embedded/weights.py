@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from serving.adapter import read_lora_pairs
+from serving.adapters.folder import read_lora_pairs
 
 
 class MergedWeights:

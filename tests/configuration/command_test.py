@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configuration.command import SHORT_NAMES, read
-from configuration.errors import ConfigurationError
 from configuration.files import to_toml
 from configuration.keys import keys
 from configuration.section import Section
 from configuration.tree import Configuration
+from core.errors import ConfigurationError
 
 
 class Flags(Section):

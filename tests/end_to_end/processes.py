@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from learner.run_files import RunFiles
-from learner.store import EpisodeStore
+from run_folder.files import RunFiles
+from run_folder.store import EpisodeStore
 from trajectory.episode import Episode
 
 SMALL = (

@@ -14,11 +14,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from configuration.tree import Configuration
-from orchestrator.clients import AdapterClient
-from orchestrator.connections import connect
-from orchestrator.run_report import read
-from orchestrator.run_report.figures import EPISODE_PANELS, UPDATE_PANELS
-from orchestrator.run_report.time_parts import time_parts
+from orchestrator.report import read
+from orchestrator.report.figures import EPISODE_PANELS, UPDATE_PANELS
+from orchestrator.report.time_parts import time_parts
+from orchestrator.servers.connections import connect
+from serving.adapters.client import AdapterClient
 from tests.end_to_end.processes import SMALL, ModelServer, gone, pids, read_until, run, start
 from tests.end_to_end.tiny import tiny_model
 
@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     roomy = [f"--{role}.context_length=4096" for role in ("planner", "executor")]
     sizes = (f"--learner.episodes_per_update={EPISODES}", "--learner.updates=50")
     process = start(
-        "learner.train", *SMALL, *roomy, f"--model={model}", f"--run-dir={root}", *sizes, "--tensorboard"
+        "orchestrator.train", *SMALL, *roomy, f"--model={model}", f"--run-dir={root}", *sizes, "--tensorboard"
     )
     before = read_until(process, "gathering for update 2")
     process.send_signal(signal.SIGINT)
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     assert process.returncode == 130, stopped
     assert all(gone(pid) for pid in pids(root).values())
     made = len(versions(root))
-    code, output = run("learner.train", f"--run-dir={root}", f"--learner.updates={made + 1}")
+    code, output = run("orchestrator.train", f"--run-dir={root}", f"--learner.updates={made + 1}")
     assert code == 0, output
     return Trained(root, made, stopped, output)
 
@@ -66,7 +66,7 @@ def versions(root: Path) -> list[float]:
 
 def test_the_first_ctrl_c_ends_it_after_the_update_in_flight(trained: Trained) -> None:
     assert "stopping after the update in flight" in trained.stopped
-    assert f"./bazelw run //learner:train -- --run-dir {trained.root}\n" in trained.stopped
+    assert f"./bazelw run //orchestrator:train -- --run-dir {trained.root}\n" in trained.stopped
     assert "the learner has failed" not in trained.stopped
     assert trained.stopped_at >= 1
 

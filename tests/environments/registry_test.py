@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from configuration.environment import EnvironmentSettings, GeneratorSettings
 from environments.errors import UnknownEnvironmentError
 from environments.registry import LOADERS, load
-from environments.settings import EnvironmentSettings, GeneratorSettings
 from tests.environments.contract import check
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adding_an_environment.md"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import PromptTooLongError
 from executor.parser import ACTION_LIMIT, ExecutorParser, ParsedAct
 from executor.prompt import ExecutorPrompt
-from serving.errors import PromptTooLongError
 from serving.model import load_tokenizer, resolve_model
 from trajectory.episode import PastTurn, Span, TurnContext
 

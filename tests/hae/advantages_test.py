@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
-from learner.hae import EstimatorSettings, KeepPenalty, TurnBatch, estimate
+from benchmarks.literal import episodes_of, literal_hae
+from hae import EstimatorSettings, KeepPenalty, TurnBatch, estimate
 from tests.hae import strategies
-from tests.hae.literal import episodes_of, literal_hae
 from tests.hae.strategies import PLAIN
 
 LEVELS = ("low", "high", "switch", "target_low", "target_high", "target_switch")

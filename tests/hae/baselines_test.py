@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from learner.hae import EstimatorSettings, TurnBatch, estimate
+from hae import EstimatorSettings, TurnBatch, estimate
 from tests.hae.strategies import PLAIN
 
 BATCH = TurnBatch(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from learner.hae import BatchError, Episode, EstimatorSettings, TurnBatch, estimate
+from hae import BatchError, Episode, EstimatorSettings, TurnBatch, estimate
 
 GOOD = {
     "episode_offsets": [0, 2, 5],

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from learner.hae.cases import differences, read_cases
-from learner.hae_conformance import main
+from hae.cases import differences, read_cases
+from studies.hae_conformance import main
 from tests.shared_data import shared
 
 CASE: dict[str, Any] = {

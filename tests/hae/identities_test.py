@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from learner.hae import Advantages, EstimatorSettings, TurnBatch, estimate
+from hae import Advantages, EstimatorSettings, TurnBatch, estimate
 from tests.hae import strategies
 from tests.hae.strategies import PLAIN, random_batch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learner.hae.scan import reverse_scan
+from hae.scan import reverse_scan
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 100, 5000])

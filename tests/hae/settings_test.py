@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from learner.hae import EstimatorSettings, Normalize
+from hae import EstimatorSettings, Normalize
 
 
 def test_the_defaults_are_hipers_for_alfworld() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from learner.hae import EstimatorSettings, KeepPenalty, TurnBatch
+from hae import EstimatorSettings, KeepPenalty, TurnBatch
 
 PLAIN = EstimatorSettings(
     lambda_segment=1.0,

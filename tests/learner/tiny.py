@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from learner.settings import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
-from learner.trainer import TrainerSettings
+from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
+from learner.update.trainer import TrainerSettings
 from serving.model import ModelFolder, fingerprint
 from trajectory.episode import (
     EMPTY_SPAN,

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from configuration.errors import ConfigurationError
 from configuration.tree import Configuration
+from core.errors import ConfigurationError
 from orchestrator import rollout as rollout_command
-from orchestrator import run_folder
 from orchestrator.rollout import read, rollout
+from run_folder import folder as run_folder
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 

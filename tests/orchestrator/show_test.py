@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from configuration.errors import ConfigurationError
-from learner.store import EpisodeStore, TurnAdvantages
-from orchestrator.episode import Assignment, Finished, Planning, StepOutcome, begin
+from core.errors import ConfigurationError
 from orchestrator.show import episodes_table, print_episode, show
-from tests.orchestrator.answers import act, keep, switch
+from run_folder.store import EpisodeStore, TurnAdvantages
+from tests.play.answers import act, keep, switch
 from trajectory.episode import EpisodeKey
+from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begin
 from trajectory.wire import episode_to_pb
 
 RULE = "──"

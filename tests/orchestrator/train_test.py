@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from configuration.errors import ConfigurationError
-from learner.train import read, resume_command, train
-from orchestrator import run_folder
+from core.errors import ConfigurationError
+from orchestrator.train import read, resume_command, train
+from run_folder import folder as run_folder
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 
@@ -37,7 +37,7 @@ def test_a_folder_with_a_run_means_that_it_goes_on_with_what_it_was_started_with
     assert (again.lora.rank, again.learner.updates, again.run.resume) == (4, 5, True)
     with pytest.raises(ConfigurationError, match="lora.rank was 4, not 8"):
         read(["--run-dir", "run", "--lora.rank", "8"])
-    assert resume_command(root) == f"./bazelw run //learner:train -- --run-dir {root}"
+    assert resume_command(root) == f"./bazelw run //orchestrator:train -- --run-dir {root}"
 
 
 def test_a_dry_run_leaves_nothing(typed_in: Path, capsys: pytest.CaptureFixture[str]) -> None:

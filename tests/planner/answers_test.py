@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import PromptTooLongError
 from planner.parser import SUBGOAL_LIMIT, ParsedPlan, PlannerParser
 from planner.prompt import PlannerPrompt
-from serving.errors import PromptTooLongError
 from serving.model import load_tokenizer, resolve_model
 from trajectory.episode import EMPTY_SPAN, Decision, PastTurn, Span, TurnContext
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from configuration import command
-from configuration.errors import ConfigurationError
 from configuration.tree import Configuration
-from orchestrator.memory.report import memory_report
+from core.errors import ConfigurationError
+from orchestrator.preflight.memory.report import memory_report
 from orchestrator.rollout import rollout
 
 FOLDER = Path(__file__).resolve().parents[2] / "presets"

@@ -24,8 +24,8 @@ from hiper.v1 import (
     planner_pb2_grpc,
 )
 
-from serving.channel import open_channel, wait_healthy
-from serving.settings import TlsSettings
+from configuration.servers import TlsSettings
+from serving.rpc.channel import open_channel, wait_healthy
 
 ACTIONS = ("go to shelf 1", "go to shelf 2", "help", "look")
 SECONDS = 120

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
 from serving import model as module
-from serving.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
 from serving.model import compute_dtype, fingerprint, resolve_model, use_gpus
 from tests.serving.models import tiny_model
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from configuration.servers import ModelServerSettings
+from core.errors import InvalidInputError, PreconditionError, PromptTooLongError
 from serving.bundled_model import bundled_model
 from serving.engine import Engine, FinishReason, GenerationRequest, GenerationResult, LoadedAdapter
 from serving.engines import make_engine
-from serving.errors import InvalidInputError, PreconditionError, PromptTooLongError
 from serving.model import ModelFolder, load_tokenizer, resolve_model
-from serving.settings import ModelServerSettings
 
 PAIR = Path(__file__).resolve().parents[2] / "learner" / "warm_start" / "alfworld_transcript"
 SETTINGS = {"dtype": "float32", "context_length": 256, "max_batch": 4, "max_lora_rank": 16}

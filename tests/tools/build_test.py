@@ -14,17 +14,8 @@ from runfiles import Runfiles
 from tests.shared_data import shared
 
 PARTS = {
-    *(
-        "benchmarks",
-        "configuration",
-        "environments",
-        "executor",
-        "hiper",
-        "learner",
-        "orchestrator",
-        "planner",
-    ),
-    *("serving", "tests", "tools", "trajectory"),
+    *("benchmarks", "configuration", "core", "environments", "executor", "hae", "hiper", "learner"),
+    *("orchestrator", "planner", "play", "run_folder", "serving", "studies", "tests", "tools", "trajectory"),
 }
 
 

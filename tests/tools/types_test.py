@@ -10,8 +10,18 @@ from pathlib import Path
 import hiper
 
 PARTS = (
-    *("configuration", "environments", "executor", "learner", "orchestrator", "planner", "serving"),
-    *("tools", "trajectory"),
+    *(
+        "configuration",
+        "core",
+        "environments",
+        "executor",
+        "hae",
+        "learner",
+        "orchestrator",
+        "planner",
+        "play",
+    ),
+    *("run_folder", "serving", "studies", "tools", "trajectory"),
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from environments.alfworld.game_source import GAME_FILE
 from environments.alfworld.generator.source import GeneratedSource
-from environments.alfworld.sources import GAME_FILE
 from environments.benchmark import Task
 from environments.errors import OutputError
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from configuration.environment import GeneratorSettings
 from environments.alfworld.generator.draw import LAMP, LAMP_PLACES, TOOLS, Draw
 from environments.alfworld.generator.furniture import places_of
 from environments.alfworld.generator.package import Place, Room, World
 from environments.alfworld.task_types import TaskType
-from environments.settings import GeneratorSettings
 
 PLACES = {"tiny": 4, "short": 6, "medium": 12, "long": 100}
 """At most so many places has a game of each horizon; no room has more than 60."""

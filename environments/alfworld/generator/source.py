@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass
 
+from configuration.environment import GeneratorSettings
 from environments.alfworld.compiler import compile_game
 from environments.alfworld.errors import GameFileError
 from environments.alfworld.game_file import GameFile
@@ -18,7 +19,6 @@ from environments.alfworld.goals import Goal
 from environments.alfworld.plan import plan
 from environments.alfworld.task_types import TaskType, read_task_type
 from environments.benchmark import Task
-from environments.settings import GeneratorSettings
 
 SPLITS = ("train", "valid_seen", "valid_unseen")
 """The first two share rooms, as in the release; the third has rooms of its own."""

@@ -1,0 +1,148 @@
+"""Folders and lines that are there whole or not at all, also on a full disk; folders that can be checked."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from core.errors import CorruptDataError, ExhaustedError
+
+MANIFEST = "manifest.json"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Names what is being written where the disk, a quota or a limit on files leaves no room for it.
+
+    Raises:
+        ExhaustedError: in place of the system's error.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if not (reason := _no_room(error)):
+            raise
+        raise ExhaustedError(f"{path} cannot be written: {reason}") from error
+
+
+def _no_room(error: OSError | SafetensorError) -> str | None:
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno in _NO_ROOM else None
+    # safetensors has the system's error in its text only.
+    return next((os.strerror(code) for code in _NO_ROOM if f"(os error {code})" in str(error)), None)
+
+
+@contextmanager
+def appended_whole(file: Path) -> Iterator[None]:
+    """Cuts `file` back to the length that it had if the block, which adds to it, fails.
+
+    Raises:
+        ExhaustedError: there is no room for more.
+    """
+    length = file.stat().st_size if file.exists() else 0
+    try:
+        with room_for(file):
+            yield
+    except BaseException:
+        if file.exists():
+            os.truncate(file, length)
+        raise
+
+
+@contextmanager
+def written_beside(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to fill, which takes the place of `folder` when the block ends well.
+
+    Its files are on disk before it gets the name; a folder that had the name is gone afterwards. If the block
+    fails, nothing changes.
+
+    Raises:
+        ExhaustedError: there is no room for it.
+    """
+    with room_for(folder), _filled_beside(folder) as unfinished:
+        yield unfinished
+
+
+@contextmanager
+def _filled_beside(folder: Path) -> Iterator[Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        for path in (*unfinished.rglob("*"), unfinished):
+            _to_disk(path)
+        _take_place(unfinished, folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def write_manifest(folder: Path) -> None:
+    """Records the SHA-256 of each file in `folder`."""
+    hashes = {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)}
+    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+
+
+def check_manifest(folder: Path) -> None:
+    """Checks that `folder` holds what its manifest says.
+
+    Raises:
+        CorruptDataError: names the first file that is missing or differs.
+    """
+    try:
+        hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        expected = sorted(hashes.items())
+    except (OSError, ValueError, AttributeError) as error:
+        raise CorruptDataError(f"{folder} has no readable {MANIFEST}: {error}") from error
+    for name, sha256 in expected:
+        path = folder / name
+        if not path.is_file():
+            raise CorruptDataError(f"{path} is missing")
+        if _sha256(path) != sha256:
+            raise CorruptDataError(f"{path} is not what was written: its SHA-256 differs from {MANIFEST}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take_place(unfinished: Path, folder: Path) -> None:
+    if not folder.exists():
+        unfinished.rename(folder)
+    else:
+        replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        folder.rename(replaced / "replaced")
+        unfinished.rename(folder)
+        shutil.rmtree(replaced)
+    _to_disk(folder.parent)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Writes beside and renames."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,20 @@
+"""Paths as the user typed them, although `bazel run` starts a program in another folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def user_path(text: str | Path) -> Path:
+    """The absolute path that `text` means to the user: `~` expanded, relative to where the command was typed.
+
+    `bazel run` names that folder in BUILD_WORKING_DIRECTORY; without it, the current directory counts.
+    """
+    started_in = Path(os.environ.get("BUILD_WORKING_DIRECTORY") or Path.cwd())
+    return (started_in / Path(text).expanduser()).resolve()
+
+
+def cache_folder() -> Path:
+    """$HIPER_CACHE, else ~/.cache/hiper."""
+    return Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")

@@ -1,0 +1,133 @@
+"""What a warm start came to: sampled answers at the turns of demonstrations that it has not seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from configuration.servers import ModelServerSettings
+from core.role import Role
+from environments.benchmark import Benchmark
+from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.teaching import WarmStart, WarmStartSettings
+from serving.embedded.engine import EmbeddedEngine
+from serving.engine import GenerationRequest, GenerationResult, LoadedAdapter
+from serving.model import ModelFolder, load_tokenizer
+from trajectory.episode import Episode, Turn
+
+
+@dataclass(frozen=True)
+class AnswerShares:
+    """Shares of the answers of one role."""
+
+    answers: int
+    temperature: float
+    parseable: float
+    """In one of the forms that the parser knows."""
+    accepted: float
+    """Executor: an action that is admissible. Planner: as `parseable`."""
+    expert: float
+    """Word for word what the expert said; several actions may be as good."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    parseable: bool
+    accepted: bool
+    expert: bool
+
+
+async def check_answers(
+    settings: WarmStartSettings,
+    model: ModelFolder,
+    benchmark: Benchmark,
+    made: WarmStart,
+    split: str,
+    games: int,
+    seed: int,
+) -> dict[Role, AnswerShares]:
+    """Samples both adapters' answers once at each turn of `games` demonstrations of `split`."""
+    formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
+    environment = benchmark.environment()
+    tasks = benchmark.tasks(split)
+    drawn = np.random.default_rng(seed).permutation(len(tasks))[:games]
+    turns: list[tuple[Episode, int]] = []
+    admissible: list[Sequence[str]] = []
+    for place in drawn:
+        seen: list[Sequence[str]] = []
+        episode = demonstrate(benchmark, environment, tasks[place], formats, on_turn=seen.append)
+        turns += [(episode, number) for number in range(len(episode.turns))]
+        admissible += seen
+    environment.close()
+
+    def read_plan(index: int, result: GenerationResult) -> _Reading:
+        episode, number = turns[index]
+        expert = episode.turns[number].plan
+        before = episode.turns[number - 1].plan.subgoal if number else ""
+        read = formats.planner_parser.parse(result.token_ids, number, episode.goal, before)
+        same = (read.decision, read.subgoal) == (expert.decision, expert.subgoal)
+        return _Reading(read.valid, read.valid, same)
+
+    def read_act(index: int, result: GenerationResult) -> _Reading:
+        episode, number = turns[index]
+        read = formats.executor_parser.parse(result.token_ids)
+        same = read.action == episode.turns[number].act.action
+        return _Reading(read.valid, same or read.action in admissible[index], same)
+
+    shown = [episode.turns[number] for episode, number in turns]
+    return {
+        Role.PLANNER: await _asked(
+            settings, model, settings.planner, made, Role.PLANNER, shown, formats, read_plan, seed
+        ),
+        Role.EXECUTOR: await _asked(
+            settings, model, settings.executor, made, Role.EXECUTOR, shown, formats, read_act, seed
+        ),
+    }
+
+
+async def _asked(
+    settings: WarmStartSettings,
+    model: ModelFolder,
+    server: ModelServerSettings,
+    made: WarmStart,
+    role: Role,
+    turns: Sequence[Turn],
+    formats: Formats,
+    read: Callable[[int, GenerationResult], _Reading],
+    seed: int,
+) -> AnswerShares:
+    planner = role is Role.PLANNER
+    parser = formats.planner_parser if planner else formats.executor_parser
+    complete = frozenset({formats.planner_parser.keep_ids}) if planner else frozenset()
+    engine = EmbeddedEngine(
+        model, server.dtype, settings.learner.threads, server.context_length, server.max_batch, len(turns)
+    )
+    await engine.start()
+    try:
+        folder = made.planner if planner else made.executor
+        await engine.switch(LoadedAdapter(f"check/{role.value}@0", 0, folder))
+        requests = [
+            GenerationRequest(
+                prompt_ids=(turn.plan if planner else turn.act).generation.prompt_ids,
+                max_new_tokens=server.max_new_tokens,
+                temperature=server.temperature,
+                seed=seed + index,
+                stop_ids=parser.stop_ids,
+                complete_answers=complete,
+            )
+            for index, turn in enumerate(turns)
+        ]
+        results = await asyncio.gather(*map(engine.generate, requests))
+    finally:
+        await engine.close()
+    readings = [read(index, result) for index, result in enumerate(results)]
+    return AnswerShares(
+        answers=len(readings),
+        temperature=server.temperature,
+        parseable=float(np.mean([reading.parseable for reading in readings])),
+        accepted=float(np.mean([reading.accepted for reading in readings])),
+        expert=float(np.mean([reading.expert for reading in readings])),
+    )

@@ -1,0 +1,244 @@
+"""The warm start: both adapters learn the formats, and a first skill, from demonstrations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from core.errors import InvalidInputError
+from core.files import written_beside
+from core.paths import cache_folder
+from core.progress import Progress
+from core.role import Role
+from environments.benchmark import Benchmark, Task
+from learner.imitation.demonstrations import Formats, Lesson, lesson
+from learner.update.adapter_files import AdapterOrigin, write_adapter
+from learner.update.optimizer import AdapterOptimizer
+from learner.update.packing import TokenSequence, pack
+from learner.update.policy import AdaptedModel
+from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
+from trajectory.episode import Turn
+
+METHOD = 2
+"""Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
+_MAX_GRADIENT_NORM = 1.0
+_TRAINING_SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class WarmStartSettings:
+    """The sections of the configuration that decide what a warm start gives."""
+
+    imitation: ImitationSettings = field(default_factory=ImitationSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    planner: ModelServerSettings = field(default_factory=ModelServerSettings)
+    executor: ModelServerSettings = field(default_factory=ModelServerSettings)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        return cls(
+            imitation=configuration.imitation,
+            lora=configuration.lora,
+            learner=configuration.learner,
+            planner=configuration.planner,
+            executor=configuration.executor,
+        )
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """PEFT folders of both adapters."""
+
+    planner: Path
+    executor: Path
+    cached: bool
+    """Whether they were there already."""
+    losses: dict[Role, tuple[float, ...]] = field(default_factory=dict)
+    """Of each step, in nats a token; empty where cached."""
+
+
+def warm_start(
+    settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int, progress: Progress
+) -> WarmStart:
+    """Teaches both adapters on demonstrations of training tasks, or finds them in the cache.
+
+    The cache is $HIPER_CACHE (else ~/.cache/hiper)/warm-start, a folder for each combination of base model,
+    settings, seed and demonstrations as the models see them. Sets torch's thread count for the process.
+
+    Raises:
+        InvalidInputError: the benchmark has no training tasks.
+    """
+    progress(0.0, "demonstrations")
+    formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
+    lessons = training_lessons(settings.imitation, formats, benchmark, seed)
+    answers = {role: _answers(lessons, formats, role) for role in Role}
+    folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if folder.is_dir():
+            return _in(folder, cached=True)
+        losses = _teach(settings, model, answers, seed, folder, progress)
+    return _in(folder, cached=False, losses=losses)
+
+
+def training_lessons(
+    settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
+) -> list[Lesson]:
+    """The teacher at `settings.games` training tasks, drawn with the seed."""
+    environment = benchmark.environment()
+    teacher, mistakes = settings.teacher, settings.mistakes
+    try:
+        return [
+            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
+            for task in _drawn(benchmark, settings.games, seed)
+        ]
+    finally:
+        environment.close()
+
+
+def imitate(
+    model: AdaptedModel,
+    role: Role,
+    episodes: Sequence[Sequence[TokenSequence]],
+    settings: ImitationSettings,
+    pack_tokens: int,
+    generator: np.random.Generator,
+    on_step: Callable[[int, float], None],
+) -> tuple[float, ...]:
+    """Teaches one adapter to answer so: cross entropy of the answers' tokens, mean over a step's tokens.
+
+    Args:
+        model: Holds the adapter.
+        role: Whose it is.
+        episodes: The answers of each; dealt out in random order, without replacement until all were shown.
+        settings: Steps, turns a step, learning rate, whether episodes stay together.
+        pack_tokens: Tokens computed together.
+        generator: Of the order.
+        on_step: Told each step's number, from 1, and its loss.
+
+    Returns:
+        The loss of each step in nats a token.
+    """
+    steps = settings.steps_of(role)
+    optimizer = AdapterOptimizer(model.parameters_of(role.value), settings.learning_rate, _MAX_GRADIENT_NORM)
+    answers = [answer for episode in episodes for answer in episode]
+    lengths = [len(episode) for episode in episodes] if settings.order == "episodes" else [1] * len(answers)
+    shown = answer_order(lengths, steps * settings.batch_turns, generator)
+    losses = []
+    for step, places in enumerate(shown.reshape(steps, settings.batch_turns)):
+        optimizer.set_learning_rate(settings.learning_rate * (1 - step / steps))
+        losses.append(_step(model, role.value, [answers[place] for place in places], pack_tokens))
+        optimizer.step()
+        on_step(step + 1, losses[-1])
+    return tuple(losses)
+
+
+def _step(model: AdaptedModel, adapter: str, answers: Sequence[TokenSequence], pack_tokens: int) -> float:
+    total = sum(len(answer.response_ids) for answer in answers)
+    loss = 0.0
+    for one in pack(answers, pack_tokens, model.device):
+        temperatures = torch.ones(len(one.targets), device=model.device)
+        pack_loss = -model.answer_scores(one, adapter, temperatures).logprobs.sum() / total
+        pack_loss.backward()
+        loss += float(pack_loss.detach())
+    return loss
+
+
+def answer_order(lengths: Sequence[int], shown: int, generator: np.random.Generator) -> np.ndarray:
+    """Places of `shown` answers: parts of these lengths in random order, what is in a part in its own."""
+    parts = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+    passes = -(-shown // sum(lengths))
+    drawn = [parts[part] for _ in range(passes) for part in generator.permutation(len(parts))]
+    return np.concatenate(drawn)[:shown]
+
+
+def _teach(
+    settings: WarmStartSettings,
+    base: ModelFolder,
+    answers: dict[Role, list[list[TokenSequence]]],
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> dict[Role, tuple[float, ...]]:
+    learner = settings.learner
+    steps = {role: settings.imitation.steps_of(role) for role in Role}
+    torch.set_num_threads(learner.threads)
+    progress(0.0, "loading the model")
+    model = AdaptedModel(base.path, settings.lora, compute_dtype(learner.dtype), compute_device(), seed)
+    losses: dict[Role, tuple[float, ...]] = {}
+    with written_beside(folder) as unfinished:
+        for number, role in enumerate(Role):
+
+            def shown(step: int, loss: float, role: Role = role) -> None:
+                share = (sum(map(len, losses.values())) + step) / sum(steps.values())
+                progress(share, f"imitation, {role.value}: step {step} of {steps[role]}, loss {loss:.2f}")
+
+            generator = np.random.default_rng([seed, number])
+            losses[role] = imitate(
+                model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
+            )
+            (unfinished / role.value).mkdir()
+            origin = AdapterOrigin(base.fingerprint, role.value, version=0)
+            write_adapter(model.peft, role.value, base.name, origin, unfinished / role.value)
+    return losses
+
+
+def _in(folder: Path, cached: bool, losses: dict[Role, tuple[float, ...]] | None = None) -> WarmStart:
+    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached, losses or {})
+
+
+def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
+    split = _TRAINING_SPLIT if _TRAINING_SPLIT in benchmark.splits else benchmark.splits[0]
+    tasks = benchmark.tasks(split)
+    if not tasks:
+        raise InvalidInputError(f"benchmark {benchmark.name} has no tasks in split {split} to imitate")
+    order = np.random.default_rng(seed).permutation(len(tasks))
+    return [tasks[place] for place in order[:count]]
+
+
+def _answers(lessons: Sequence[Lesson], formats: Formats, role: Role) -> list[list[TokenSequence]]:
+    """What should be said in each episode: the plans as they are, and the right actions."""
+
+    def plan(turn: Turn) -> TokenSequence:
+        return TokenSequence(turn.plan.generation.prompt_ids, turn.plan.generation.token_ids)
+
+    def act(turn: Turn, right: str) -> TokenSequence:
+        return TokenSequence(turn.act.generation.prompt_ids, formats.executor_parser.answer_ids(right))
+
+    if role is Role.PLANNER:
+        return [[plan(turn) for turn in one.episode.turns] for one in lessons]
+    return [
+        [act(*pair) for pair in zip(one.episode.turns, one.right_actions, strict=True)] for one in lessons
+    ]
+
+
+def _key(
+    settings: WarmStartSettings,
+    model: ModelFolder,
+    seed: int,
+    answers: dict[Role, list[list[TokenSequence]]],
+) -> str:
+    """Hex, of all that decides what the adapters come to; number of threads and machine aside."""
+    shown = [[[[a.prompt_ids, a.response_ids] for a in one] for one in answers[role]] for role in Role]
+    described = {
+        "method": METHOD,
+        "model": model.fingerprint,
+        "imitation": settings.imitation.model_dump(mode="json"),
+        "lora": settings.lora.model_dump(mode="json"),
+        "dtype": str(compute_dtype(settings.learner.dtype)),
+        "seed": seed,
+        "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,105 @@
+"""Several ranks as one trainer: the first is told what to do, and tells the others."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.errors import HiperError
+from core.progress import Progress
+from core.role import Role
+from learner.service.run_parts import Update
+from learner.update.ranks import CommandChannel
+from learner.update.trainer import Trainer
+from run_folder.store import EpisodeStore
+from trajectory.episode import Episode
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A call of a trainer, with what its arguments are made of."""
+
+    method: str
+    paths: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    """Of episodes, which every rank reads from the run's store."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Command:
+        content = json.loads(text)
+        return cls(content["method"], tuple(content["paths"]), tuple(content["numbers"]))
+
+
+class LeadingTrainer:
+    """The trainer of rank 0, whose calls the other ranks make as well."""
+
+    def __init__(self, trainer: Trainer, channel: CommandChannel) -> None:
+        self._trainer = trainer
+        self._channel = channel
+
+    @property
+    def version(self) -> int:
+        return self._trainer.version
+
+    def load_adapters(self, planner: Path, executor: Path) -> None:
+        self._tell("load_adapters", planner, executor)
+        self._trainer.load_adapters(planner, executor)
+
+    def load_reference(self, planner: Path, executor: Path) -> None:
+        self._tell("load_reference", planner, executor)
+        self._trainer.load_reference(planner, executor)
+
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
+        self._tell("update", numbers=[episode.number for episode in episodes])
+        return self._trainer.update(episodes, progress)
+
+    def save_adapter(self, role: Role, folder: Path) -> None:
+        self._trainer.save_adapter(role, folder)
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+        self._tell("save_checkpoint", folder)
+        self._trainer.save_checkpoint(folder, consumed)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        self._tell("load_checkpoint", folder)
+        self._trainer.load_checkpoint(folder)
+
+    def _tell(self, method: str, *paths: Path, numbers: Sequence[int] = ()) -> None:
+        self._channel.send(Command(method, tuple(map(str, paths)), tuple(numbers)).to_json())
+
+
+def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], EpisodeStore]) -> None:
+    """Does what rank 0 says until it has ended. What fails here fails there too, and is reported there.
+
+    Args:
+        trainer: Of this rank.
+        channel: From rank 0.
+        open_store: Of the run; called once there are episodes to train on.
+    """
+    store: EpisodeStore | None = None
+    while (text := channel.receive()) is not None:
+        command = Command.from_json(text)
+        paths = [Path(path) for path in command.paths]
+        try:
+            match command.method:
+                case "load_adapters":
+                    trainer.load_adapters(*paths)
+                case "load_reference":
+                    trainer.load_reference(*paths)
+                case "update":
+                    store = store or open_store()
+                    trainer.update(store.load(command.numbers), lambda share, message: None)
+                case "save_checkpoint":
+                    trainer.save_checkpoint(paths[0], consumed=())
+                case "load_checkpoint":
+                    trainer.load_checkpoint(*paths)
+        except HiperError as error:
+            log.warning("%s: %s", command.method, error)

@@ -1,0 +1,57 @@
+"""What a run of the learner needs: a trainer, adapters to start from, and a way to the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from core.progress import Progress
+from core.role import Role
+from run_folder.store import TurnAdvantages
+from trajectory.episode import Episode
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update came to."""
+
+    metrics: dict[str, float]
+    advantages: Sequence[Sequence[TurnAdvantages]]
+    """For each episode, for each turn."""
+
+
+class Trainer(Protocol):
+    """The model and its optimizers. Called from one thread at a time, never from the event loop's."""
+
+    @property
+    def version(self) -> int: ...
+
+    def load_adapters(self, planner: Path, executor: Path) -> None: ...
+
+    def load_reference(self, planner: Path, executor: Path) -> None: ...
+
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
+
+    def save_adapter(self, role: Role, folder: Path) -> None: ...
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
+
+    def load_checkpoint(self, folder: Path) -> None: ...
+
+
+class FirstAdapters(Protocol):
+    """PEFT folders of version 0."""
+
+    @property
+    def planner(self) -> Path: ...
+
+    @property
+    def executor(self) -> Path: ...
+
+
+class Publisher(Protocol):
+    """Brings adapters to the model servers."""
+
+    async def publish(self, role: Role, version: int, folder: Path) -> None: ...

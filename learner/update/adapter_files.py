@@ -1,0 +1,91 @@
+"""Adapters as PEFT folders: adapter_config.json, adapter_model.safetensors, and hiper.json beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core.errors import CorruptDataError, NotFoundError, PreconditionError
+
+CONFIG, WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "hiper.json"
+
+
+@dataclass(frozen=True)
+class AdapterOrigin:
+    """Where an adapter comes from; PEFT's own files have no place for it."""
+
+    base_fingerprint: str
+    role: str
+    version: int
+
+
+def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: AdapterOrigin, folder: Path) -> None:
+    """Fills `folder`, which is empty, with an adapter in float32."""
+    config = peft.peft_config[adapter]
+    kept = config.base_model_name_or_path, config.inference_mode
+    config.base_model_name_or_path, config.inference_mode = base_name, True
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.base_model_name_or_path, config.inference_mode = kept
+    state = get_peft_model_state_dict(peft, adapter_name=adapter)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / ORIGIN).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+
+
+def read_adapter(peft: PeftModel, adapter: str, base_fingerprint: str, folder: Path) -> None:
+    """Loads a folder's weights into `adapter`, which keeps its own if anything is wrong.
+
+    Raises:
+        NotFoundError: a file is missing.
+        CorruptDataError: a file cannot be read, or a weight is not finite.
+        PreconditionError: another base model, rank, scale, or set of layers.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise NotFoundError(f"{folder} is no PEFT folder: it has no {name}")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS)
+        origin = folder / ORIGIN
+        made_on = (
+            json.loads(origin.read_text(encoding="utf-8"))["base_fingerprint"] if origin.exists() else None
+        )
+    except (ValueError, KeyError, SafetensorError) as error:
+        raise CorruptDataError(f"the adapter in {folder} cannot be read: {error}") from error
+    if made_on not in (None, base_fingerprint):
+        raise PreconditionError(f"the adapter in {folder} was made on another base model than this one")
+    _check_scale(peft, adapter, config, folder)
+    _check_tensors(peft, adapter, tensors, folder)
+    set_peft_model_state_dict(peft, tensors, adapter_name=adapter)
+
+
+def _check_scale(peft: PeftModel, adapter: str, config: dict[str, object], folder: Path) -> None:
+    own = peft.peft_config[adapter]
+    for key in ("r", "lora_alpha"):
+        if config.get(key) != getattr(own, key):
+            raise PreconditionError(
+                f"the adapter in {folder} has {key} = {config.get(key)}, not {getattr(own, key)}"
+            )
+
+
+def _check_tensors(peft: PeftModel, adapter: str, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    own = {name: t.shape for name, t in get_peft_model_state_dict(peft, adapter_name=adapter).items()}
+    if differing := sorted(own.keys() ^ tensors.keys()):
+        raise PreconditionError(
+            f"the adapter in {folder} is of other layers than the configuration says, such as {differing[0]}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name]:
+            raise PreconditionError(
+                f"{name} in {folder} has shape {list(tensor.shape)}; {list(own[name])} is accepted"
+            )
+        if not tensor.isfinite().all():
+            raise CorruptDataError(f"{name} in {folder} holds values that are not finite")

@@ -1,0 +1,154 @@
+"""From episodes and values to the estimator's batch, and from its targets to the critic's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import InvalidInputError
+from hae import Advantages, EstimatorSettings, TurnBatch
+from trajectory.episode import Decision, Episode
+
+Floats = npt.NDArray[np.float64]
+
+HIGH, SWITCH, LOW = "high", "switch", "low"
+HEADS = {"three": (HIGH, SWITCH, LOW), "two": (HIGH, LOW)}
+
+
+@dataclass(frozen=True)
+class States:
+    """The prompts whose values a batch of T turns needs, in this order: `planner`, `executor`, final ones."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    """[P] the planner's of each turn, the executor's of each turn, then both of the F episodes that need a
+    value after their last turn."""
+    turns: int
+    unfinished: tuple[int, ...]
+    """[F] places of those episodes."""
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode], bootstrap: str) -> States:
+        """Raises InvalidInputError where an episode lacks the final prompts that `bootstrap` needs."""
+        turns = [turn for episode in episodes for turn in episode.turns]
+        unfinished = tuple(
+            place for place, e in enumerate(episodes) if bootstrap == "final" and not e.terminated
+        )
+        final_planner = [episodes[place].final_planner_prompt_ids for place in unfinished]
+        final_executor = [episodes[place].final_executor_prompt_ids for place in unfinished]
+        for place, planner, executor in zip(unfinished, final_planner, final_executor, strict=True):
+            if not planner or not executor:
+                raise InvalidInputError(
+                    f"episode {episodes[place].number}: estimator.bootstrap = final needs the prompts at its "
+                    f"final observation, which it does not hold"
+                )
+        planner_prompts = [turn.plan.generation.prompt_ids for turn in turns]
+        executor_prompts = [turn.act.generation.prompt_ids for turn in turns]
+        prompts = (*planner_prompts, *executor_prompts, *final_planner, *final_executor)
+        return cls(prompts, len(turns), unfinished)
+
+    @property
+    def planner(self) -> slice:
+        return slice(0, self.turns)
+
+    @property
+    def executor(self) -> slice:
+        return slice(self.turns, 2 * self.turns)
+
+    @property
+    def final_planner(self) -> slice:
+        return slice(2 * self.turns, 2 * self.turns + len(self.unfinished))
+
+    @property
+    def final_executor(self) -> slice:
+        return slice(2 * self.turns + len(self.unfinished), None)
+
+
+def mean_return(episodes: Sequence[Episode], settings: EstimatorSettings) -> float:
+    """Mean over all turns of the rewards from there on, discounted, success scaled to `success_reward`.
+
+    The best value for all turns alike; penalties are left out.
+    """
+    returns: list[float] = []
+    for episode in episodes:
+        ahead = 0.0
+        for turn in reversed(episode.turns):
+            ahead = turn.reward + settings.gamma * ahead
+            returns.append(ahead)
+    return settings.success_reward * float(np.mean(returns))
+
+
+def turn_batch(
+    episodes: Sequence[Episode],
+    states: States,
+    values: Floats | None,
+    heads: tuple[str, ...],
+    settings: EstimatorSettings,
+) -> TurnBatch:
+    """The estimator's batch of T turns, success scaled to `settings.success_reward`.
+
+    Args:
+        episodes: E of them.
+        states: Of these episodes.
+        values: [P, len(heads)] of `states.prompts`; None for estimators that need none.
+        heads: What the columns of `values` are.
+        settings: Of the estimator.
+    """
+    turns = [turn for episode in episodes for turn in episode.turns]
+    lengths = [len(episode.turns) for episode in episodes]
+
+    def column(rows: slice, head: str) -> Floats | None:
+        return values[rows, heads.index(head)] if values is not None and head in heads else None
+
+    def final(rows: slice, head: str) -> Floats | None:
+        read = column(rows, head)
+        if read is None or settings.bootstrap != "final":
+            return None
+        scattered = np.zeros(len(episodes))
+        scattered[list(states.unfinished)] = read
+        return scattered
+
+    return TurnBatch(
+        episode_offsets=np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
+        reward=settings.success_reward * np.array([turn.reward for turn in turns], dtype=np.float64),
+        switch=np.array([turn.plan.decision is Decision.SWITCH for turn in turns]),
+        terminated=np.array([episode.terminated for episode in episodes]),
+        value_low=column(states.executor, LOW),
+        value_high=column(states.planner, HIGH),
+        value_switch=column(states.planner, SWITCH),
+        action_valid=np.array([turn.act.valid for turn in turns]),
+        final_value_low=final(states.final_executor, LOW),
+        final_value_high=final(states.final_planner, HIGH),
+        final_value_switch=final(states.final_planner, SWITCH),
+        group=np.array([episode.group for episode in episodes]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ValueTargets:
+    """What the critic's heads should have said of the prompts of a batch's turns."""
+
+    values: Floats
+    """[2T, heads] 0 where nothing is learnt."""
+    learns: npt.NDArray[np.bool_]
+    """[2T, heads]"""
+
+
+def value_targets(advantages: Advantages, states: States, heads: tuple[str, ...]) -> ValueTargets:
+    """V_high and V_switch at the planner's prompts, V_low at the executor's."""
+    every_turn = np.ones(states.turns, dtype=np.bool_)
+    levels = {
+        HIGH: (states.planner, advantages.target_high, advantages.target_high_mask),
+        SWITCH: (states.planner, advantages.target_switch, every_turn),
+        LOW: (states.executor, advantages.target_low, every_turn),
+    }
+    values = np.zeros((2 * states.turns, len(heads)))
+    learns = np.zeros(values.shape, dtype=np.bool_)
+    for place, head in enumerate(heads):
+        rows, target, mask = levels[head]
+        if target is not None:
+            values[rows, place] = np.where(mask, target, 0.0)
+            learns[rows, place] = mask
+    return ValueTargets(values, learns)

@@ -1,0 +1,130 @@
+"""AdamW on a named set of parameters; a step that is not finite is left out, three in a row are an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import DivergedError
+
+WEIGHT_DECAY = 0.01
+MOST_SKIPPED = 3
+"""Steps in a row that are left out before training gives up."""
+STEP, EXP_AVG, EXP_AVG_SQ, SKIPPED = "step", "exp_avg", "exp_avg_sq", "skipped_in_a_row"
+"""Last parts of the names of an optimizer's state."""
+_MOMENTS = (STEP, EXP_AVG, EXP_AVG_SQ)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of an optimizer step."""
+
+    gradient_norm: float
+    """Before clipping; it or the loss is not finite where the step was skipped."""
+    skipped: bool
+
+
+class Skips:
+    """Counts the steps in a row that were left out."""
+
+    def __init__(self, owner: str) -> None:
+        """`owner` is whose steps they are, in messages."""
+        self._owner = owner
+        self.in_a_row = 0
+
+    def count(self, loss: float, gradient_norm: float) -> Step:
+        """Whether a step is taken or skipped.
+
+        Raises:
+            DivergedError: it is the third in a row that is not finite.
+        """
+        step = Step(gradient_norm, skipped=not (math.isfinite(loss) and math.isfinite(gradient_norm)))
+        self.in_a_row = self.in_a_row + 1 if step.skipped else 0
+        if self.in_a_row >= MOST_SKIPPED:
+            what = "gradient" if math.isfinite(loss) else "loss"
+            raise DivergedError(
+                f"the {self._owner}'s {what} was not finite in {self.in_a_row} steps in a row"
+            )
+        return step
+
+
+class Optimizer(Protocol):
+    """Moves the parameters of one adapter, which no other optimizer moves."""
+
+    def step(self, loss: float) -> Step: ...
+
+    def forget_gradients(self) -> None: ...
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+class AdapterOptimizer:
+    """Holds AdamW's moments in float32. The parameters are its own: no other optimizer moves them."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        learning_rate: float,
+        max_gradient_norm: float,
+        owner: str = "adapter",
+    ) -> None:
+        """`owner` is whose parameters they are, in messages."""
+        self._parameters = dict(parameters)
+        self._max_gradient_norm = max_gradient_norm
+        self._skips = Skips(owner)
+        self._adamw = torch.optim.AdamW(
+            self._parameters.values(), lr=learning_rate, weight_decay=WEIGHT_DECAY
+        )
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        for group in self._adamw.param_groups:
+            group["lr"] = learning_rate
+
+    def step(self, loss: float = 0.0) -> Step:
+        """Applies the accumulated gradients, scaled down to the greatest norm, and forgets them.
+
+        Args:
+            loss: That the gradients are of; the step is skipped where it or they are not finite.
+
+        Raises:
+            DivergedError: three steps in a row were not finite.
+        """
+        norm = float(nn.utils.clip_grad_norm_(self._parameters.values(), self._max_gradient_norm))
+        step = self._skips.count(loss, norm)
+        if not step.skipped:
+            self._adamw.step()
+        self.forget_gradients()
+        return step
+
+    def forget_gradients(self) -> None:
+        self._adamw.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments by parameter and name, none before the first step; and the steps skipped in a row."""
+        moments = {
+            f"{name}/{moment}": self._adamw.state[parameter][moment]
+            for name, parameter in self._parameters.items()
+            if self._adamw.state.get(parameter)
+            for moment in _MOMENTS
+        }
+        return moments | {SKIPPED: torch.tensor(self._skips.in_a_row)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over what `state` gave."""
+        self._adamw.state.clear()
+        self._skips.in_a_row = int(state[SKIPPED])
+        for name, parameter in self._parameters.items():
+            if f"{name}/{_MOMENTS[0]}" in state:
+                # AdamW counts steps on the CPU, wherever the parameters are.
+                self._adamw.state[parameter] = {
+                    STEP: state[f"{name}/{STEP}"].clone(),
+                    EXP_AVG: state[f"{name}/{EXP_AVG}"].to(parameter.device, copy=True),
+                    EXP_AVG_SQ: state[f"{name}/{EXP_AVG_SQ}"].to(parameter.device, copy=True),
+                }

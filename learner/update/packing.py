@@ -1,0 +1,177 @@
+"""Token sequences packed without padding, with what they begin alike computed once.
+
+Sorted by their tokens, sequences that begin alike are neighbours. A pack takes them in that order, and each
+adds only the tokens in which it differs from the one before: together the rows of a pack are the nodes of a
+prefix tree in depth-first order. A row attends to its path from the root and has its depth as position, so
+that it computes what it would compute in its own sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from core.prefix import shared_length
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """A prompt, and the answer whose tokens are scored; the answer may be empty."""
+
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...] = ()
+
+    @property
+    def computed_ids(self) -> tuple[int, ...]:
+        """All but the last token of the answer, which predicts nothing."""
+        return self.prompt_ids + self.response_ids[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """The rows that one sequence adds to a pack."""
+
+    begin: int
+    end: int
+    path: Tensor
+    """[L] the rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """[end - begin, L] True where a row of the path comes after an own one, which may not see it."""
+        return _later(self.path, self.begin, self.end)
+
+    @cached_property
+    def bias(self) -> Tensor:
+        """As `mask` in float32, one tensor for all layers."""
+        return self.mask(torch.float32)
+
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """[end - begin, L] minus infinity where `hidden`, else 0; made anew each time."""
+        later = _later(self.path, self.begin, self.end)
+        return torch.zeros(later.shape, dtype=dtype, device=later.device).masked_fill_(later, -torch.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """N rows that are computed together, for S sequences with R answer tokens in all."""
+
+    token_ids: Tensor
+    """[N]"""
+    positions: Tensor
+    """[N] depth in the prefix tree."""
+    branches: tuple[Branch, ...]
+    """In order of their rows; sequences that add no row have none."""
+    members: tuple[int, ...]
+    """[S] places of the sequences in the list that was packed."""
+    prompt_ends: Tensor
+    """[S] row of each member's last prompt token."""
+    predicting: Tensor
+    """[R] rows that predict the answers' tokens, member after member."""
+    targets: Tensor
+    """[R] the answers' tokens."""
+
+    def bias(self, dtype: torch.dtype) -> Tensor:
+        """[N, N] 0 where a row attends to a row, itself and what comes before it on its path, else -inf."""
+        count, device = len(self.token_ids), self.token_ids.device
+        # Rows that begin at multiples of 16 numbers: torch's kernel would copy any other mask in each layer.
+        wide = torch.full((count, -(-count // 16) * 16), -torch.inf, dtype=dtype, device=device)
+        bias = wide[:, :count]
+        for branch in self.branches:
+            bias[branch.begin : branch.end, branch.path] = branch.mask(dtype)
+        return bias
+
+
+def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:
+    """Packs of at most `pack_tokens` rows; a longer sequence gets a pack of its own.
+
+    Raises:
+        ValueError: a sequence without a prompt.
+    """
+    if any(not sequence.prompt_ids for sequence in sequences):
+        raise ValueError("a sequence without a prompt cannot be packed")
+    order = sorted(range(len(sequences)), key=lambda place: sequences[place].computed_ids)
+    packs: list[Pack] = []
+    open_pack = _OpenPack()
+    for place in order:
+        if open_pack.members and open_pack.size_with(sequences[place]) > pack_tokens:
+            packs.append(open_pack.close(device))
+            open_pack = _OpenPack()
+        open_pack.add(place, sequences[place])
+    if open_pack.members:
+        packs.append(open_pack.close(device))
+    return packs
+
+
+def computed_tokens(packs: Sequence[Pack]) -> int:
+    """Rows of all packs: what is computed, against what the sequences hold."""
+    return sum(len(pack.token_ids) for pack in packs)
+
+
+def dealt(
+    packs: int, minibatches: int, epochs: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Places of the packs of each minibatch; each epoch deals all packs out anew, as evenly as they go.
+
+    There are at most as many minibatches in an epoch as packs.
+    """
+    for _ in range(epochs):
+        yield from np.array_split(generator.permutation(packs), min(minibatches, packs))
+
+
+class _OpenPack:
+    def __init__(self) -> None:
+        self.members: list[int] = []
+        self._token_ids: list[int] = []
+        self._positions: list[int] = []
+        self._last: tuple[int, ...] = ()
+        self._path: list[int] = []
+        self._branches: list[tuple[int, int, list[int]]] = []
+        self._prompt_ends: list[int] = []
+        self._predicting: list[int] = []
+        self._targets: list[int] = []
+
+    def size_with(self, sequence: TokenSequence) -> int:
+        ids = sequence.computed_ids
+        return len(self._token_ids) + len(ids) - shared_length(ids, self._last)
+
+    def add(self, place: int, sequence: TokenSequence) -> None:
+        ids = sequence.computed_ids
+        shared = shared_length(ids, self._last)
+        begin, end = len(self._token_ids), len(self._token_ids) + len(ids) - shared
+        self._path = [*self._path[:shared], *range(begin, end)]
+        self._last = ids
+        self._token_ids += ids[shared:]
+        self._positions += range(shared, len(ids))
+        if end > begin:
+            self._branches.append((begin, end, self._path))
+        last_of_prompt = len(sequence.prompt_ids) - 1
+        self.members.append(place)
+        self._prompt_ends.append(self._path[last_of_prompt])
+        self._predicting += self._path[last_of_prompt : last_of_prompt + len(sequence.response_ids)]
+        self._targets += sequence.response_ids
+
+    def close(self, device: torch.device) -> Pack:
+        def ids(values: Sequence[int]) -> Tensor:
+            return torch.tensor(values, dtype=torch.long, device=device)
+
+        return Pack(
+            token_ids=ids(self._token_ids),
+            positions=ids(self._positions),
+            branches=tuple(Branch(begin, end, ids(path)) for begin, end, path in self._branches),
+            members=tuple(self.members),
+            prompt_ends=ids(self._prompt_ends),
+            predicting=ids(self._predicting),
+            targets=ids(self._targets),
+        )
+
+
+def _later(path: Tensor, begin: int, end: int) -> Tensor:
+    """[end - begin, L] which of a path's rows come after each row from `begin` to `end`."""
+    return path[None, :] > torch.arange(begin, end, device=path.device)[:, None]

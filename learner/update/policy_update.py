@@ -1,0 +1,191 @@
+"""One update of one adapter by PPO."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from configuration.learner import PpoSettings
+from core.errors import PreconditionError
+from learner.update.optimizer import Optimizer, Step
+from learner.update.packing import Pack, computed_tokens, dealt, pack
+from learner.update.policy import AdaptedModel
+from learner.update.ppo import AnswerTokens, TokenSums, token_losses
+from learner.update.ranks import ALONE, Ranks
+from learner.update.samples import AnswerSample
+
+Advance = Callable[[float], None]
+"""Told the share that is done, in [0, 1]."""
+Places = npt.NDArray[np.int64]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyBatch:
+    """A pack with what is known of its R answer tokens."""
+
+    pack: Pack
+    tokens: AnswerTokens
+    reference: Tensor | None
+    """[R] log-probabilities by the reference of the KL term; None without that term."""
+    old: Tensor | None
+    """[R] by the learner before the update; None where the only pass over it is the first."""
+
+
+class PolicyUpdate:
+    """PPO on one adapter. The loss is the mean over the tokens of a minibatch that learn, as in verl."""
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        adapter: str,
+        optimizer: Optimizer,
+        settings: PpoSettings,
+        pack_tokens: int,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.reference: str | None = None
+        """Adapter that the KL term pulls to; None is the base model."""
+        self._model = model
+        self._adapter = adapter
+        self._optimizer = optimizer
+        self._settings = settings
+        self._pack_tokens = pack_tokens
+        self._ranks = ranks
+
+    def run(
+        self, samples: Sequence[AnswerSample], generator: np.random.Generator, advance: Advance
+    ) -> dict[str, float]:
+        """Updates the adapter; returns metrics without a prefix, the same on every rank.
+
+        A step with a loss or gradient that is not finite is left out and counted.
+
+        Raises:
+            DivergedError: three steps in a row were left out, those of updates before included.
+            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. The
+                adapter is as the steps before that left it.
+        """
+        if not samples:
+            return {"skipped_steps": 0.0, "tokens": 0.0}
+        began = time.perf_counter()
+        packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
+        learning = np.array([sum(samples[place].learns.sum() for place in p.members) for p in packs])
+        own = [place for place in range(len(packs)) if self._ranks.owns(place)]
+        batches = {
+            place: self._prepared(packs[place], samples, advance, share)
+            for place, share in _with_share(own, 0.0, 0.3)
+        }
+        settings = self._settings
+        minibatches = list(dealt(len(packs), settings.minibatches, settings.epochs, generator))
+        sums, steps = [], []
+        for places, share in _with_share(minibatches, 0.3, 1.0):
+            minibatch = [batches[place] for place in places if place in batches]
+            minibatch_sums, step = self._step(minibatch, int(learning[places].sum()))
+            sums.append(minibatch_sums)
+            steps.append(step)
+            advance(share)
+        return (
+            _loss_metrics(sums, steps)
+            | step_metrics(steps)
+            | {
+                "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
+                "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
+                "computed_tokens": float(computed_tokens(packs)),
+                "seconds": time.perf_counter() - began,
+            }
+        )
+
+    @torch.no_grad()
+    def _prepared(
+        self, pack: Pack, samples: Sequence[AnswerSample], advance: Advance, share: float
+    ) -> PolicyBatch:
+        tokens = _answer_tokens([samples[place] for place in pack.members], self._model.device)
+        reference = old = None
+        if self._settings.kl_coefficient:
+            reference = self._model.answer_scores(pack, self.reference, tokens.temperatures).logprobs
+        if self._settings.epochs * self._settings.minibatches > 1:
+            old = self._model.answer_scores(pack, self._adapter, tokens.temperatures).logprobs
+        advance(share)
+        return PolicyBatch(pack, tokens, reference, old)
+
+    def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
+        """`minibatch` is this rank's part of it, `total` the tokens that learn in all of it."""
+        sums = (self._backward(batch, total) for batch in minibatch)
+        whole = sum(sums, TokenSums.of_nothing(self._model.device)).over(self._ranks)
+        loss = whole.mean("loss")
+        # Where the loss is not finite, neither are the weights, and this would be the wrong message.
+        if math.isfinite(loss) and whole.mean("masked") > self._settings.importance_stop:
+            self._optimizer.forget_gradients()
+            raise PreconditionError(
+                f"sampler and learner disagree: the importance weight of {whole.mean('masked'):.0%} of the "
+                f"{self._adapter}'s tokens lies outside {self._settings.importance_band}; at most "
+                f"{self._settings.importance_stop:.0%} (ppo.importance_stop) are accepted. Do both run the "
+                f"same base model?"
+            )
+        return whole, self._optimizer.step(loss)
+
+    def _backward(self, batch: PolicyBatch, total: int) -> TokenSums:
+        scores = self._model.answer_scores(
+            batch.pack,
+            self._adapter,
+            batch.tokens.temperatures,
+            entropy_gradient=self._settings.entropy_coefficient > 0,
+        )
+        old = scores.logprobs.detach() if batch.old is None else batch.old
+        sums = token_losses(scores, old, batch.reference, batch.tokens, self._settings)
+        (sums.loss / total).backward()
+        return sums.detached()
+
+
+def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
+    """Means over the tokens of the steps that were taken; nothing where none was."""
+    taken = [one for one, step in zip(sums, steps, strict=True) if not step.skipped]
+    if not taken:
+        return {}
+    whole = sum(taken[1:], taken[0])
+    return {
+        "loss": whole.mean("loss"),
+        "policy_loss": whole.mean("policy_loss"),
+        "clip_fraction": whole.mean("clipped"),
+        "importance_masked_share": whole.mean("masked"),
+        "importance_truncated_share": whole.mean("truncated"),
+        "kl_to_reference": whole.mean("kl_to_reference"),
+        "kl_sampler": whole.mean("kl_sampler"),
+        "kl_update": whole.mean("kl_update"),
+        "sampler_difference": whole.mean("sampler_difference"),
+        "entropy": whole.mean("entropy"),
+    }
+
+
+def step_metrics(steps: Sequence[Step]) -> dict[str, float]:
+    """Mean norm of the gradients of the steps that were taken, and how many were not."""
+    norms = [step.gradient_norm for step in steps if not step.skipped]
+    return {
+        "gradient_norm": sum(norms) / max(len(norms), 1),
+        "skipped_steps": float(sum(step.skipped for step in steps)),
+    }
+
+
+def _answer_tokens(samples: Sequence[AnswerSample], device: torch.device) -> AnswerTokens:
+    def joined(arrays: Sequence[npt.NDArray[np.float64]]) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(device, torch.float32)
+
+    return AnswerTokens(
+        sampled=joined([sample.sampled_logprobs for sample in samples]),
+        advantages=joined([sample.advantages for sample in samples]),
+        learns=torch.from_numpy(np.concatenate([sample.learns for sample in samples])).to(device),
+        temperatures=joined([np.full(len(s.response_ids), s.temperature) for s in samples]),
+    )
+
+
+def _with_share(items: Sequence[_T], begin: float, end: float) -> Iterator[tuple[_T, float]]:
+    for done, item in enumerate(items, start=1):
+        yield item, begin + (end - begin) * done / len(items)

@@ -1,0 +1,108 @@
+"""The processes that compute an update together: who takes which part, and what all know afterwards."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+from core.errors import PreconditionError
+
+_LONGEST_WAIT = timedelta(days=365)
+"""For a command: while episodes are gathered, nothing is to be computed."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that compute together. All of them call the same methods in the same order."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one keeps the files and answers calls."""
+        return self.rank == 0
+
+    def owns(self, place: int) -> bool:
+        """Whether the part of the work at this place is this rank's."""
+        return place % self.count == self.rank
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of all ranks' tensors, in place of this one's."""
+        if self.count > 1:
+            distributed.all_reduce(tensor)
+        return tensor
+
+
+ALONE = Ranks()
+
+
+class CommandChannel:
+    """Texts from rank 0 to all others."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        """All ranks make theirs at the same time."""
+        self._ranks = ranks
+        self._group = distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT)
+
+    def send(self, text: str) -> None:
+        """Not empty."""
+        content = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        self._broadcast(torch.tensor([len(content)]))
+        self._broadcast(content)
+
+    def close(self) -> None:
+        """There will be no more."""
+        self._broadcast(torch.zeros(1, dtype=torch.long))
+        self._broadcast(torch.zeros(0, dtype=torch.uint8))
+
+    def receive(self) -> str | None:
+        """Waits for the next text; None if there will be none, also because rank 0 has ended."""
+        try:
+            length = self._broadcast(torch.zeros(1, dtype=torch.long))
+            content = self._broadcast(torch.zeros(int(length), dtype=torch.uint8))
+        except RuntimeError:
+            return None
+        return content.numpy().tobytes().decode() or None
+
+    def _broadcast(self, tensor: Tensor) -> Tensor:
+        distributed.broadcast(tensor, src=0, group=self._group)
+        return tensor
+
+
+def join(count: int) -> Ranks:
+    """Takes this process's place among `count`, which DeepSpeed's launcher has put into the environment.
+
+    Raises:
+        PreconditionError: it was started as one of another number.
+    """
+    import deepspeed
+
+    # Its own reduction in shared memory would be compiled at the start, which takes a compiler and a minute.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if "RANK" not in os.environ:
+        _alone_in_the_environment()
+    started = int(os.environ["WORLD_SIZE"])
+    if started != count:
+        raise PreconditionError(f"learner.ranks = {count}, but {started} processes were started")
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    deepspeed.init_distributed(verbose=False)
+    return Ranks(int(os.environ["RANK"]), count)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _alone_in_the_environment() -> None:
+    os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))

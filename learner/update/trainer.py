@@ -1,0 +1,286 @@
+"""The model with its adapters, critic and optimizers: takes episodes, and becomes the next version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
+from core.errors import DivergedError, InvalidInputError
+from core.files import written_beside
+from core.progress import Progress
+from core.role import Role
+from hae import Advantages, EstimatorSettings, estimate
+from learner.service.run_parts import Update
+from learner.update.adapter_files import AdapterOrigin, read_adapter, write_adapter
+from learner.update.checkpoint import (
+    Checkpoint,
+    CheckpointState,
+    joined,
+    of_group,
+    read_checkpoint,
+    write_checkpoint,
+)
+from learner.update.credit import HEADS, Floats, States, mean_return, turn_batch, value_targets
+from learner.update.critic import Critic, ValueHeads
+from learner.update.optimizer import AdapterOptimizer, Optimizer
+from learner.update.policy import CRITIC, AdaptedModel
+from learner.update.policy_update import Advance, PolicyUpdate
+from learner.update.ranks import ALONE, Ranks
+from learner.update.samples import answer_samples
+from learner.update.update_metrics import advantage_metrics, placed, throughput_metrics
+from run_folder.store import TurnAdvantages
+from serving.model import ModelFolder, compute_device, compute_dtype
+from trajectory.episode import Episode
+
+_OF_THE_VALUES = ("estimator", "gamma", "success_reward")
+"""Settings of the estimator that decide what the critic's values are of."""
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The sections of the configuration that decide what an update does.
+
+    Temperatures are not among them: every generation carries the one that it was sampled at.
+    """
+
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    ppo: PpoSettings = field(default_factory=PpoSettings)
+    critic: CriticSettings = field(default_factory=CriticSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+
+
+class Trainer:
+    """Not safe for use from several threads at once. Sets torch's thread count for the process."""
+
+    version: int
+    """Of the adapters as they stand; 0 before the first update."""
+    consumed: tuple[int, ...]
+    """What `save_checkpoint` was told before the checkpoint that was loaded; empty without one."""
+
+    def __init__(
+        self, settings: TrainerSettings, model: ModelFolder, seed: int, ranks: Ranks = ALONE
+    ) -> None:
+        """Loads the base model; the adapters of planner and executor change nothing at first.
+
+        With several `ranks`, each has a trainer, and all of them call the same methods with the same
+        arguments, `save_adapter` aside. Files are written by the first.
+        """
+        torch.set_num_threads(settings.learner.threads)
+        self.version = 0
+        self.consumed = ()
+        self._settings = settings
+        self._base = model
+        self._seed = seed
+        self._ranks = ranks
+        self._model = AdaptedModel(
+            model.path, settings.lora, compute_dtype(settings.learner.dtype), _device(), seed
+        )
+        heads = HEADS[settings.critic.heads]
+        self._heads = ValueHeads(heads, self._model.hidden_size).to(self._model.device)
+        self._optimizers = {
+            role.value: self._optimizer(
+                role.value, self._model.parameters_of(role.value), settings.ppo.learning_rate_of(role)
+            )
+            for role in Role
+        }
+        self._optimizers[CRITIC] = self._optimizer(
+            CRITIC,
+            {**self._model.parameters_of(CRITIC), **_named(self._heads)},
+            settings.critic.learning_rate,
+        )
+        pack_tokens = settings.learner.pack_tokens
+        self._policies = {
+            role: PolicyUpdate(
+                self._model, role.value, self._optimizers[role.value], settings.ppo, pack_tokens, ranks
+            )
+            for role in Role
+        }
+        clip = settings.critic.clip * settings.estimator.success_reward / 10
+        self._critic = Critic(
+            self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens, ranks
+        )
+
+    def load_adapters(self, planner: Path, executor: Path) -> None:
+        """Starts from these PEFT folders.
+
+        Raises:
+            NotFoundError: a file is missing.
+            CorruptDataError: a file cannot be read.
+            PreconditionError: of another base model, rank, scale, or set of layers.
+        """
+        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+            read_adapter(self._model.peft, role.value, self._base.fingerprint, folder)
+
+    def load_reference(self, planner: Path, executor: Path) -> None:
+        """Holds the policies to these PEFT folders, where `ppo.kl_reference` is `start` and has any weight.
+
+        They are no part of a checkpoint: load them again after one. Without them, the base model is what the
+        policies are held to.
+
+        Raises:
+            As `load_adapters`.
+        """
+        ppo = self._settings.ppo
+        if ppo.kl_reference == "base" or not ppo.kl_coefficient:
+            return
+        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+            name = self._model.add_reference(role.value)
+            read_adapter(self._model.peft, name, self._base.fingerprint, folder)
+            self._policies[role].reference = name
+
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
+        """Makes the next version from a batch of whole episodes.
+
+        Values and advantages come first, for all turns; then the planner's, the executor's and the critic's
+        update; the first `critic.warmup` of them are the critic's alone.
+
+        Raises:
+            InvalidInputError: no episodes, or final prompts are missing that the estimator needs.
+            PreconditionError: the sampler's log-probabilities are too far from the learner's own.
+            DivergedError: the critic's values are not finite, or three optimizer steps in a row were not.
+                After both the trainer is between two versions: go on from a checkpoint.
+        """
+        if not episodes:
+            raise InvalidInputError("an update needs at least one episode")
+        began = time.perf_counter()
+        if self.version == 0 and self._settings.critic.start == "mean":
+            self._heads.start_at(mean_return(episodes, self._settings.estimator))
+        states = States.of(episodes, self._settings.estimator.bootstrap)
+        values = self._values(states, _stage(progress, 0.0, 0.15, "values"))
+        valued = time.perf_counter()
+        batch = turn_batch(episodes, states, values, self._heads.names, self._settings.estimator)
+        advantages = estimate(batch, self._settings.estimator)
+        metrics = advantage_metrics(advantages)
+        metrics["timing_s/values"] = valued - began
+        metrics["timing_s/advantages"] = time.perf_counter() - valued
+        if values is None or self.version >= self._settings.critic.warmup:
+            for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
+                stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
+                metrics |= self._update_policy(role, episodes, advantages, stage)
+        stage = _stage(progress, 0.65, 1.0, "update of the critic")
+        metrics |= self._update_critic(states, values, advantages, stage)
+        self.version += 1
+        metrics |= throughput_metrics(metrics, time.perf_counter() - began)
+        return Update(metrics, _by_episode(episodes, advantages))
+
+    def save_adapter(self, role: Role, folder: Path) -> None:
+        """Writes a PEFT folder, beside `folder` first, whose place it then takes."""
+        origin = AdapterOrigin(self._base.fingerprint, role.value, self.version)
+        with written_beside(folder) as unfinished:
+            write_adapter(self._model.peft, role.value, self._base.name, origin, unfinished)
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+        """Writes all that the next update depends on, beside `folder` first, whose place it then takes.
+
+        Args:
+            folder: Of this version alone.
+            consumed: Numbers of the episodes that were trained on so far.
+        """
+        state = CheckpointState(self.version, self._seed, tuple(consumed), self._made_for())
+        moments = {name: optimizer.state() for name, optimizer in self._optimizers.items()}
+        if self._ranks.leads:
+            write_checkpoint(Checkpoint(state, joined(self._parameters()), joined(moments)), folder)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Goes on where a checkpoint was saved, bit for bit.
+
+        Raises:
+            NotFoundError: no such folder.
+            CorruptDataError: a file is missing, cut off or changed.
+            PreconditionError: made for another base model or configuration. Nothing changes on any failure.
+        """
+        checkpoint = read_checkpoint(folder, self._made_for())
+        with torch.no_grad():
+            for group, parameters in self._parameters().items():
+                for name, tensor in of_group(checkpoint.parameters, group).items():
+                    parameters[name].copy_(tensor)
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state(of_group(checkpoint.moments, name))
+        self.version, self._seed = checkpoint.state.version, checkpoint.state.seed
+        self.consumed = checkpoint.state.consumed
+
+    def _values(self, states: States, advance: Advance) -> Floats | None:
+        if self._settings.estimator.estimator == "grpo":
+            return None
+        values = self._critic.values(states.prompts, advance)
+        if broken := int((~np.isfinite(values)).any(axis=1).sum()):
+            raise DivergedError(f"the critic's values of {broken} of {len(values)} prompts are not finite")
+        return values
+
+    def _update_policy(
+        self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance
+    ) -> dict[str, float]:
+        generator = np.random.default_rng([self._seed, self.version, list(Role).index(role)])
+        samples = answer_samples(episodes, advantages, role)
+        metrics = self._policies[role].run(samples, generator, advance)
+        metrics["lr"] = self._settings.ppo.learning_rate_of(role)
+        return placed(metrics, f"actor/{role.value}", f"update_{role.value}")
+
+    def _update_critic(
+        self, states: States, values: Floats | None, advantages: Advantages, advance: Advance
+    ) -> dict[str, float]:
+        if values is None:
+            return {}
+        targets = value_targets(advantages, states, self._heads.names)
+        learnt = slice(0, 2 * states.turns)
+        generator = np.random.default_rng([self._seed, self.version, len(Role)])
+        metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
+        metrics["lr"] = self._settings.critic.learning_rate
+        return placed(metrics, "critic", "update_critic")
+
+    def _optimizer(
+        self, owner: str, parameters: Mapping[str, nn.Parameter], learning_rate: float
+    ) -> Optimizer:
+        learner, most = self._settings.learner, self._settings.ppo.max_gradient_norm
+        if not learner.with_deepspeed:
+            return AdapterOptimizer(parameters, learning_rate, most, owner)
+        # Imported here: it takes seconds, and not every machine has it.
+        from learner.update.deepspeed_optimizer import DeepSpeedOptimizer
+
+        return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
+
+    def _parameters(self) -> dict[str, dict[str, nn.Parameter]]:
+        adapters = (*(role.value for role in Role), CRITIC)
+        return {a: self._model.parameters_of(a) for a in adapters} | {"heads": _named(self._heads)}
+
+    def _made_for(self) -> dict[str, Any]:
+        """What gives a checkpoint's numbers their meaning; how they were computed may differ."""
+        made = self._settings
+        return {
+            "base_fingerprint": self._base.fingerprint,
+            **{f"lora.{key}": value for key, value in made.lora.model_dump(mode="json").items()},
+            "critic.heads": made.critic.heads,
+            **{f"estimator.{key}": getattr(made.estimator, key) for key in _OF_THE_VALUES},
+        }
+
+
+def _device() -> torch.device:
+    device = compute_device()
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
+
+
+def _named(module: nn.Module) -> dict[str, nn.Parameter]:
+    return dict(module.named_parameters())
+
+
+def _stage(progress: Progress, begin: float, end: float, message: str) -> Advance:
+    return lambda share: progress(begin + (end - begin) * share, message)
+
+
+def _by_episode(episodes: Sequence[Episode], advantages: Advantages) -> list[list[TurnAdvantages]]:
+    turns = iter(range(len(advantages.low)))
+    return [[_of_turn(advantages, next(turns)) for _ in episode.turns] for episode in episodes]
+
+
+def _of_turn(advantages: Advantages, turn: int) -> TurnAdvantages:
+    switch = None if advantages.switch is None else float(advantages.switch[turn])
+    return TurnAdvantages(float(advantages.low[turn]), float(advantages.high[turn]), switch)

@@ -1,0 +1,95 @@
+"""Typed clients of the servers that an episode needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hiper.v1 import (
+    executor_pb2,
+    executor_pb2_grpc,
+    planner_pb2,
+    planner_pb2_grpc,
+)
+
+from serving.rpc.connection import Connection
+from trajectory.episode import Act, Plan, TurnContext
+from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class CallTime:
+    """Seconds that sampling calls took so far, as their caller saw them."""
+
+    elapsed: float = 0.0
+    engine: float = 0.0
+    """Of `elapsed`, the part that the server spent in its engine; the rest is what the RPC cost."""
+
+    def add(self, elapsed: float, engine: float) -> None:
+        self.elapsed += elapsed
+        self.engine += engine
+
+
+class PlannerClient:
+    """Asks the planner."""
+
+    def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
+        self._stub = planner_pb2_grpc.PlannerServiceStub(connection.channel)
+        self._connection, self._spent, self._clock = connection, spent, clock
+
+    async def plan(self, context: TurnContext, seed: int) -> Plan:
+        """KEEP, or SWITCH and a subgoal. A `HiperError` names the server."""
+        begin = self._clock()
+        request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed)
+        response = await self._connection.call(self._stub.Plan, request)
+        plan = Plan(
+            decision=decision_from_pb(response.decision),
+            subgoal=response.subgoal,
+            valid=response.valid,
+            generation=generation_from_pb(response.generation),
+            decision_span=span_from_pb(response.decision_span),
+            subgoal_span=span_from_pb(response.subgoal_span),
+        )
+        self._spent.add(self._clock() - begin, plan.generation.engine_seconds)
+        return plan
+
+    async def prompt(self, context: TurnContext) -> tuple[int, ...]:
+        """Token ids of the prompt alone; nothing is sampled."""
+        request = planner_pb2.PlanRequest(context=context_to_pb(context), prompt_only=True)
+        response = await self._connection.call(self._stub.Plan, request)
+        return tuple(response.generation.prompt_ids)
+
+
+class ExecutorClient:
+    """Asks the executor."""
+
+    def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
+        self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
+        self._connection, self._spent, self._clock = connection, spent, clock
+
+    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+        """One action for the context's subgoal. A `HiperError` names the server."""
+        begin = self._clock()
+        request = executor_pb2.ActRequest(
+            context=context_to_pb(context), admissible_actions=admissible, seed=seed
+        )
+        response = await self._connection.call(self._stub.Act, request)
+        act = Act(
+            action=response.action,
+            valid=response.valid,
+            generation=generation_from_pb(response.generation),
+            action_span=span_from_pb(response.action_span),
+        )
+        self._spent.add(self._clock() - begin, act.generation.engine_seconds)
+        return act
+
+    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
+        """Token ids of the prompt alone; nothing is sampled."""
+        request = executor_pb2.ActRequest(
+            context=context_to_pb(context), admissible_actions=admissible, prompt_only=True
+        )
+        response = await self._connection.call(self._stub.Act, request)
+        return tuple(response.generation.prompt_ids)

@@ -1,0 +1,83 @@
+"""An evaluation on disk: its episodes as they end, and at its end one JSON file with everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from configuration.keys import keys
+from configuration.tree import Configuration
+from core.errors import ConfigurationError
+from core.files import replace_file
+from orchestrator.evaluation.games import Played
+from run_folder.adapters import AdapterPair
+from run_folder.folder import MAY_CHANGE, value_of
+
+FORMAT = 1
+_DECISIVE = ("environment.", "planner.", "executor.")
+"""Sections that decide how an episode goes."""
+
+
+def identity(configuration: Configuration, pair: AdapterPair, split: str) -> dict[str, Any]:
+    """All that decides how an evaluation's episodes go; where and how fast they are played is left out."""
+    decisive = {
+        key.name: str(value_of(configuration, key.name))
+        for key in keys(Configuration)
+        if key.name.startswith(_DECISIVE) and key.name not in MAY_CHANGE
+    }
+    adapters = {f"adapter of the {role}": sha256 for role, sha256 in pair.hashes.items()}
+    return {"format": FORMAT, "split": split, "run.seed": configuration.run.seed, **adapters, **decisive}
+
+
+class EpisodeLog:
+    """A line of JSON for each episode, behind one that says what they are episodes of."""
+
+    def __init__(self, path: Path, evaluated: Mapping[str, Any]) -> None:
+        """Takes up the file, or makes it.
+
+        Raises:
+            ConfigurationError: it holds episodes of something else; nothing changes.
+        """
+        self._path = path
+        lines = _lines(path) if path.exists() else []
+        if lines:
+            self._check(lines[0], evaluated)
+        self.episodes = [Played(**{**line, "subgoals": tuple(line["subgoals"])}) for line in lines[1:]]
+        """Those that were played before."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written anew, so that a line which an interruption cut off is gone.
+        replace_file(path, "".join(json.dumps(line) + "\n" for line in (lines or [dict(evaluated)])))
+
+    def keep(self, played: Played) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(played)) + "\n")
+
+    def _check(self, found: Mapping[str, Any], evaluated: Mapping[str, Any]) -> None:
+        names = sorted(name for name in {*found, *evaluated} if found.get(name) != evaluated.get(name))
+        if names:
+            differing = "; ".join(
+                f"{name} was {found.get(name)}, not {evaluated.get(name)}" for name in names
+            )
+            raise ConfigurationError(
+                f"{self._path} holds episodes of another evaluation: {differing}. --out names another file"
+            )
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return list(_whole(path.read_text(encoding="utf-8").splitlines()))
+
+
+def _whole(texts: list[str]) -> Iterator[dict[str, Any]]:
+    for text in texts:
+        try:
+            yield json.loads(text)
+        except json.JSONDecodeError:
+            return
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """One JSON file, whole or not at all."""
+    replace_file(path, json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,89 @@
+"""An evaluation from start to end: servers, adapters, episodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from configuration.tree import Configuration
+from core.role import Role
+from environments.benchmark import Benchmark, Task
+from orchestrator.evaluation.display import EvaluationProgress
+from orchestrator.evaluation.files import EpisodeLog
+from orchestrator.evaluation.games import Games
+from orchestrator.servers.connections import Connector, ModelConnections, supervised
+from orchestrator.servers.pushing import serve
+from orchestrator.servers.services import Supervisor
+from play.dispatch import Dispatcher
+from run_folder.adapters import AdapterPair
+from run_folder.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pair of adapters on one split."""
+
+    pair: AdapterPair
+    split: str
+    tasks: tuple[Task, ...]
+    samples: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """Plays jobs one after the other, on one pair of servers."""
+
+    configuration: Configuration
+    benchmark: Benchmark
+    folder: RunFolder
+    """For the servers' logs."""
+    console: Console
+    finished: Callable[[Job, Games, float], None]
+    """Told of each job, what it played, and its seconds."""
+
+    async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
+        """Plays all jobs; episodes that their logs hold are not played again.
+
+        Raises:
+            HiperError: a server failed or refused the adapters. What was played is in the logs.
+        """
+        async with supervised(self.configuration, lambda _: None) as supervisor:
+            await supervisor.guard(self._play(supervisor, jobs))
+
+    async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
+        models: ModelConnections | None = None
+        serving: AdapterPair | None = None
+        for job, log in jobs:
+            games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
+            began = time.perf_counter()
+            if games.left:
+                models = models or await self._models(supervisor)
+                if serving is not job.pair:
+                    connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
+                    await serve(job.pair, connections, self.configuration.orchestrator.start_seconds)
+                    serving = job.pair
+                began = time.perf_counter()
+                await self._job(job, games, models)
+            self.finished(job, games, time.perf_counter() - began)
+
+    async def _models(self, supervisor: Supervisor) -> ModelConnections:
+        self.console.print("starting planner and executor")
+        return await Connector(self.configuration, self.folder, supervisor).models()
+
+    async def _job(self, job: Job, games: Games, models: ModelConnections) -> None:
+        title = f"{job.split}, {job.pair.label}"
+        episodes = len(job.tasks) * job.samples
+        with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
+            await Dispatcher(
+                episodes=games,
+                players=models.players(self.configuration, self.benchmark.name),
+                benchmark=self.benchmark,
+                tasks=job.tasks,
+                concurrency=min(self.configuration.orchestrator.concurrency, games.left),
+                observer=progress,
+            ).run()

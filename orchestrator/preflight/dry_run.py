@@ -1,0 +1,69 @@
+"""`--dry-run`: what would be used, what is missing on this machine, and the memory that it takes."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from configuration.files import to_toml
+from configuration.tree import Configuration
+from environments.errors import DataNotFoundError
+from orchestrator.preflight.checks import check_inputs, check_settings, missing_model
+from orchestrator.preflight.memory.report import memory_report, render
+
+WIDTH = 110
+"""Of the table where the output is no terminal."""
+
+
+def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> int:
+    """Prints everything that is known without loading a model or starting a server; the exit code, 0.
+
+    The output is TOML that `--config` reads: everything but the configuration stands in comments.
+
+    Args:
+        configuration: As it would be used.
+        gpu_gib: Memory of one GPU.
+        console: To print on.
+
+    Raises:
+        ConfigurationError: the configuration cannot work, whatever the machine has.
+        BenchmarkError: an unknown environment or split, or data that is there but broken.
+    """
+    for line in summary(configuration):
+        _comment(console, line)
+    console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
+    _comment(console, _memory(configuration, gpu_gib, console))
+    return 0
+
+
+def summary(configuration: Configuration) -> list[str]:
+    """What would be played, then what this machine lacks for it."""
+    check_settings(configuration)
+    missing = [missing_model(configuration.planner.model)]
+    try:
+        description = check_inputs(configuration).description
+    except DataNotFoundError as error:
+        episodes = configuration.learner.updates * configuration.learner.episodes_per_update
+        environment, split = configuration.environment.name, configuration.orchestrator.split
+        description = (
+            f"{episodes} episodes of {environment}, split {split}, model {configuration.planner.model}"
+        )
+        missing.append(f"missing: {error}")
+    return [description, *(line for line in missing if line)]
+
+
+def _memory(configuration: Configuration, gpu_gib: float, console: Console) -> str:
+    """The table as lines of text, coloured where the console has colours."""
+    terminal = console.is_terminal
+    page = Console(
+        file=StringIO(), width=console.width - 2 if terminal else WIDTH, force_terminal=terminal or None
+    )
+    with page.capture() as captured:
+        page.print(render(memory_report(configuration, gpu_gib)))
+    return captured.get()
+
+
+def _comment(console: Console, text: str) -> None:
+    for line in text.splitlines():
+        console.out(f"# {line}".rstrip(), highlight=False)

@@ -1,0 +1,117 @@
+"""Memory of the learner."""
+
+from __future__ import annotations
+
+from configuration.learner import LearnerSettings
+from configuration.tree import Configuration
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.shapes import ModelShape
+
+ADAPTERS = 3
+"""Planner's, executor's and critic's."""
+_FLOAT = 4
+"""Bytes of a float32."""
+
+
+def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMemory:
+    """What one process of the learner, a rank, holds at the peak of an update.
+
+    Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
+    that is being updated, 12 for each of the other two. The frozen base has neither gradients nor moments.
+    Every rank holds the base and the adapters; of what DeepSpeed adds, ZeRO's stage says what is shared out
+    (arXiv 1910.02054).
+    """
+    lora, learner = configuration.lora, configuration.learner
+    size = number_bytes(learner.dtype)
+    adapted = shape.adapted(lora.last_layers)
+    adapter = adapted.adapter_parameters(lora.rank, lora.targets)
+    head = 0 if size == _FLOAT else shape.words * shape.hidden * _FLOAT
+    context, answer = _longest(configuration)
+    tokens = max(learner.pack_tokens, context)
+    saved = activation_bytes(adapted, tokens, size, lora.rank, lora.targets)
+    answers = max(tokens // context, 1) * answer
+    return ServiceMemory(
+        "learner",
+        (
+            Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})"),
+            Item("output head", head, "a float32 copy, for exact log-probabilities"),
+            Item(
+                "adapters",
+                ADAPTERS * adapter * _FLOAT,
+                f"{ADAPTERS} × {adapter:,} × float32, rank {lora.rank}",
+            ),
+            Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
+            *_optimizer_items(learner, adapter),
+            Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
+            Item("attention mask", tokens * tokens * size, f"{tokens} × {tokens} tokens, for all layers"),
+            Item(
+                "activations, in flight",
+                saved // adapted.layers + (adapter * size if size < _FLOAT else 0),
+                "gradients of one layer; adapter in half precision",
+            ),
+            Item(
+                "logits",
+                4 * answers * shape.words * _FLOAT,
+                f"{answers} answer tokens × {shape.words} words, 4 ×",
+            ),
+            Item("CUDA context", CONTEXT_BYTES, "assumed"),
+        ),
+        ranks=learner.ranks,
+    )
+
+
+def _optimizer_items(learner: LearnerSettings, adapter: int) -> tuple[Item, ...]:
+    """AdamW's, and DeepSpeed's own copies: of all adapters, and of the gradient that is applied."""
+    stage, ranks = learner.zero_stage, learner.ranks
+    moments = Item(
+        "AdamW moments",
+        ADAPTERS * 2 * adapter * _FLOAT // (ranks if stage >= 1 else 1),
+        "two for each adapter parameter" + _shared(stage, 1, ranks),
+    )
+    if not learner.with_deepspeed:
+        return (moments,)
+    copies = Item(
+        "DeepSpeed's adapters",
+        ADAPTERS * adapter * _FLOAT // (ranks if stage >= 3 else 1),
+        "a copy" + _shared(stage, 3, ranks),
+    )
+    gradients = adapter * _FLOAT + adapter * _FLOAT // (ranks if stage >= 2 else 1)
+    return moments, copies, Item("DeepSpeed's gradients", gradients, "flat, before and after the sum")
+
+
+def _shared(stage: int, since: int, ranks: int) -> str:
+    return f", a {ranks}th on each rank" if stage >= since and ranks > 1 else ""
+
+
+def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targets: tuple[str, ...]) -> int:
+    """What the forward pass over a pack keeps for the backward pass, without checkpointing.
+
+    A layer keeps, for each of the pack's tokens (cf. arXiv 2205.05198, section 4, which counts a GPT's layer
+    with trained weights; here the base is frozen, so that a matrix keeps its input only for LoRA's A):
+
+        2 norms                  2 · hidden               in float32
+        inputs of A              2 · hidden + query + inner
+        outputs of A             rank                     for each target
+        attention                4 · query                queries, keys and values of each head, output
+        its sums                 heads                    in float32
+        gated MLP                3 · inner                gate, its activation, up
+
+    Attention is the one call of learner/update/attention.py for a whole pack; its mask, one for all layers,
+    counts by itself.
+
+    Args:
+        shape: Of the base model.
+        tokens: N of a pack.
+        size: Bytes of a number in the base model's format.
+        rank: Of the adapter.
+        targets: Layers that are adapted.
+    """
+    numbers = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.inner + len(targets) * rank
+    floats = 2 * shape.hidden + shape.heads
+    return shape.layers * tokens * (numbers * size + floats * _FLOAT)
+
+
+def _longest(configuration: Configuration) -> tuple[int, int]:
+    """Tokens of the longest prompt with its answer, and of the longest answer."""
+    servers = (configuration.planner, configuration.executor)
+    return max(one.context_length for one in servers), max(one.max_new_tokens for one in servers)

@@ -1,0 +1,142 @@
+"""Memory of a planner or executor."""
+
+from __future__ import annotations
+
+from configuration.learner import LoraSettings
+from configuration.servers import ModelServerSettings
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.shapes import ModelShape
+
+VLLM_SHARE = 0.92
+"""Of the GPU that vLLM fills: the default of `gpu_memory_utilization` in vllm/config/cache.py."""
+VLLM_ADAPTERS = 2
+"""`max_loras` of our engine: an old version may end its requests while the new one serves."""
+VLLM_STEP_TOKENS = 8192
+"""Tokens that vLLM computes in one step. Assumed: its default depends on the version and on the GPU."""
+
+
+def kv_token_bytes(shape: ModelShape, dtype: str) -> int:
+    """Keys and values of one token: 2 · layers · key heads · head size numbers."""
+    return 2 * shape.layers * shape.key_size * number_bytes(dtype)
+
+
+def vllm_bytes(gpu_bytes: int) -> int:
+    """What vLLM takes of a GPU, whatever it needs."""
+    return int(VLLM_SHARE * gpu_bytes)
+
+
+def server_memory(
+    role: str,
+    shape: ModelShape,
+    settings: ModelServerSettings,
+    lora: LoraSettings,
+    gpu_bytes: int,
+) -> ServiceMemory:
+    """What the engine of a model server holds.
+
+    Args:
+        role: `planner` or `executor`.
+        shape: Of the base model.
+        settings: Of the server.
+        lora: Shape of the adapters.
+        gpu_bytes: Memory of one GPU; vLLM takes its share of it whatever it needs.
+    """
+    make = _vllm if settings.engine == "vllm" else _embedded
+    return make(role, shape, settings, lora, gpu_bytes)
+
+
+def _embedded(
+    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, _: int
+) -> ServiceMemory:
+    """serving/embedded: one merged adapter, a preallocated cache, recent prompts in a quarter of its size.
+
+    A step computes whole prompts; if every place of the batch begins at once, these are max_batch · context
+    tokens, each with three rows of the MLP's width and four of the model's. Sampling keeps the logits of a
+    batch in the model's format, three times in float32 and once in float64.
+    """
+    size, cache = number_bytes(settings.dtype), kv_token_bytes(shape, settings.dtype)
+    places, context = settings.max_batch, settings.context_length
+    step_tokens = places * context
+    return ServiceMemory(
+        role,
+        (
+            _weights(shape, size),
+            Item(
+                "adapter, staged",
+                shape.adapted(lora.last_layers).adapted_parameters(lora.targets) * size,
+                "the new version's merged matrices, beside those that serve",
+            ),
+            Item("KV cache", places * context * cache, f"{places} × {context} tokens of {cache:,} bytes"),
+            Item(
+                "kept prompts",
+                places * context // 4 * cache,
+                f"{places * context // 4} tokens, shared prefixes",
+            ),
+            Item(
+                "a step's activations",
+                step_tokens * (3 * shape.inner + 4 * shape.hidden) * size,
+                f"{step_tokens} prompt tokens, if all places begin at once",
+            ),
+            Item("logits, sampling", places * shape.words * (size + 20), f"{places} × {shape.words} words"),
+            Item("CUDA context", CONTEXT_BYTES, "assumed"),
+        ),
+        warnings=_context_warnings(role, shape, settings),
+    )
+
+
+def _vllm(
+    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, gpu_bytes: int
+) -> ServiceMemory:
+    """vLLM fills its share of the GPU: what weights, adapters and activations leave of it is KV cache.
+
+    Its LoRA buffers hold `max_loras` adapters padded to `max_lora_rank`.
+    """
+    size, cache = number_bytes(settings.dtype), kv_token_bytes(shape, settings.dtype)
+    rank = settings.max_lora_rank
+    step_tokens = max(VLLM_STEP_TOKENS, settings.context_length)
+    fixed = (
+        _weights(shape, size),
+        Item(
+            "adapters",
+            VLLM_ADAPTERS * shape.adapter_parameters(rank, lora.targets) * size,
+            f"buffers of {VLLM_ADAPTERS} versions (serving, staged), padded to rank {rank}",
+        ),
+        Item(
+            "a step's activations",
+            step_tokens * (3 * shape.inner + 4 * shape.hidden) * size,
+            f"{step_tokens} tokens, assumed",
+        ),
+        Item("logits, sampling", settings.max_batch * shape.words * 12, f"{settings.max_batch} sequences"),
+        Item("CUDA context", CONTEXT_BYTES, "assumed"),
+    )
+    share = vllm_bytes(gpu_bytes)
+    needed = sum(item.bytes for item in fixed)
+    left = max(share - needed, 0)
+    tokens = left // cache
+    full = tokens // settings.context_length
+    kv_cache = Item(
+        "KV cache", left, f"the rest of vLLM's {VLLM_SHARE:.0%}: {tokens:,} tokens of {cache:,} bytes"
+    )
+    warnings = _context_warnings(role, shape, settings)
+    if not full and needed <= gpu_bytes:
+        warnings += (
+            f"the {role} does not fit: with one sequence of {settings.context_length} tokens it needs "
+            f"{(needed + settings.context_length * cache) / GIB:.1f} GiB, and vLLM takes {share / GIB:.1f} "
+            f"of the GPU's {gpu_bytes / GIB:.1f} GiB",
+        )
+    remark = f"the {role}'s KV cache holds {full} sequences of {settings.context_length} tokens"
+    if full < settings.max_batch:
+        remark += f", less than max_batch = {settings.max_batch}: shared prefixes apart, the rest waits"
+    return ServiceMemory(role, (*fixed, kv_cache), (remark,) if full else (), warnings)
+
+
+def _weights(shape: ModelShape, size: int) -> Item:
+    return Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})")
+
+
+def _context_warnings(role: str, shape: ModelShape, settings: ModelServerSettings) -> tuple[str, ...]:
+    if settings.context_length <= shape.longest:
+        return ()
+    return (
+        f"{role}.context_length = {settings.context_length}: this model takes at most {shape.longest} tokens",
+    )

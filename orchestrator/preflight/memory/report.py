@@ -1,0 +1,124 @@
+"""The memory of a configuration's services as a table, with what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from configuration.tree import Configuration
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory
+from orchestrator.preflight.memory.learner import learner_memory
+from orchestrator.preflight.memory.model_server import VLLM_SHARE, server_memory, vllm_bytes
+from orchestrator.preflight.memory.shapes import ModelShape, UnknownShapeError, find_shape
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """What was worked out, and against which GPU."""
+
+    services: tuple[ServiceMemory, ...]
+    """Planner, executor, learner."""
+    gpu_bytes: int
+    here: frozenset[str]
+    """Services without an address, which a rollout starts on its own machine."""
+    unknown: str = ""
+    """Why everything that depends on the model is left out; empty where its shape is known."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What does not fit, or would not start; empty where all is well."""
+        each = tuple(warning for service in self.services for warning in self._warnings_of(service))
+        return (*each, *self._together())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know beside the table."""
+        count = sum(service.ranks for service in self.services)
+        gpus = f"{count} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each process"
+        unknown = (self.unknown,) if self.unknown else ()
+        return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
+
+    def _together(self) -> tuple[str, ...]:
+        here = [service for service in self.services if service.service in self.here]
+        needed = sum(service.bytes for service in here)
+        if len(here) < 2 or needed <= self.gpu_bytes:
+            return ()
+        names = ", ".join(service.service for service in here)
+        return (
+            f"{names} have no address, so that they start here, on this machine's first GPU: "
+            f"{needed / GIB:.1f} GiB on one GPU of {self.gpu_bytes / GIB:g} GiB do not fit. Give each a GPU "
+            "of its own, such as --planner.gpus 0, or start each elsewhere, and name the addresses",
+        )
+
+    def _warnings_of(self, service: ServiceMemory) -> tuple[str, ...]:
+        if service.bytes <= self.gpu_bytes:
+            return service.warnings
+        return (
+            f"the {service.service} does not fit: it needs {service.bytes / GIB:.1f} GiB and the GPU has "
+            f"{self.gpu_bytes / GIB:.1f} GiB",
+            *service.warnings,
+        )
+
+
+def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
+    """Estimates for planner, executor and learner, each on a GPU of `gpu_gib` GiB."""
+    gpu_bytes = int(gpu_gib * GIB)
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    sections = {**servers, "learner": configuration.learner}
+    here = frozenset(
+        name for name, section in sections.items() if section.address is None and not section.gpus
+    )
+    try:
+        shape = find_shape(configuration.learner.model)
+    except UnknownShapeError as error:
+        return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, str(error))
+    return MemoryReport(_services(configuration, shape, gpu_bytes), gpu_bytes, here)
+
+
+def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
+    lora = configuration.lora
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    return (
+        *(server_memory(role, shape, settings, lora, gpu_bytes) for role, settings in servers.items()),
+        learner_memory(shape, configuration),
+    )
+
+
+def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
+    """What is known although the model's shape is not."""
+    context = Item("CUDA context", CONTEXT_BYTES, "assumed")
+    filled = Item("vLLM's share", vllm_bytes(gpu_bytes), f"{VLLM_SHARE:.0%}, whatever the model")
+    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    return (
+        *(
+            ServiceMemory(role, (filled if settings.engine == "vllm" else context,))
+            for role, settings in servers.items()
+        ),
+        ServiceMemory("learner", (context,)),
+    )
+
+
+def render(report: MemoryReport) -> RenderableType:
+    """The table, then remarks and warnings."""
+    lines = [Text(line) for line in report.remarks]
+    lines += [Text(f"WARNING: {line}", style="bold red") for line in report.warnings]
+    return Group(_table(report), *lines)
+
+
+def _table(report: MemoryReport) -> Table:
+    table = Table(box=box.SIMPLE, title="memory, estimated", title_justify="left", pad_edge=False)
+    table.add_column("service")
+    table.add_column("what", no_wrap=True)
+    table.add_column("GiB", justify="right", no_wrap=True)
+    table.add_column("how", overflow="fold")
+    for service in report.services:
+        for place, item in enumerate(service.items):
+            table.add_row("" if place else service.title, item.what, f"{item.bytes / GIB:.2f}", item.how)
+        share = f"{service.bytes / report.gpu_bytes:.0%} of a GPU of {report.gpu_bytes / GIB:g} GiB"
+        total = "without the model" if report.unknown else "total"
+        table.add_row("", total, f"{service.bytes / GIB:.2f}", share, style="bold", end_section=True)
+    return table

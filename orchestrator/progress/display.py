@@ -1,0 +1,143 @@
+"""What a person sees of a run while it goes on: a live panel on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.clients.learner import LearnerStatus, Phase
+from orchestrator.progress.tally import Tally
+from trajectory.episode import Episode
+
+_BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
+"""Phases whose progress the learner knows."""
+_LINES_A_PHASE = 4
+"""Lines of a phase's progress in a log."""
+
+
+class Display(Protocol):
+    """Told what happens."""
+
+    def say(self, text: str) -> None: ...
+
+    def learner(self, status: LearnerStatus) -> None: ...
+
+    def episode(self, episode: Episode) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def display_for(console: Console, tally: Tally, episodes: int) -> AbstractContextManager[Display]:
+    """The display that fits the console; `episodes` is how many the run has."""
+    if console.is_terminal:
+        return LiveDisplay(console, tally, episodes)
+    return PlainDisplay(console, tally, episodes)
+
+
+class LiveDisplay:
+    """A panel that redraws itself four times a second."""
+
+    def __init__(self, console: Console, tally: Tally, episodes: int) -> None:
+        self._tally, self._episodes = tally, episodes
+        self._said = ""
+        self._live = Live(get_renderable=self._panel, console=console, refresh_per_second=4, transient=True)
+
+    def say(self, text: str) -> None:
+        self._said = text
+
+    def learner(self, status: LearnerStatus) -> None:
+        self._said = ""
+
+    def episode(self, episode: Episode) -> None:
+        """The panel shows the sums."""
+
+    def _panel(self) -> RenderableType:
+        lines: list[RenderableType] = [Text(summary(self._tally, self._episodes))]
+        status = self._tally.status
+        if self._said or status is None:
+            lines.append(Text(self._said, style="dim"))
+        else:
+            lines.append(_phase_line(status))
+        return Group(*lines)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+
+class PlainDisplay:
+    """A line for each thing that happened, for logs."""
+
+    def __init__(self, console: Console, tally: Tally, episodes: int) -> None:
+        self._console, self._tally, self._episodes = console, tally, episodes
+        self._shown: tuple[Phase, int] | None = None
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def learner(self, status: LearnerStatus) -> None:
+        shown = status.phase, int(_LINES_A_PHASE * status.progress)
+        if shown != self._shown:
+            clock = clock_text(self._tally.seconds)
+            self.say(f"[{clock}] learner: {status.phase.value} ({status.message})")
+            self._shown = shown
+
+    def episode(self, episode: Episode) -> None:
+        ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
+        self.say(
+            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {ending} "
+            f"after {len(episode.turns)} turns; {summary(self._tally, self._episodes)}"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _phase_line(status: LearnerStatus) -> RenderableType:
+    line = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=1.0, completed=status.progress, width=24)
+    text = Text(f"learner: {status.message}", style="dim")
+    line.add_row(*((bar, text) if status.phase in _BAR_PHASES else (text,)))
+    return line
+
+
+def summary(tally: Tally, episodes: int) -> str:
+    """Everything counted so far, in one line."""
+    stored = tally.status.episodes_stored if tally.status else 0
+    parts = [f"episodes {max(stored, tally.episodes)}/{episodes}"]
+    if tally.episodes:
+        parts.append(f"won {tally.wins}/{tally.episodes}")
+    if tally.playing_seconds:
+        parts.append(f"{tally.turns / tally.playing_seconds:.1f} turns/s")
+        parts.append(f"{tally.tokens / tally.playing_seconds:.0f} tokens/s")
+    if tally.planner_version is not None:
+        parts.append(f"planner@{tally.planner_version} executor@{tally.executor_version}")
+    if tally.status and tally.status.updates_done:
+        parts.append(f"updates {tally.status.updates_done}/{tally.status.updates_total}")
+    parts.append(clock_text(tally.seconds))
+    if tally.stopping:
+        parts.append("ends after the update in flight")
+    elif tally.seconds_left:
+        parts.append(f"about {clock_text(tally.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def clock_text(seconds: float) -> str:
+    """Minutes and seconds, behind hours where there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

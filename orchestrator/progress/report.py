@@ -1,0 +1,43 @@
+"""Passes on what happens: to the tally, then to the display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.clients.learner import LearnerStatus
+from orchestrator.progress.display import Display
+from orchestrator.progress.tally import Tally
+from trajectory.episode import Episode, Turn
+
+
+@dataclass(frozen=True)
+class Report:
+    """Both ends of it."""
+
+    tally: Tally
+    display: Display
+
+    def episode_began(self) -> None:
+        self.tally.episode_began()
+
+    def episode_left(self) -> None:
+        self.tally.episode_left()
+
+    def turn(self, turn: Turn) -> None:
+        self.tally.turn(turn)
+
+    def episode(self, episode: Episode) -> None:
+        self.tally.episode(episode)
+        self.display.episode(episode)
+
+    def learner(self, status: LearnerStatus) -> None:
+        self.tally.learner(status)
+        self.display.learner(status)
+
+    def say(self, text: str) -> None:
+        self.display.say(text)
+
+    def stopping(self) -> None:
+        """The run ends after the update in flight."""
+        self.tally.stopping = True
+        self.say("stopping after the update in flight")

@@ -1,0 +1,100 @@
+"""What a run came to: a table of its updates, where the time went, and how to look closer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.clients.models import CallTime
+from orchestrator.progress.tally import Tally
+
+Metrics = dict[str, float]
+
+_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("version", "adapter/version", "{:.0f}"),
+    ("episodes", "episode/count", "{:.0f}"),
+    ("success", "episode/success_rate", "{:.0%}"),
+    ("turns", "episode/length/mean", "{:.1f}"),
+    ("subgoals", "episode/switches/mean", "{:.1f}"),
+    ("valid", "turn/action_valid_share", "{:.0%}"),
+    ("turn s", "turn/seconds/mean", "{:.2f}"),
+    ("update s", "timing_s/update", "{:.0f}"),
+)
+"""Heading, metric, format."""
+
+SMALL_MODEL = (
+    "The bundled model has 135 million parameters: it wins now and then, and this few updates show that "
+    "everything works, not that it learns."
+)
+
+
+def updates_table(lines: Sequence[Metrics]) -> Table:
+    """A row an update: of the episodes it trained on, and the version it made."""
+    table = Table(title="updates")
+    for heading, _, _ in _COLUMNS:
+        table.add_column(heading, justify="right")
+    for line in lines:
+        table.add_row(*(form.format(line[name]) if name in line else "" for _, name, form in _COLUMNS))
+    return table
+
+
+def time_shares(tally: Tally, calls: Sequence[CallTime]) -> dict[str, float]:
+    """Shares of the turns' time that went into each part; empty if no turn was played. They add up to 1."""
+    whole = tally.turn_seconds
+    if not whole:
+        return {}
+    in_calls = sum(time.elapsed - time.engine for time in calls)
+    rest = whole - tally.engine_seconds - tally.environment_seconds - in_calls
+    return {
+        "generation": tally.engine_seconds / whole,
+        "environment": tally.environment_seconds / whole,
+        "RPC": in_calls / whole,
+        "orchestrator": rest / whole,
+    }
+
+
+def rpc_cost(shares: dict[str, float]) -> float:
+    """Everything in a turn but model and environment, as a share of it."""
+    return shares["RPC"] + shares["orchestrator"]
+
+
+def show(
+    console: Console,
+    root: Path,
+    lines: Sequence[Metrics],
+    shares: dict[str, float],
+    small: bool,
+    go_on: str,
+) -> None:
+    """Prints the result of a run that has finished; `go_on` is the command for more of it."""
+    console.print(updates_table(lines))
+    console.print(
+        "valid: actions that could be parsed; s: seconds, of a turn on average, of the update", style="dim"
+    )
+    if shares:
+        parts = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+        console.print(f"time of a turn: {parts}", highlight=False)
+        console.print(
+            f"RPC cost, all of a turn but model and environment: {rpc_cost(shares):.2%}", highlight=False
+        )
+    if small:
+        console.print(SMALL_MODEL, highlight=False)
+    for text in (
+        f"run folder:   {root}",
+        f"adapters:     {root / 'adapters'}",
+        f"all episodes: {show_command(root)}",
+        f"one of them:  {show_command(root)} 0",
+        f"go on:        {go_on}",
+    ):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_command(root: Path) -> str:
+    return f"./bazelw run //orchestrator:show -- {root}"
+
+
+def resume_command(root: Path) -> str:
+    return f"./bazelw run //orchestrator:rollout -- --run-dir {root} --resume"

@@ -1,0 +1,101 @@
+"""Counts what this process has played, for the display and the final table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from orchestrator.clients.learner import LearnerStatus, Phase
+from trajectory.episode import Episode, Turn
+
+Clock = Callable[[], float]
+
+
+class Tally:
+    """Running sums; seconds are wall time unless said otherwise."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._active = 0
+        self._playing_since = 0.0
+        self._played = 0.0
+        self._first_gathering: tuple[int, float] | None = None
+        self._last_update: tuple[int, float] | None = None
+        self.episodes = 0
+        """Acknowledged by the learner."""
+        self.wins = 0
+        self.turns = 0
+        self.tokens = 0
+        """Sampled, by both models."""
+        self.turn_seconds = 0.0
+        """Summed over turns, which overlap."""
+        self.engine_seconds = 0.0
+        self.environment_seconds = 0.0
+        self.planner_version: int | None = None
+        self.executor_version: int | None = None
+        self.stopping = False
+        """Whether the run is to end after the update in flight."""
+        self.status: LearnerStatus | None = None
+        self.metrics: dict[int, dict[str, float]] = {}
+        """The learner's metrics of each update that we saw, by the version it made."""
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self._clock() - self._began
+
+    @property
+    def playing_seconds(self) -> float:
+        """During which at least one episode was being played."""
+        return self._played + (self._clock() - self._playing_since if self._active else 0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the updates that are left, at this process's mean time a step; None before the first is made."""
+        if self._first_gathering is None or self._last_update is None or self.status is None:
+            return None
+        (first, began), (done, ended) = self._first_gathering, self._last_update
+        if done == first:
+            return None
+        step = (ended - began) / (done - first)
+        return max((self.status.updates_total - done) * step - (self._clock() - ended), 0.0)
+
+    def episode_began(self) -> None:
+        if not self._active:
+            self._playing_since = self._clock()
+        self._active += 1
+
+    def episode_left(self) -> None:
+        """It is over, finished or not."""
+        self._active -= 1
+        if not self._active:
+            self._played += self._clock() - self._playing_since
+
+    def turn(self, turn: Turn) -> None:
+        plan, act = turn.plan.generation, turn.act.generation
+        self.turns += 1
+        self.tokens += len(plan.token_ids) + len(act.token_ids)
+        self.turn_seconds += turn.seconds
+        self.engine_seconds += plan.engine_seconds + act.engine_seconds
+        self.environment_seconds += turn.environment_seconds
+        self.planner_version, self.executor_version = plan.adapter_version, act.adapter_version
+
+    def episode(self, episode: Episode) -> None:
+        """The learner has it."""
+        self.episodes += 1
+        self.wins += episode.won
+
+    def learner(self, status: LearnerStatus) -> None:
+        self.status = status
+        self._time(status)
+        if "adapter/version" in status.metrics:
+            self.metrics[int(status.metrics["adapter/version"])] = status.metrics
+
+    def _time(self, status: LearnerStatus) -> None:
+        if status.phase in (Phase.STARTING, Phase.UNKNOWN) or status.version < 0:
+            return
+        now = status.updates_done, self._clock()
+        self._first_gathering = self._first_gathering or now
+        if self._last_update is None or status.updates_done > self._last_update[0]:
+            self._last_update = now

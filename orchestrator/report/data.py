@@ -1,0 +1,139 @@
+"""What a report shows, read from a run's folder; whatever is missing there is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import HiperError, NotFoundError
+from core.intervals import Mean, Proportion
+from run_folder.files import MetricsFile, RunFiles
+from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
+from trajectory.episode import Episode
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """An evaluation that was found in the folder."""
+
+    file: str
+    split: str
+    label: str
+    version: int
+    """-1 for the base model."""
+    episodes: int
+    success: Proportion
+    score: Mean
+    turns: float
+
+
+@dataclass(frozen=True)
+class ShownEpisode:
+    """An episode with the advantages that its turns were given."""
+
+    episode: Episode
+    advantages: tuple[TurnAdvantages, ...]
+    """Empty where no update has used it."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything that stands in a report."""
+
+    name: str
+    run_id: str
+    lines: tuple[Metrics, ...]
+    """A line for each update, in order."""
+    ends: tuple[Metrics, ...]
+    """A line for each end of a learner's process: the times since its last update."""
+    evaluations: tuple[EvaluationSummary, ...]
+    configuration: str
+    """TOML."""
+    played: int
+    """Episodes that are stored, those that no update has used yet included."""
+    won: ShownEpisode | None
+    """The last one that was won."""
+    lost: ShownEpisode | None
+
+
+def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
+    """What the folder holds.
+
+    Args:
+        root: Folder of a run.
+        lines: Metrics of the updates where they are not in the folder, as with a learner elsewhere.
+
+    Raises:
+        NotFoundError: there is no run.
+    """
+    files, configuration = RunFiles(root), root / "configuration.toml"
+    if not configuration.is_file():
+        raise NotFoundError(f"there is no run in {root}: it has no configuration.toml")
+    run_id, summaries, won, lost = _episodes(files.episodes)
+    return RunData(
+        name=root.name,
+        run_id=run_id,
+        lines=tuple(lines or MetricsFile(files.metrics).lines()),
+        ends=tuple(MetricsFile(RunFiles(root).ends).lines()),
+        evaluations=tuple(_evaluations(root / "evaluation")),
+        configuration=configuration.read_text(encoding="utf-8"),
+        played=len(summaries),
+        won=won,
+        lost=lost,
+    )
+
+
+def _episodes(
+    path: Path,
+) -> tuple[str, tuple[EpisodeSummary, ...], ShownEpisode | None, ShownEpisode | None]:
+    try:
+        store = EpisodeStore(path)
+    except HiperError:
+        return "", (), None, None
+    try:
+        summaries = store.summaries()
+        return (
+            store.run_id,
+            summaries,
+            _last(store, [one.number for one in summaries if one.won]),
+            _last(store, [one.number for one in summaries if not one.won]),
+        )
+    finally:
+        store.close()
+
+
+def _last(store: EpisodeStore, numbers: Sequence[int]) -> ShownEpisode | None:
+    """The last that an update has used, else the last."""
+    used = [number for number in numbers[-100:] if store.advantages(number)]
+    for number in (*reversed(used), *reversed(numbers)):
+        return ShownEpisode(store.load([number])[0], store.advantages(number))
+    return None
+
+
+def _evaluations(folder: Path) -> list[EvaluationSummary]:
+    """By split, then version."""
+    found = [one for path in sorted(folder.glob("*.json")) if (one := _evaluation(path))]
+    return sorted(found, key=lambda one: (one.split, one.version, one.label))
+
+
+def _evaluation(path: Path) -> EvaluationSummary | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        whole = content["results"]["all"]
+        return EvaluationSummary(
+            file=path.name,
+            split=content["split"],
+            label=content["adapters"]["label"],
+            version=content["adapters"]["version"],
+            episodes=whole["episodes"],
+            success=Proportion(**whole["success"]),
+            score=Mean(**whole["score"]),
+            turns=whole["turns"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,67 @@
+"""One episode as HTML, turn by turn."""
+
+from __future__ import annotations
+
+from html import escape
+
+from orchestrator.report.data import ShownEpisode
+from run_folder.store import TurnAdvantages
+from trajectory.episode import Decision, Turn
+
+_HEADINGS = ("turn", "observation", "planner", "executor", "advantages", "reward")
+
+
+def episode_html(shown: ShownEpisode) -> str:
+    """A table of turns; a segment begins with a line of its own that names the subgoal.
+
+    Advantages stand where tokens learn from them: the high one beside a subgoal, the switch one and the low
+    one beside decision and action.
+    """
+    episode = shown.episode
+    ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
+    rows = []
+    for index, turn in enumerate(episode.turns):
+        given = shown.advantages[index] if index < len(shown.advantages) else None
+        if index == 0 or turn.plan.decision is Decision.SWITCH:
+            rows.append(_segment(turn, given))
+        rows.append(_turn(turn, index, given))
+    head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
+    return (
+        f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{ending} after "
+        f"{len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s</p>"
+        f'<table class="episode"><tr>{head}</tr>{"".join(rows)}</table>'
+        f"<p>at last: {escape(episode.final_observation)}</p>"
+    )
+
+
+def _segment(turn: Turn, given: TurnAdvantages | None) -> str:
+    high = f"A_high {given.high:+.3f}" if given else ""
+    return (
+        f'<tr class="segment"><td></td><td colspan="3">subgoal: {escape(turn.plan.subgoal)}</td>'
+        f"<td>{high}</td><td></td></tr>"
+    )
+
+
+def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> str:
+    plan, act = turn.plan, turn.act
+    cells = (
+        str(index),
+        escape(turn.observation),
+        _said(plan.decision.value, plan.valid, plan.generation.adapter_version),
+        _said(act.action, act.valid, act.generation.adapter_version),
+        _advantages(turn, given),
+        f"{turn.reward:g}" if turn.reward else "",
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _said(text: str, valid: bool, version: int) -> str:
+    marked = escape(text) if valid else f'<span class="bad">{escape(text)} (invalid)</span>'
+    return f'{marked} <span class="dim">@{version}</span>'
+
+
+def _advantages(turn: Turn, given: TurnAdvantages | None) -> str:
+    if given is None:
+        return ""
+    decided = given.switch is not None and len(turn.plan.decision_span) > 0
+    return (f"A_switch {given.switch:+.3f}<br>" if decided else "") + f"A_low {given.low:+.3f}"

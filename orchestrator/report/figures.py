@@ -1,0 +1,235 @@
+"""Curves over updates, as SVG to stand inside a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from core.intervals import Mean, Proportion, wilson
+from orchestrator.report.data import EvaluationSummary, Metrics
+
+WINDOW = 5
+"""Updates in the moving average."""
+_COLUMNS = 3
+_COLOURS = ("#2563a8", "#c2571a", "#3d8b4f", "#8a4fa3", "#7a6a35", "#a33b4f")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small plot."""
+
+    title: str
+    curves: tuple[tuple[str, str], ...]
+    """Label and metric."""
+    percent: bool = False
+
+
+EPISODE_PANELS = (
+    Panel("score", (("", "episode/score/mean"),)),
+    Panel("turns of an episode", (("", "episode/length/mean"),)),
+    Panel("subgoals begun in an episode", (("", "episode/switches/mean"),)),
+    Panel(
+        "answers that could be parsed",
+        (("plans", "turn/plan_valid_share"), ("actions", "turn/action_valid_share")),
+        percent=True,
+    ),
+    Panel("tokens of an answer", (("plan", "tokens/plan/mean"), ("action", "tokens/act/mean"))),
+    Panel(
+        "versions that episodes lag", (("mean", "staleness/versions/mean"), ("max", "staleness/versions/max"))
+    ),
+)
+
+
+def _both(title: str, metric: str, percent: bool = False) -> Panel:
+    curves = tuple((role, f"actor/{role}/{metric}") for role in ("planner", "executor"))
+    return Panel(title, curves, percent)
+
+
+UPDATE_PANELS = (
+    _both("policy loss", "policy_loss"),
+    _both("entropy, nats a token", "entropy"),
+    _both("KL to the reference", "kl_to_reference"),
+    _both("KL of the update", "kl_update"),
+    _both("KL, sampler to learner", "kl_sampler"),
+    _both("ratios that were clipped", "clip_fraction", percent=True),
+    _both("importance: tokens left out", "importance_masked_share", percent=True),
+    _both("importance: weights that were cut", "importance_truncated_share", percent=True),
+    _both("gradient norm", "gradient_norm"),
+    Panel("critic's loss", (("", "critic/loss"),)),
+    Panel(
+        "variance that the critic explains",
+        tuple((level, f"critic/explained_variance/{level}") for level in ("low", "high", "switch")),
+    ),
+    Panel(
+        "advantages, standard deviation",
+        tuple((level, f"hae/advantage_{level}/std") for level in ("low", "high", "switch")),
+    ),
+    Panel(
+        "seconds a step",
+        (("step", "timing_s/step"), ("gather", "timing_s/gather"), ("update", "timing_s/update")),
+    ),
+    Panel("tokens/s of an update", (("", "perf/update_tokens_per_second"),)),
+    Panel(
+        "steps skipped as not finite",
+        (
+            ("planner", "actor/planner/skipped_steps"),
+            ("executor", "actor/executor/skipped_steps"),
+            ("critic", "critic/skipped_steps"),
+        ),
+    ),
+)
+
+
+_Estimate = Proportion | Mean
+"""A measured share or mean with its interval."""
+
+
+def _value(one: _Estimate) -> float:
+    return one.rate if isinstance(one, Proportion) else one.mean
+
+
+def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
+    """Success of each batch with its Wilson interval, a moving average, and the evaluations."""
+    played = [line for line in lines if "episode/success_rate" in line]
+    counts = _counts(played)
+    wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
+    batches = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
+    evaluated = [(one, one.success) for one in evaluations]
+    return _progress_figure("success", "Wilson", played, batches, evaluated)
+
+
+def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
+    """As `success_figure`, of scores; the empty string where they say no more than success."""
+    played = [line for line in lines if "episode/score/mean" in line]
+    if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
+        return ""
+    batches = [
+        Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)) for line in played
+    ]
+    evaluated = [(one, one.score) for one in evaluations]
+    return _progress_figure("score", "normal", played, batches, evaluated)
+
+
+def _counts(lines: Sequence[Metrics]) -> list[int]:
+    """Episodes of each batch."""
+    return [round(line.get("episode/count", 1)) for line in lines]
+
+
+def _progress_figure(
+    what: str,
+    interval: str,
+    lines: Sequence[Metrics],
+    batches: Sequence[_Estimate],
+    evaluated: Sequence[tuple[EvaluationSummary, _Estimate]],
+) -> str:
+    """What each version's batch came to, and the evaluations."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
+    _batches(axes, lines, batches, interval)
+    _evaluated(axes, [pair for pair in evaluated if pair[0].version >= 0])
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel(what)
+    axes.set_xlabel("adapter version that played")
+    _finish(axes, percent=what == "success")
+    return _svg(figure, what)
+
+
+def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate], interval: str) -> None:
+    if not lines:
+        return
+    versions = [line["adapter/version"] - 1 for line in lines]
+    values = [_value(one) for one in batches]
+    axes.fill_between(
+        versions,
+        [one.low for one in batches],
+        [one.high for one in batches],
+        color=_COLOURS[0],
+        alpha=0.15,
+        linewidth=0,
+        label=f"95 % interval ({interval})",
+    )
+    axes.plot(versions, values, "o", markersize=3, color=_COLOURS[0], label="a batch")
+    label = f"mean of {WINDOW} updates"
+    axes.plot(versions, moving_average(values, _counts(lines)), color=_COLOURS[0], linewidth=2, label=label)
+
+
+def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimate]]) -> None:
+    # A little apart, so that intervals of two splits do not hide each other.
+    apart = 0.008 * max((one.version for one, _ in evaluated), default=0)
+    for place, split in enumerate(sorted({one.split for one, _ in evaluated})):
+        of_split = [pair for pair in evaluated if pair[0].split == split]
+        values = [_value(found) for _, found in of_split]
+        below = [_value(found) - found.low for _, found in of_split]
+        above = [found.high - _value(found) for _, found in of_split]
+        versions = [one.version + apart * place for one, _ in of_split]
+        colour = _COLOURS[1 + place % (len(_COLOURS) - 1)]
+        label = f"evaluation, {split}"
+        axes.errorbar(
+            versions, values, [below, above], fmt="D", markersize=4, capsize=3, color=colour, label=label
+        )
+
+
+def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float]:
+    """Mean over the last `WINDOW` updates, each episode counting the same.
+
+    Args:
+        values: Mean of each batch.
+        counts: Episodes of each batch.
+    """
+    sums = [value * count for value, count in zip(values, counts, strict=True)]
+    spans = [slice(max(0, end - WINDOW), end) for end in range(1, len(values) + 1)]
+    return [sum(sums[span]) / sum(counts[span]) for span in spans]
+
+
+def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]) -> str:
+    """A plot for each panel that has a metric; the empty string where none has."""
+    shown = [panel for panel in panels if any(metric in line for line in lines for _, metric in panel.curves)]
+    if not shown:
+        return ""
+    rows = -(-len(shown) // _COLUMNS)
+    figure = Figure(figsize=(9, 1.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for axes, panel in zip(grid, shown, strict=False):
+        _panel(axes, panel, lines)
+    for axes in grid[len(shown) :]:
+        axes.set_axis_off()
+    return _svg(figure, name)
+
+
+def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
+    for (label, metric), colour in zip(panel.curves, _COLOURS, strict=False):
+        points = [(line["adapter/version"], line[metric]) for line in lines if metric in line]
+        if points:
+            versions, values = zip(*points, strict=True)
+            marker = "o" if len(points) < 20 else ""
+            axes.plot(
+                versions, values, marker=marker, markersize=2.5, linewidth=1.2, color=colour, label=label
+            )
+    axes.set_title(panel.title, fontsize=9, loc="left")
+    _finish(axes, panel.percent)
+
+
+def _finish(axes: Axes, percent: bool) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0) if percent else plain)
+    if any(not label.startswith("_") and label for label in axes.get_legend_handles_labels()[1]):
+        axes.legend(fontsize=7, frameon=False)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """Text that can stand in HTML; `name` keeps the ids of several figures in one page apart."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

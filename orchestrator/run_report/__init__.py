@@ -1,6 +1,0 @@
-"""The report of a run: one static HTML file of what its folder holds."""
-
-from orchestrator.run_report.data import RunData, read
-from orchestrator.run_report.page import html, write
-
-__all__ = ["RunData", "html", "read", "write"]

@@ -1,0 +1,121 @@
+"""Connections to servers, those that run elsewhere and those that are started here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from configuration.servers import ServerSettings
+from configuration.tree import Configuration
+from core.errors import UnavailableError
+from core.seeds import derive
+from core.together import together
+from orchestrator.clients.identity import check_role
+from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
+from orchestrator.servers.services import ServiceSpec, Supervisor, server_command
+from play.players import Players
+from run_folder.folder import RunFolder
+from serving.rpc.channel import open_channel, wait_healthy
+from serving.rpc.connection import Connection, Server
+from serving.rpc.retry import RetryPolicy
+from trajectory.episode import Turn
+
+_STOP_MARGIN = 5.0
+"""Seconds beyond a server's own drain time before it is killed."""
+
+
+@dataclass(frozen=True)
+class ModelConnections:
+    """Both model servers, and the time that was spent waiting for them."""
+
+    planner: Connection
+    executor: Connection
+    planner_time: CallTime = field(default_factory=CallTime)
+    executor_time: CallTime = field(default_factory=CallTime)
+
+    def players(
+        self,
+        configuration: Configuration,
+        benchmark: str,
+        final_prompts: bool = False,
+        on_turn: Callable[[Turn], None] = lambda _: None,
+    ) -> Players:
+        """Who plays the episodes of this benchmark; final prompts are what an estimator may need."""
+        return Players(
+            planner=PlannerClient(self.planner, self.planner_time),
+            executor=ExecutorClient(self.executor, self.executor_time),
+            benchmark=benchmark,
+            history=max(configuration.planner.history, configuration.executor.history),
+            final_prompts=final_prompts,
+            on_turn=on_turn,
+        )
+
+
+@dataclass(frozen=True)
+class Connector:
+    """Makes the connections of one configuration; what it starts is supervised."""
+
+    configuration: Configuration
+    folder: RunFolder
+    """Where the servers' logs go, and the configuration that they read."""
+    supervisor: Supervisor
+
+    async def models(self) -> ModelConnections:
+        """Planner and executor, started side by side."""
+        planner, executor = await together(*(self.connected(name) for name in ("planner", "executor")))
+        return ModelConnections(planner, executor)
+
+    async def connected(self, name: str, overrides: Mapping[str, str] | None = None) -> Connection:
+        """A connection to a healthy server of the right kind, which is started unless one runs already.
+
+        Raises:
+            HiperError: nobody is there, or it is another kind of server.
+        """
+        address = section(self.configuration, name).address
+        if address is None:
+            address = await self._start(name, overrides or {})
+        return await connect(self.configuration, name, address)
+
+    async def _start(self, name: str, overrides: Mapping[str, str]) -> str:
+        """The address of a server of our own."""
+        ready_file = self.folder.ready_file(name)
+        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides)
+        service = await self.supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
+        return await service.address(self.configuration.orchestrator.start_seconds)
+
+
+async def connect(configuration: Configuration, name: str, address: str) -> Connection:
+    """A connection to the healthy server of section `name` that runs at `address`.
+
+    Raises:
+        HiperError: nobody is there, or it is another kind of server.
+    """
+    settings = configuration.orchestrator
+    channel = open_channel(address, section(configuration, name).tls)
+    try:
+        await wait_healthy(channel, settings.start_seconds)
+    except UnavailableError as error:
+        raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
+    policy = RetryPolicy(attempts=settings.attempts, seed=derive(configuration.run.seed, "retry", name))
+    connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
+    await check_role(connection)
+    return connection
+
+
+@asynccontextmanager
+async def supervised(configuration: Configuration, say: Callable[[str], None]) -> AsyncIterator[Supervisor]:
+    """A supervisor whose services end with the block."""
+    sections = (section(configuration, name) for name in ("planner", "executor", "learner"))
+    supervisor = Supervisor(max(each.drain_seconds for each in sections) + _STOP_MARGIN)
+    try:
+        yield supervisor
+    finally:
+        say("ending the servers")
+        await supervisor.stop()
+
+
+def section(configuration: Configuration, name: str) -> ServerSettings:
+    """The section `planner`, `executor` or `learner`."""
+    found: ServerSettings = getattr(configuration, name)
+    return found

@@ -1,0 +1,194 @@
+"""The servers that a run starts: separate processes that end with it, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import HiperError, UnavailableError
+
+_LAST_LINES = 12
+"""Of a log, in messages."""
+_POLL_SECONDS = 0.05
+_NOTICE_SECONDS = 1.0
+
+
+class ServiceDiedError(UnavailableError):
+    """A process of the run ended although nobody asked it to."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        """Negative for a signal."""
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One process to start."""
+
+    name: str
+    """`planner`, `executor` or `learner`."""
+    command: tuple[str, ...]
+    log: Path
+    """Where its output goes."""
+    ready_file: Path
+    """Where it writes JSON with its `address`, once it serves."""
+
+
+def server_command(
+    module: str, configuration: Path, ready_file: Path, overrides: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Starts a server of ours in this interpreter's environment."""
+    options = [word for key, value in overrides.items() for word in (f"--{key}", value)]
+    return (
+        sys.executable,
+        "-m",
+        module,
+        "--config",
+        str(configuration),
+        "--ready-file",
+        str(ready_file),
+        "--exit-with-parent",
+        *options,
+    )
+
+
+class Service:
+    """A process that runs."""
+
+    def __init__(self, spec: ServiceSpec, process: asyncio.subprocess.Process) -> None:
+        self.spec = spec
+        self._process = process
+        self._stopping = False
+
+    @classmethod
+    async def start(cls, spec: ServiceSpec) -> Service:
+        """Starts the process; it writes to its log, and holds a pipe from us that breaks when we are gone."""
+        spec.ready_file.unlink(missing_ok=True)
+        with spec.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *spec.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                # Ctrl-C at the terminal reaches only us: we end the servers, in order.
+                process_group=0,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        return cls(spec, process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def address(self, seconds: float) -> str:
+        """Its `host:port`, once it serves.
+
+        Raises:
+            UnavailableError: it does not serve within that many seconds.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.spec.ready_file.exists():
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise UnavailableError(
+                f"the {self.spec.name} did not start within {seconds:g} s (--orchestrator.start_seconds). "
+                f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}"
+            ) from None
+        return str(json.loads(self.spec.ready_file.read_text(encoding="utf-8"))["address"])
+
+    async def died(self) -> ServiceDiedError | None:
+        """Waits for the process to end; None if it was asked to."""
+        code = await self._process.wait()
+        if self._stopping:
+            return None
+        return ServiceDiedError(
+            f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
+            f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
+            code,
+        )
+
+    async def stop(self, seconds: float) -> None:
+        """SIGTERM, and SIGKILL for what is left after that many seconds."""
+        self._stopping = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+
+def ending(code: int | None) -> str:
+    """What an exit code says, in words."""
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def last_lines(log: Path, count: int = _LAST_LINES) -> str:
+    """The end of a log, indented."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    except FileNotFoundError:
+        lines = []
+    return "\n".join(f"    {line}" for line in lines) or "    (empty)"
+
+
+class Supervisor:
+    """The services of a run: the first that dies ends it."""
+
+    def __init__(self, stop_seconds: float) -> None:
+        self._services: list[Service] = []
+        self._watches: list[asyncio.Task[None]] = []
+        self._death: asyncio.Future[ServiceDiedError] = asyncio.get_running_loop().create_future()
+        self._stop_seconds = stop_seconds
+
+    async def start(self, spec: ServiceSpec) -> Service:
+        """Starts a process and watches over it."""
+        service = await Service.start(spec)
+        self._services.append(service)
+        self._watches.append(asyncio.create_task(self._watch(service)))
+        return service
+
+    async def _watch(self, service: Service) -> None:
+        death = await service.died()
+        if death is not None and not self._death.done():
+            self._death.set_result(death)
+
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does the work while all services live.
+
+        Raises:
+            ServiceDiedError: one has ended; the work is cancelled.
+        """
+        main = asyncio.ensure_future(work)
+        either: tuple[asyncio.Future[Any], ...] = (main, self._death)
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if main.done() and isinstance(main.exception(), HiperError):
+                # A call may fail before the death that made it fail is noticed; the death says more.
+                await asyncio.wait([self._death], timeout=_NOTICE_SECONDS)
+            if self._death.done():
+                raise self._death.result()
+            await main
+        finally:
+            main.cancel()
+            await asyncio.gather(main, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Ends all of them, the last started first, and waits until they are gone."""
+        while self._services:
+            await self._services.pop().stop(self._stop_seconds)
+        await asyncio.gather(*self._watches)

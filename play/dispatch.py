@@ -1,0 +1,80 @@
+"""Many episodes at once: lease, play, submit, each at its own pace, until the run has all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.together import together
+from environments.benchmark import Benchmark, Task, TextEnvironment
+from play.players import Players
+from play.schedule import task_for
+from trajectory.episode import Episode
+from trajectory.lease import Finished, Lease, Wait
+
+_SHORTEST_WAIT = 0.05
+"""Seconds; a learner that says to wait is not asked again sooner."""
+
+
+class Episodes(Protocol):
+    """Who gives leases and takes episodes."""
+
+    async def lease(self) -> Lease | Wait | Finished: ...
+
+    async def submit(self, episode: Episode) -> bool: ...
+
+
+class Observer(Protocol):
+    """Who is told."""
+
+    def episode_began(self) -> None: ...
+
+    def episode_left(self) -> None:
+        """It is over, finished or not."""
+
+    def episode(self, episode: Episode) -> None:
+        """The learner has acknowledged it."""
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Plays what the learner leases."""
+
+    episodes: Episodes
+    players: Players
+    benchmark: Benchmark
+    tasks: Sequence[Task]
+    concurrency: int
+    """Episodes at once."""
+    observer: Observer
+    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
+
+    async def run(self) -> None:
+        """Returns when the learner says that the run has all its episodes.
+
+        Raises:
+            HiperError: a server failed for good. The other episodes are cancelled; their leases run out.
+        """
+        await together(*(self._worker(self.benchmark.environment()) for _ in range(self.concurrency)))
+
+    async def _worker(self, environment: TextEnvironment) -> None:
+        while True:
+            match await self.episodes.lease():
+                case Finished():
+                    return
+                case Wait(seconds=seconds):
+                    await self.sleep(max(seconds, _SHORTEST_WAIT))
+                case Lease() as lease:
+                    await self._episode(lease, environment)
+
+    async def _episode(self, lease: Lease, environment: TextEnvironment) -> None:
+        task = task_for(self.tasks, lease.task_seed, lease.group)
+        self.observer.episode_began()
+        try:
+            episode = await self.players.play(lease, task, environment)
+        finally:
+            self.observer.episode_left()
+        await self.episodes.submit(episode)
+        self.observer.episode(episode)

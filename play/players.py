@@ -1,0 +1,117 @@
+"""Plays one episode: asks planner, executor and environment in turn, and times them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.seeds import derive
+from environments.benchmark import StepInfo, Task, TextEnvironment
+from trajectory.episode import Act, Episode, EpisodeKey, Plan, Turn, TurnContext
+from trajectory.lease import Lease
+from trajectory.machine import (
+    Acting,
+    Assignment,
+    Finished,
+    Planning,
+    StepOutcome,
+    Stepping,
+    begin,
+)
+
+Clock = Callable[[], float]
+
+
+class Planner(Protocol):
+    """Who is asked for subgoals."""
+
+    async def plan(self, context: TurnContext, seed: int) -> Plan: ...
+
+    async def prompt(self, context: TurnContext) -> tuple[int, ...]: ...
+
+
+class Executor(Protocol):
+    """Who is asked for actions."""
+
+    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act: ...
+
+    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]: ...
+
+
+def _ignore(_: Turn) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Players:
+    """What the episodes of a run have in common."""
+
+    planner: Planner
+    executor: Executor
+    benchmark: str
+    history: int
+    """Earlier turns that the models are told of at most."""
+    final_prompts: bool
+    """Whether a truncated episode ends with the prompts at its final observation."""
+    on_turn: Callable[[Turn], None] = _ignore
+    clock: Clock = field(default=time.perf_counter, repr=False)
+
+    async def play(self, lease: Lease, task: Task, environment: TextEnvironment) -> Episode:
+        """The whole episode. A `HiperError` of planner or executor ends it unfinished."""
+        started = self.clock()
+        observation, info = environment.reset(seed=lease.seed, options={"task": task.id})
+        state: Planning | Finished = begin(self._assignment(lease, task), info["goal"], observation)
+        while isinstance(state, Planning):
+            state, info = await self._turn(state, lease.seed, environment, info)
+            self.on_turn(state.progress.turns[-1])
+        seconds = self.clock() - started
+        if self.final_prompts and state.truncated:
+            return state.episode(seconds, *await self._final_prompts(state, info))
+        return state.episode(seconds)
+
+    async def _turn(
+        self, state: Planning, seed: int, environment: TextEnvironment, info: StepInfo
+    ) -> tuple[Planning | Finished, StepInfo]:
+        began, number = self.clock(), state.context.turn
+        acting: Acting = state.planned(
+            await self.planner.plan(state.context, derive(seed, "planner", number))
+        )
+        stepping: Stepping = acting.acted(
+            await self.executor.act(
+                acting.context, info["admissible_actions"], derive(seed, "executor", number)
+            )
+        )
+        stepped = self.clock()
+        observation, reward, terminated, truncated, after = environment.step(stepping.action)
+        ended = self.clock()
+        outcome = StepOutcome(
+            observation=observation,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            won=after["won"],
+            score=after["score"],
+            seconds=ended - stepped,
+        )
+        return stepping.stepped(outcome, ended - began), after
+
+    async def _final_prompts(
+        self, state: Finished, info: StepInfo
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return (
+            await self.planner.prompt(state.context),
+            await self.executor.prompt(state.context, info["admissible_actions"]),
+        )
+
+    def _assignment(self, lease: Lease, task: Task) -> Assignment:
+        return Assignment(
+            key=EpisodeKey(lease.run_id, task.id, lease.seed, lease.attempt),
+            number=lease.number,
+            group=lease.group,
+            lease_id=lease.lease_id,
+            benchmark=self.benchmark,
+            task_type=task.type,
+            history=self.history,
+        )

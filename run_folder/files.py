@@ -1,0 +1,118 @@
+"""The learner's part of a run's folder: where things are, and the metrics file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from core.files import replace_file
+from core.role import Role
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Paths inside the folder of a run."""
+
+    root: Path
+
+    @property
+    def episodes(self) -> Path:
+        return self.root / "episodes.sqlite"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def ends(self) -> Path:
+        """A line for each process of the learner that ended by itself: its last version, and the times since
+        that version's line of the metrics."""
+        return self.root / "ends.jsonl"
+
+    def adapter(self, role: Role, version: int) -> Path:
+        return self.root / "adapters" / role.value / str(version)
+
+    def checkpoint(self, version: int) -> Path:
+        return self.root / "checkpoints" / str(version)
+
+    def checkpoint_versions(self) -> list[int]:
+        """Versions of the checkpoints that are there, whole or not, newest first."""
+        return sorted(_versions_in(self.root / "checkpoints"), reverse=True)
+
+    def adapter_versions(self) -> list[int]:
+        """Versions that both roles have an adapter of, oldest first."""
+        return sorted(set.intersection(*(_versions_in(self.adapter(role, 0).parent) for role in Role)))
+
+
+def _versions_in(folder: Path) -> set[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return {int(name) for name in names if name.isdecimal()}
+
+
+Metrics = dict[str, float]
+
+
+class MetricsSink(Protocol):
+    """Where metrics go beside the file."""
+
+    def begin(self, lines: Sequence[Metrics]) -> None:
+        """A process begins; these are the lines of the updates that were made before."""
+
+    def write(self, line: Metrics) -> None:
+        """An update was made; its step is `adapter/version`."""
+
+
+class MetricsFile:
+    """metrics.jsonl: a line for each update, in order, each once; sinks are told what it is told.
+
+    A sink that fails is left out from then on with a line in the log: the run and its file go on.
+    """
+
+    def __init__(self, path: Path, sinks: Sequence[MetricsSink] = ()) -> None:
+        self._path = path
+        self._sinks = list(sinks)
+
+    def append(self, line: Metrics) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._tell(lambda sink: sink.write(line))
+
+    def lines(self) -> list[Metrics]:
+        """The whole lines; one that a crash cut off is left out."""
+        if not self._path.exists():
+            return []
+        return [
+            line for text in self._path.read_text(encoding="utf-8").splitlines() if (line := _parsed(text))
+        ]
+
+    def rewind(self, version: int) -> None:
+        """Drops what stands for updates after `version`, which will be made again, and a cut-off line."""
+        kept = [json.dumps(line) + "\n" for line in self.lines() if line["adapter/version"] <= version]
+        replace_file(self._path, "".join(kept))
+        lines = self.lines()
+        self._tell(lambda sink: sink.begin(lines))
+
+    def _tell(self, what: Callable[[MetricsSink], None]) -> None:
+        for sink in list(self._sinks):
+            try:
+                what(sink)
+            except Exception as error:  # of somebody else's library, its network or its disk
+                log.warning("%s is left out from now on: %s", type(sink).__name__, error)
+                self._sinks.remove(sink)
+
+
+def _parsed(text: str) -> Metrics | None:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return line if isinstance(line, dict) and "adapter/version" in line else None

@@ -1,0 +1,84 @@
+"""Where metrics go beside metrics.jsonl: TensorBoard's event files, Weights & Biases."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigurationError
+from run_folder.files import Metrics, MetricsSink
+
+TENSORBOARD = "tensorboard"
+"""Folder inside the run's."""
+
+
+class TensorBoardSink:
+    """Event files, written anew from all lines when a run goes on: no step stands there twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+
+    def begin(self, lines: Sequence[Metrics]) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # a second to import, for those who ask for it
+
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._writer = SummaryWriter(str(self._folder))
+        for line in lines:
+            self._add(line)
+        self._writer.flush()
+
+    def write(self, line: Metrics) -> None:
+        self._add(line)
+        self._writer.flush()
+
+    def _add(self, line: Metrics) -> None:
+        step = int(line["adapter/version"])
+        for name, value in line.items():
+            self._writer.add_scalar(name, value, step)
+
+
+class WandbSink:
+    """A run of Weights & Biases that has our run's id, so that it goes on when ours does."""
+
+    def __init__(self, project: str, run_id: str, folder: Path) -> None:
+        """`ConfigurationError` where the package is not installed."""
+        check_wandb(project)
+        self._project, self._run_id, self._folder = project, run_id, folder
+        self._run: Any = None
+
+    def begin(self, lines: Sequence[Metrics]) -> None:
+        import wandb  # type: ignore[import-not-found]  # optional: not in the lock
+
+        self._run = wandb.init(
+            project=self._project, id=self._run_id, name=self._run_id, dir=str(self._folder), resume="allow"
+        )
+        for line in lines:
+            self.write(line)
+
+    def write(self, line: Metrics) -> None:
+        step = int(line["adapter/version"])
+        # Steps only grow there. One that was made again after a crash stands with its first values.
+        if step >= self._run.step:
+            self._run.log(line, step=step, commit=True)
+
+
+def check_wandb(project: str | None) -> None:
+    """`ConfigurationError` if a project is named and the package is not installed."""
+    if project is not None and importlib.util.find_spec("wandb") is None:
+        raise ConfigurationError(
+            f"--run.wandb {project} needs the package wandb, which is not installed: pip install wandb"
+        )
+
+
+def sinks_for(tensorboard: bool, wandb: str | None, run_id: str, folder: Path) -> tuple[MetricsSink, ...]:
+    """What the configuration asks for; empty without a flag."""
+    sinks: list[MetricsSink] = []
+    if tensorboard:
+        sinks.append(TensorBoardSink(folder / TENSORBOARD))
+    if wandb is not None:
+        sinks.append(WandbSink(wandb, run_id, folder))
+    return tuple(sinks)

@@ -1,0 +1,57 @@
+"""A typed client of a model server's adapter service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiper.v1 import adapter_pb2, adapter_pb2_grpc
+
+from serving.rpc.connection import Connection
+
+
+@dataclass(frozen=True)
+class AdapterState:
+    """What a model server serves."""
+
+    role: str
+    """`planner` or `executor`."""
+    model: str
+    base_model: str
+    """Fingerprint of the base model."""
+    run_id: str
+    version: int
+    """-1 for the base model alone."""
+    generated_tokens: int
+    prompt_tokens: int
+    shared_prompt_tokens: int
+
+
+_ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "executor"}
+
+
+class AdapterClient:
+    """Reads and sets what a model server serves."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._stub = adapter_pb2_grpc.AdapterServiceStub(connection.channel)
+        self._connection = connection
+
+    async def state(self) -> AdapterState:
+        """The state now. A `HiperError` names the server."""
+        request = adapter_pb2.GetStateRequest()
+        state = await self._connection.call(self._stub.GetState, request)
+        return AdapterState(
+            role=_ROLES.get(state.role, "unknown"),
+            model=state.model,
+            base_model=state.base_model,
+            run_id=state.run_id,
+            version=state.version,
+            generated_tokens=state.generated_tokens,
+            prompt_tokens=state.prompt_tokens,
+            shared_prompt_tokens=state.shared_prompt_tokens,
+        )
+
+    async def serve_base(self) -> None:
+        """The base model alone answers from now on. A `HiperError` names the server."""
+        request = adapter_pb2.RollbackRequest(version=-1)
+        await self._connection.call(self._stub.Rollback, request)

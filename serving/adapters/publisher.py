@@ -1,0 +1,92 @@
+"""Brings adapters to the model servers: in chunks, with a hash, again where a server is not ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from hiper.v1 import adapter_pb2 as pb
+from hiper.v1 import adapter_pb2_grpc as pb_grpc
+
+from core.errors import PreconditionError, UnavailableError
+from core.role import Role
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
+
+_CHUNK_BYTES = 512 * 1024
+_ROLES = {Role.PLANNER: pb.ROLE_PLANNER, Role.EXECUTOR: pb.ROLE_EXECUTOR}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model server that adapters of one role go to."""
+
+    address: str
+    channel: grpc.aio.Channel
+
+
+class AdapterPublisher:
+    """Pushes each adapter to the server of its role."""
+
+    def __init__(
+        self, targets: Mapping[Role, Target], run_id: str, base_model: str, seconds: float, pause: float = 1.0
+    ) -> None:
+        """`seconds` bounds the whole of a push, its `pause`s between tries included."""
+        self._targets = targets
+        self._run_id = run_id
+        self._base_model = base_model
+        self._seconds = seconds
+        self._pause = pause
+
+    async def publish(self, role: Role, version: int, folder: Path) -> None:
+        """Returns once the server answers new calls with this version.
+
+        Raises:
+            UnavailableError: the server could not be reached in time; names it.
+            PreconditionError: the server refused the adapter; says why.
+        """
+        target = self._targets[role]
+        name = f"the {role.value} at {target.address}"
+        header = await asyncio.to_thread(self._header, role, version, folder)
+        refusal: str | None = None
+        try:
+            async with asyncio.timeout(self._seconds):
+                while (refusal := await self._push(target, header, folder / WEIGHTS_FILE)) is not None:
+                    await asyncio.sleep(self._pause)
+        except TimeoutError as error:
+            last = f"; its last answer: {refusal}" if refusal else ""
+            raise UnavailableError(f"{name} took no adapter within {self._seconds:g} s{last}") from error
+        except grpc.aio.AioRpcError as error:
+            raise PreconditionError(f"{name} refused version {version}: {error.details()}") from error
+
+    async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> str | None:
+        """One try; why the server does not take it yet, None once it has."""
+        try:
+            await pb_grpc.AdapterServiceStub(target.channel).Push(_parts(header, weights))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return error.details() or error.code().name
+            raise
+        return None
+
+    def _header(self, role: Role, version: int, folder: Path) -> pb.AdapterHeader:
+        config = (folder / CONFIG_FILE).read_bytes()
+        weights = folder / WEIGHTS_FILE
+        return pb.AdapterHeader(
+            run_id=self._run_id,
+            role=_ROLES[role],
+            version=version,
+            base_model=self._base_model,
+            config_json=config,
+            weights_size=weights.stat().st_size,
+            sha256=adapter_hash(config, weights),
+        )
+
+
+async def _parts(header: pb.AdapterHeader, weights: Path) -> AsyncIterator[pb.PushRequest]:
+    yield pb.PushRequest(header=header)
+    with weights.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield pb.PushRequest(chunk=chunk)

@@ -1,0 +1,28 @@
+"""Errors and the gRPC status codes that stand for them: the only place that knows both."""
+
+from __future__ import annotations
+
+import grpc
+
+from core.errors import (
+    ConflictError,
+    CorruptDataError,
+    DivergedError,
+    ExhaustedError,
+    HiperError,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
+
+CODES: dict[type[HiperError], grpc.StatusCode] = {
+    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    CorruptDataError: grpc.StatusCode.DATA_LOSS,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    ConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DivergedError: grpc.StatusCode.ABORTED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+}

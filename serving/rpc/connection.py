@@ -1,0 +1,87 @@
+"""Failed calls as errors of our own tree, with messages that name the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+
+from core.errors import HiperError, PreconditionError, UnavailableError
+from serving.rpc.codes import CODES
+from serving.rpc.retry import Retrier, RetryPolicy
+
+ResponseT = TypeVar("ResponseT")
+
+_ERRORS = {code: kind for kind, code in CODES.items()}
+
+_NOBODY_THERE = (
+    "failed to connect",
+    "connection refused",
+    "dns resolution failed",
+    "socket closed",
+    "connection reset",
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as messages name it."""
+
+    section: str
+    """`planner`, `executor` or `learner`: its section of the configuration."""
+    address: str
+
+    def __str__(self) -> str:
+        return f"the {self.section} at {self.address}"
+
+
+class WrongServerError(PreconditionError):
+    """Somebody answers, but does not know the call."""
+
+
+class Connection:
+    """A channel to one server: calls have a deadline, and are tried again while the server is not ready."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, server: Server, seconds: float, policy: RetryPolicy
+    ) -> None:
+        self.channel = channel
+        self.server = server
+        self._seconds = seconds
+        self._retrier = Retrier(policy)
+
+    async def call(self, method: Callable[..., Awaitable[ResponseT]], request: Any) -> ResponseT:
+        """The response.
+
+        Raises:
+            HiperError: of the kind that the status code stands for; the message names the server.
+        """
+        return await self._retrier(lambda: self._attempt(method, request))
+
+    async def _attempt(self, method: Callable[..., Awaitable[ResponseT]], request: Any) -> ResponseT:
+        try:
+            return await method(request, timeout=self._seconds)
+        except grpc.aio.AioRpcError as error:
+            raise explained(self.server, error.code(), error.details() or "", self._seconds) from error
+
+
+def explained(server: Server, code: grpc.StatusCode, details: str, seconds: float) -> HiperError:
+    """The error that a status code stands for."""
+    if code is grpc.StatusCode.UNAVAILABLE and any(sign in details.lower() for sign in _NOBODY_THERE):
+        return UnavailableError(f"{server} is not there ({details})")
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by us, as that is another exception: gRPC's word for a call that met the end of its server.
+        return UnavailableError(f"{server} ended when it was asked ({details})")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return WrongServerError(
+            f"the server at {server.address} is no {server.section}; --{server.section}.address needs one"
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return HiperError(
+            f"{server} did not answer within {seconds:g} s. If it is only slow: more seconds "
+            f"(orchestrator.call_seconds), or fewer episodes at once (orchestrator.concurrency)"
+        )
+    kind = _ERRORS.get(code, HiperError)
+    return kind(f"{server} answered {code.name}: {details}")

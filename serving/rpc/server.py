@@ -1,0 +1,176 @@
+"""The set-up of every service: health, reflection, errors, limits, TLS, metrics, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, start_http_server
+
+from configuration.section import Section
+from configuration.servers import ServerSettings
+from core.errors import InvalidInputError, UnavailableError
+from core.paths import user_path
+from serving.rpc.call_metrics import CallMetrics
+from serving.rpc.channel import MESSAGE_BYTES
+from serving.rpc.status import StatusInterceptor
+from serving.rpc.tls import server_credentials
+
+_log = logging.getLogger(__name__)
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    # Two servers on one port would share its calls without a word.
+    ("grpc.so_reuseport", 0),
+)
+_LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+
+
+class ServerFlags(Section):
+    """Options of every server's command."""
+
+    ready_file: Path | None = None
+    """Written once the server serves: JSON with `address`, `pid` and `metrics_port`."""
+    exit_with_parent: bool = False
+    """End when standard input does, as it does when the process that started this one is gone."""
+    dry_run: bool = False
+    """Check the configuration and print it; start nothing."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One gRPC service and how its servicer is added."""
+
+    name: str
+    """With its package, such as `hiper.v1.PlannerService`."""
+    add_to: Callable[[grpc.aio.Server], None]
+
+
+class GrpcServer:
+    """Services on one port."""
+
+    def __init__(
+        self, settings: ServerSettings, services: Sequence[Service], registry: CollectorRegistry | None = None
+    ) -> None:
+        self._settings = settings
+        self._names = [service.name for service in services]
+        self._registry = registry or CollectorRegistry()
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=(CallMetrics(self._registry), StatusInterceptor()),
+            options=_OPTIONS,
+        )
+        for service in services:
+            service.add_to(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self._metrics_stop: Callable[[], None] | None = None
+        self.address = ""
+        """`host:port`, once it has started."""
+        self.metrics_port: int | None = None
+
+    async def start(self) -> None:
+        """Binds the ports and serves.
+
+        Raises:
+            UnavailableError: a port is in use, or cannot be bound.
+            InvalidInputError: `listen` is not host:port, or the TLS files are not usable.
+        """
+        self._bind()
+        self._start_metrics()
+        await self._server.start()
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """Refuses new calls as UNAVAILABLE, lets those that run end within `drain_seconds`, and stops."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._settings.drain_seconds)
+        if self._metrics_stop:
+            self._metrics_stop()
+
+    def _bind(self) -> None:
+        listen, credentials = self._settings.listen, server_credentials(self._settings.tls)
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise InvalidInputError(f"listen = {listen!r}: host:port is accepted, such as 127.0.0.1:0")
+        if credentials is None and not listen.startswith(_LOOPBACK):
+            _log.warning("%s is open to the network without TLS: anyone there may push adapters", listen)
+        try:
+            if credentials is None:
+                bound = self._server.add_insecure_port(listen)
+            else:
+                bound = self._server.add_secure_port(listen, credentials)
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
+            ) from error
+        self.address = f"{host}:{bound}"
+
+    def _start_metrics(self) -> None:
+        port = self._settings.metrics_port
+        if port is None:
+            return
+        host = self._settings.listen.rpartition(":")[0].strip("[]")
+        try:
+            server, thread = start_http_server(port, addr=host, registry=self._registry)
+        except OSError as error:
+            raise UnavailableError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
+        self.metrics_port = server.server_port
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._metrics_stop = stop
+
+    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+
+async def serve_until_stopped(server: GrpcServer, flags: ServerFlags) -> None:
+    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if flags.exit_with_parent:
+        _watch_stdin(loop, stop)
+    await server.start()
+    if flags.ready_file:
+        _write_ready(user_path(flags.ready_file), server)
+    print(f"serving on {server.address}", file=sys.stderr, flush=True)
+    try:
+        await stop.wait()
+    finally:
+        await server.drain()
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _write_ready(path: Path, server: GrpcServer) -> None:
+    ready = {"address": server.address, "pid": os.getpid(), "metrics_port": server.metrics_port}
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(ready), encoding="utf-8")
+    unfinished.rename(path)

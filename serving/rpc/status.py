@@ -1,0 +1,92 @@
+"""Errors of handlers as gRPC statuses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from core.errors import HiperError
+from serving.rpc.codes import CODES
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 2000
+"""Characters; gRPC sends messages as a header, which peers limit to 8 KiB."""
+
+
+def status_code(error: Exception) -> grpc.StatusCode:
+    """The code for an error: that of the nearest class above it that has one, else INTERNAL."""
+    codes = (CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return next(codes, grpc.StatusCode.INTERNAL)
+
+
+class StatusInterceptor(grpc.aio.ServerInterceptor):
+    """Ends calls whose handler raised with the status of its error. Unexpected ones are logged in full."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        return wrap_handler(handler, handler_call_details.method, _errors_as_status)
+
+
+Around = Callable[[str, grpc.aio.ServicerContext], Any]
+"""Makes the asynchronous context in which a method handles one call."""
+
+
+def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Around) -> Any:
+    """The same handler, each call of it inside `around(method, context)`; None for an unknown method."""
+    if handler is None:
+        return None
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_"
+    kind += "stream" if handler.response_streaming else "unary"
+    behaviour = getattr(handler, kind)
+    wrapped = _streaming if handler.response_streaming else _single
+    return getattr(grpc, f"{kind}_rpc_method_handler")(
+        wrapped(behaviour, method, around),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _single(behaviour: Any, method: str, around: Around) -> Any:
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async with around(method, context):
+            return await behaviour(request, context)
+
+    return call
+
+
+def _streaming(behaviour: Any, method: str, around: Around) -> Any:
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> None:
+        async with around(method, context):
+            responses = behaviour(request, context)
+            if not hasattr(responses, "__aiter__"):
+                await responses
+                return
+            async for response in responses:
+                await context.write(response)
+
+    return call
+
+
+@asynccontextmanager
+async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    try:
+        yield
+    except HiperError as error:
+        await context.abort(status_code(error), str(error)[:_LONGEST_MESSAGE])
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        if context.code() is grpc.StatusCode.UNIMPLEMENTED:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not served here")
+        _log.exception("%s failed", method)
+        message = f"{type(error).__name__}: {error}; the server's log has the whole of it"
+        await context.abort(grpc.StatusCode.INTERNAL, message[:_LONGEST_MESSAGE])

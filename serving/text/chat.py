@@ -1,0 +1,116 @@
+"""Text to and from token ids, the way one model's chat template and tokenizer have it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from core.errors import PromptTooLongError
+from trajectory.episode import TurnContext
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CUT_MARK = " ... "
+
+
+class Chat:
+    """One tokenizer, with what prompts and parsers need of it."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        specials = sorted({str(token) for token in tokenizer.added_tokens_decoder.values() if token.special})
+        self._specials = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
+
+    @cached_property
+    def end_id(self) -> int:
+        """The token that ends the assistant's turn, as the chat template writes it."""
+        return int(self._tokenizer.eos_token_id)
+
+    @cached_property
+    def line_end_ids(self) -> frozenset[int]:
+        """The end-of-turn token and every token whose text holds a line break."""
+        texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
+        return frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | {self.end_id}
+
+    def prompt_ids(self, instructions: str, message: str, forced_answer: str = "") -> tuple[int, ...]:
+        """Token ids of a one-message chat, up to where the model goes on from `forced_answer`.
+
+        The texts must have gone through `clean` where they are not our own: the template's own special
+        tokens are parsed.
+        """
+        chat = [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
+        text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        return self.encode(cast(str, text)) + self.encode(forced_answer)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of sampled tokens; special tokens have none."""
+        text = self._tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast(str, text)
+
+    def clean(self, text: str) -> str:
+        """`text` without the template's special tokens and without control characters but line breaks."""
+        harmless = self._specials.sub(" ", text)
+        return "".join(c if c.isprintable() or c == "\n" else " " for c in harmless)
+
+    def one_line(self, text: str, limit: int | None = None) -> str:
+        """`text` cleaned, in one line with single spaces, cut to `limit` characters in its middle."""
+        line = " ".join(self.clean(text).split())
+        return line if limit is None else cut_middle(line, limit)
+
+
+def first_line(text: str) -> str:
+    """The text up to its first line break, without surrounding space."""
+    lines = text.splitlines()
+    return lines[0].strip() if lines else ""
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters, its beginning and end kept."""
+    if len(text) <= limit:
+        return text
+    kept = max(0, limit - len(_CUT_MARK))
+    return (text[: kept - kept // 2] + _CUT_MARK + text[len(text) - kept // 2 :])[:limit]
+
+
+def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int) -> tuple[int, ...]:
+    """Renders `context` in at most `room` tokens: without its oldest turns, then with a shorter observation.
+
+    Raises:
+        PromptTooLongError: goal, subgoal and instructions alone are longer than that.
+    """
+    for dropped in range(len(context.history) + 1):
+        shortened = replace(context, history=context.history[dropped:])
+        if len(ids := render(shortened)) <= room:
+            return ids
+    return _with_cut_observation(render, shortened, room)
+
+
+def _with_cut_observation(
+    render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int
+) -> tuple[int, ...]:
+    def cut(length: int) -> tuple[int, ...]:
+        return render(replace(context, observation=cut_middle(context.observation, length)))
+
+    best = cut(0)
+    if len(best) > room:
+        raise PromptTooLongError(
+            f"the prompt has {len(best)} tokens even without history and observation; {room} are accepted"
+        )
+    fits, too_long = 0, len(context.observation)
+    while too_long - fits > 8:
+        length = (fits + too_long) // 2
+        ids = cut(length)
+        if len(ids) <= room:
+            fits, best = length, ids
+        else:
+            too_long = length
+    return best

@@ -1,0 +1,117 @@
+"""The worked episode of docs/hae.md: prints its table, and draws its segments and advantages."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from core.paths import user_path
+from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
+
+SETTINGS = EstimatorSettings.model_validate({"normalize": False})
+"""HiPER's for ALFWorld, without normalisation."""
+SUBGOALS = ("find a mug", "", "clean the mug", "", "", "put it on the shelf")
+ACTIONS = ("go to table", "take mug", "go to sink", "(not parsed)", "clean mug", "put mug on shelf")
+
+
+def episode() -> TurnBatch:
+    """Six turns, three segments, one action that could not be parsed, success."""
+    return TurnBatch.from_episodes(
+        [
+            Episode(
+                reward=[0.0, 0.0, 0.0, 0.0, 0.0, 10.0],
+                switch=[True, False, True, False, False, True],
+                terminated=True,
+                value_low=[4.2, 6.0, 6.2, 8.9, 6.0, 9.2],
+                value_high=[4.0, 4.6, 6.0, 5.6, 6.4, 9.0],
+                value_switch=[4.0, 4.4, 5.5, 8.8, 6.2, 8.0],
+                action_valid=[True, True, True, False, True, True],
+            )
+        ]
+    )
+
+
+def rows(batch: TurnBatch, result: Advantages) -> list[str]:
+    """The table of the page, in Markdown; a dash where the high level has nothing to say."""
+    columns = ["t", "decision", "subgoal", "action", "r", "V_switch", "V_high", "V_low"]
+    columns += ["A_switch", "A_high", "A_low", "target switch", "target high", "target low"]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for t in range(batch.turns):
+        start = bool(result.segment_start[t])
+        numbers = [
+            (batch.value_switch, True), (batch.value_high, start), (batch.value_low, True),
+            (result.switch, True), (result.high, start), (result.low, True),
+            (result.target_switch, True), (result.target_high, start), (result.target_low, True),
+        ]  # fmt: skip
+        texts = [f"{x[t]:.6g}" if said and x is not None else "-" for x, said in numbers]
+        decision = "SWITCH" if batch.switch[t] else "KEEP"
+        cells = [str(t), decision, SUBGOALS[t], ACTIONS[t], f"{batch.reward[t]:g}", *texts]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _bars(axis: Axes, heights: np.ndarray, colour: str, label: str) -> None:
+    axis.bar(np.arange(len(heights)), heights, color=colour, width=0.5)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_ylabel(label, rotation=0, ha="right", va="center")
+    axis.margins(y=0.35)
+    for t, height in enumerate(heights):
+        if np.isfinite(height):
+            place = (t, height)
+            axis.annotate(
+                f"{height:.2f}", place, ha="center", va="bottom" if height >= 0 else "top", fontsize=8
+            )
+
+
+def draw(batch: TurnBatch, result: Advantages, path: Path) -> None:
+    """Segments as bands behind the three levels, as SVG."""
+    assert result.switch is not None
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True)
+    high = np.where(result.segment_start, result.high, np.nan)
+    levels = (
+        (high, "tab:blue", "A_high\nsubgoals"),
+        (result.switch, "tab:green", "A_switch\ndecisions"),
+        (result.low, "tab:orange", "A_low\nactions"),
+    )
+    starts = np.flatnonzero(result.segment_start)
+    for axis, (heights, colour, label) in zip(axes, levels, strict=True):
+        _bars(axis, heights, colour, label)
+        for k, (begin, end) in enumerate(zip(starts, [*starts[1:], batch.turns], strict=True)):
+            axis.axvspan(begin - 0.5, end - 0.5, color="black", alpha=0.04 + 0.06 * (k % 2), linewidth=0)
+    for begin in starts:
+        axes[0].annotate(
+            f" {SUBGOALS[begin]}",
+            (begin - 0.48, 0.98),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize=8,
+        )
+    axes[0].set_xlim(-0.5, batch.turns - 0.5)
+    labels = [f"{t}: {'SWITCH' if batch.switch[t] else 'KEEP'}\n{ACTIONS[t]}" for t in range(batch.turns)]
+    axes[-1].set_xticks(range(batch.turns), labels, fontsize=8)
+    with mpl.rc_context({"svg.hashsalt": "hae", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="hae_example", description=__doc__)
+    parser.add_argument("--out", default="docs/hae.svg", help="where the picture goes")
+    path = user_path(parser.parse_args(arguments).out)
+    batch = episode()
+    result = estimate(batch, SETTINGS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(batch, result, path)
+    print("\n".join(rows(batch, result)))
+    print(path, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Demonstrations of erring players on generated games: as texts, and as token sequences to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from environments.benchmark import Task, TextEnvironment
+from learner.imitation.demonstrations import Formats, demonstrate
+from learner.update.packing import TokenSequence
+from serving.text.transcript import shortened
+from studies.nano.player import ErringBenchmark
+from trajectory.episode import Decision
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One episode to learn from."""
+
+    answers: tuple[TokenSequence, ...]
+    """What planner and executor said, after what they were shown."""
+    transcript: TokenSequence
+    """The longest prompt as if all of it but its first token were an answer."""
+
+
+def texts(player: ErringBenchmark, tasks: Sequence[Task]) -> Iterator[str]:
+    """The words of prompts and answers, for a tokenizer to be trained on."""
+    environment = player.environment()
+    for task in tasks:
+        observation, info = environment.reset(seed=0, options={"task": task.id})
+        yield f"Text game.\nTask: {info['goal']}\n{_line(observation)}"
+        for step in player.demonstration(task):
+            observation, *_ = environment.step(step.action)
+            yield f">{step.action}\n{_line(observation)}\nNew: nothing.\nSubgoal 1: {step.subgoal}"
+            yield Decision.KEEP.value
+            yield f"{Decision.SWITCH.value}: {step.subgoal}"
+    environment.close()
+
+
+def _line(observation: str) -> str:
+    return shortened(" ".join(observation.split()))
+
+
+def lessons(
+    player: ErringBenchmark, tasks: Sequence[Task], formats: Formats, *, corrected: bool
+) -> list[Lesson]:
+    """One lesson a task.
+
+    Args:
+        corrected: The answers are the right actions, whatever was done: a model learns from the player's
+            errors how to go on after its own, and not to err.
+    """
+    environment = player.environment()
+    learnt = [_lesson(player, environment, task, formats, corrected=corrected) for task in tasks]
+    environment.close()
+    return learnt
+
+
+def _lesson(
+    player: ErringBenchmark, environment: TextEnvironment, task: Task, formats: Formats, *, corrected: bool
+) -> Lesson:
+    taught = player.taught(task)
+    episode = demonstrate(player, environment, task, formats, [turn.step for turn in taught])
+    answers = []
+    for turn, truth in zip(episode.turns, taught, strict=True):
+        plan, act = turn.plan.generation, turn.act.generation
+        said = formats.executor_parser.answer_ids(truth.right_action) if corrected else act.token_ids
+        answers += [TokenSequence(plan.prompt_ids, plan.token_ids), TokenSequence(act.prompt_ids, said)]
+    longest = max((answer.prompt_ids for answer in answers), key=len)
+    return Lesson(tuple(answers), TokenSequence(longest[:1], longest[1:]))

@@ -1,0 +1,191 @@
+"""Success of the two-model system, with planner, executor and environments in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from core.intervals import Proportion, wilson
+from core.seeds import derive
+from environments.benchmark import Benchmark, Task
+from environments.registry import load
+from executor.service import ExecutorService
+from planner.service import PlannerService
+from play.players import Players
+from serving.embedded.engine import EmbeddedEngine
+from serving.engine import LoadedAdapter
+from serving.model import ModelFolder, load_tokenizer
+from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
+from trajectory.lease import Lease
+
+OnEpisode = Callable[[Episode], None]
+"""Told of each episode as it ends."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One base model in two roles, each with an adapter or none."""
+
+    model: ModelFolder
+    settings: ModelServerSettings
+    """Of both servers: engine and prompts alike."""
+    planner: Path | None = None
+    """PEFT folder."""
+    executor: Path | None = None
+    """PEFT folder."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation came to."""
+
+    success: Proportion
+    turns: float
+    """Mean of all episodes."""
+    switches: float
+    """Subgoals begun in an episode, mean."""
+    valid: float
+    """Share of answers that could be parsed."""
+    refused: float
+    """Share of actions that the environment did not understand."""
+    episodes_per_second: float
+    generated_tokens_per_second: float
+    prompt_tokens: float
+    """Mean length of a prompt."""
+    computed_share: float
+    """Share of the prompt tokens that were computed; the rest was copied from earlier prompts."""
+
+
+@dataclass(frozen=True)
+class _LocalPlanner:
+    service: PlannerService
+
+    async def plan(self, context: TurnContext, seed: int) -> Plan:
+        return await self.service.plan(context, seed)
+
+    async def prompt(self, context: TurnContext) -> tuple[int, ...]:
+        return self.service.prompt_ids(context)
+
+
+@dataclass(frozen=True)
+class _LocalExecutor:
+    service: ExecutorService
+
+    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+        return await self.service.act(context, admissible, seed)
+
+    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
+        return self.service.prompt_ids(context, admissible)
+
+
+def play_generated(
+    configuration: Configuration,
+    system: System,
+    split: str,
+    games: int,
+    on_episode: OnEpisode = lambda _: None,
+) -> tuple[list[Episode], Report]:
+    """One episode of each of `games` generated games of a split, as the configuration says; see `play`."""
+    environment = configuration.environment
+    generator = environment.generator.model_copy(update={"games": games})
+    benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
+    seed, concurrency = configuration.run.seed, configuration.orchestrator.concurrency
+    return asyncio.run(play(system, benchmark, benchmark.tasks(split), seed, concurrency, on_episode))
+
+
+async def play(
+    system: System,
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    seed: int,
+    concurrency: int,
+    on_episode: OnEpisode = lambda _: None,
+) -> tuple[list[Episode], Report]:
+    """One episode a task, `concurrency` of them at once.
+
+    Returns:
+        The episodes in the order of the tasks, and what they came to.
+    """
+    engines = [_engine(system.model, system.settings) for _ in range(2)]
+    for engine, folder in zip(engines, (system.planner, system.executor), strict=True):
+        await engine.start()
+        if folder is not None:
+            await engine.switch(LoadedAdapter(str(folder), 0, folder))
+    try:
+        players = _players(system, benchmark, engines)
+        began = time.perf_counter()
+        episodes = await _play_all(players, benchmark, tasks, seed, concurrency, on_episode)
+        return episodes, _report(episodes, engines, time.perf_counter() - began)
+    finally:
+        for engine in engines:
+            await engine.close()
+
+
+async def _play_all(
+    players: Players,
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    seed: int,
+    concurrency: int,
+    on_episode: OnEpisode,
+) -> list[Episode]:
+    places = iter(range(len(tasks)))
+    episodes: dict[int, Episode] = {}
+
+    async def worker() -> None:
+        environment = benchmark.environment()
+        for place in places:
+            drawn = derive(seed, "episode", place)
+            lease = Lease("", "evaluation", place, place, 0, drawn, drawn, 0)
+            episodes[place] = await players.play(lease, tasks[place], environment)
+            on_episode(episodes[place])
+        environment.close()
+
+    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(tasks)))))
+    return [episodes[place] for place in range(len(tasks))]
+
+
+def _engine(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine:
+    return EmbeddedEngine(
+        model,
+        settings.dtype,
+        settings.threads,
+        settings.context_length,
+        settings.max_batch,
+        settings.max_queue,
+    )
+
+
+def _players(system: System, benchmark: Benchmark, engines: Sequence[EmbeddedEngine]) -> Players:
+    tokenizer = load_tokenizer(system.model.path)
+    return Players(
+        planner=_LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
+        executor=_LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
+        benchmark=benchmark.name,
+        history=system.settings.history,
+        final_prompts=False,
+    )
+
+
+def _report(episodes: Sequence[Episode], engines: Sequence[EmbeddedEngine], seconds: float) -> Report:
+    turns = [turn for episode in episodes for turn in episode.turns]
+    said = [generation for turn in turns for generation in (turn.plan.generation, turn.act.generation)]
+    seen = [o for e in episodes for o in (*(t.observation for t in e.turns[1:]), e.final_observation)]
+    computed = sum(engine.counters.prompt_tokens for engine in engines)
+    shown = sum(len(generation.prompt_ids) for generation in said)
+    return Report(
+        success=wilson(sum(episode.won for episode in episodes), len(episodes)),
+        turns=len(turns) / len(episodes),
+        switches=sum(turn.plan.decision is Decision.SWITCH for turn in turns) / len(episodes),
+        valid=sum(turn.plan.valid + turn.act.valid for turn in turns) / len(said),
+        refused=sum(observation == "Nothing happens." for observation in seen) / len(turns),
+        episodes_per_second=len(episodes) / seconds,
+        generated_tokens_per_second=sum(engine.counters.generated_tokens for engine in engines) / seconds,
+        prompt_tokens=shown / len(said),
+        computed_share=computed / shown,
+    )

@@ -1,0 +1,125 @@
+"""A player that follows the teacher, and errs as often as it is told to."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from core.seeds import derive
+from environments.alfworld import subgoals
+from environments.alfworld.adviser import Advice, Memory, advise
+from environments.alfworld.goal_text import read_goal
+from environments.alfworld.task_types import TREATMENTS
+from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
+from executor.prompt import HIDDEN_ACTIONS
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Probabilities, each drawn for at every turn."""
+
+    action: float = 0.0
+    """To do any admissible thing instead of what serves the subgoal."""
+    subgoal: float = 0.0
+    """To name any subgoal instead of the right one."""
+    stuck: float = 0.0
+    """To keep a subgoal, be it right or not."""
+    refused: float = 0.0
+    """To try again what was possible earlier in the episode and is no longer."""
+
+
+@dataclass(frozen=True)
+class TaughtTurn:
+    """What is done in a turn, and what would have been right."""
+
+    step: DemonstrationStep
+    right_action: str
+    """Serves the subgoal of the step, where that is the right one."""
+
+
+class ErringPlayer:
+    """Implements `environments.benchmark.Policy`. Under a wrong subgoal it does any admissible thing."""
+
+    def __init__(self, errors: Errors, seed: int) -> None:
+        self._errors, self._seed = errors, seed
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._random = random.Random(derive(self._seed, info["task_id"]))
+        self._observations: list[str] = []
+        self._seen: set[str] = set()
+        self._subgoal = ""
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        return self.turn(observation, info).step
+
+    def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
+        """As `act`, and what would have been right."""
+        self._observations.append(observation)
+        advice = advise(info["goal"], self._observations, info["admissible_actions"])
+        self._subgoal = self._named(advice, info["goal"])
+        right = advice.actions[0]
+        action = self._chosen(advice, right, info)
+        self._seen.update(info["admissible_actions"])
+        return TaughtTurn(DemonstrationStep(self._subgoal, action), right)
+
+    def _named(self, advice: Advice, goal: str) -> str:
+        if self._subgoal and self._random.random() < self._errors.stuck:
+            return self._subgoal
+        if self._random.random() < self._errors.subgoal:
+            return self._random.choice(_thinkable(goal, self._observations[0]))
+        return advice.subgoal
+
+    def _chosen(self, advice: Advice, right: str, info: StepInfo) -> str:
+        impossible = sorted(self._seen.difference(info["admissible_actions"]))
+        if impossible and self._random.random() < self._errors.refused:
+            return self._random.choice(impossible)
+        if self._subgoal == advice.subgoal and self._random.random() >= self._errors.action:
+            return right
+        return self._random.choice([a for a in info["admissible_actions"] if a not in HIDDEN_ACTIONS])
+
+
+class ErringBenchmark:
+    """A benchmark whose demonstrations are those of an erring player; implements `Benchmark`."""
+
+    def __init__(self, benchmark: Benchmark, errors: Errors, seed: int) -> None:
+        self._benchmark, self._errors, self._seed = benchmark, errors, seed
+        self.name, self.splits = benchmark.name, benchmark.splits
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        return self._benchmark.tasks(split)
+
+    def environment(self) -> TextEnvironment:
+        return self._benchmark.environment()
+
+    def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
+        """All turns up to winning or the step limit."""
+        return tuple(turn.step for turn in self.taught(task))
+
+    def taught(self, task: Task) -> tuple[TaughtTurn, ...]:
+        """The same turns, with what would have been right."""
+        environment, player = self.environment(), ErringPlayer(self._errors, self._seed)
+        observation, info = environment.reset(seed=0, options={"task": task.id})
+        player.begin(observation, info)
+        turns, over = [], False
+        while not over:
+            turns.append(player.turn(observation, info))
+            observation, _, terminated, truncated, info = environment.step(turns[-1].step.action)
+            over = terminated or truncated
+        environment.close()
+        return tuple(turns)
+
+    def policy(self, name: str, seed: int) -> Policy:
+        return self._benchmark.policy(name, seed)
+
+
+def _thinkable(goal_text: str, first_observation: str) -> list[str]:
+    """Subgoals that a player without a clue could name."""
+    goal = read_goal(goal_text)
+    assert goal is not None, "the teacher has read it"
+    kinds = sorted({place.split()[0] for place in Memory.of([first_observation]).places})
+    return [
+        subgoals.explore(),
+        subgoals.take(goal.object_type),
+        *(subgoals.treat(verb, goal.object_type) for verb, _ in TREATMENTS.values()),
+        *(subgoals.put(goal.object_type, kind) for kind in kinds),
+    ]

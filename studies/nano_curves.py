@@ -1,0 +1,175 @@
+"""`bazel run //studies:nano_curves -- --out DIR`: estimators compared on the nano model."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+from rich.console import Console
+
+from configuration.command import main, read
+from configuration.files import read_toml
+from configuration.section import Section
+from configuration.tree import Configuration
+from core.errors import ConfigurationError, HiperError
+from core.paths import user_path
+from core.progress import progress
+from environments.errors import BenchmarkError
+from run_folder.folder import value_of
+from studies.curves.report import NAMES, Study, write
+from studies.curves.study import Cell, Outcome, Place, base_score, conclude, configured, finished, train
+from studies.nano.base import BaseSettings, nano_base
+from studies.nano.settings import NanoSettings
+
+PRESETS = Path(__file__).parent.parent / "presets"
+HORIZONS = {"tiny": "nano.toml", "short": "nano_short.toml"}
+"""The preset of each."""
+SHOWN = (
+    "environment.step_limit",
+    "environment.generator.task_types",
+    "environment.generator.horizon",
+    "environment.generator.clutter",
+    "learner.updates",
+    "learner.episodes_per_update",
+    "lora.rank",
+    "ppo.learning_rate",
+    "ppo.minibatches",
+    "critic.learning_rate",
+    "critic.heads",
+    "estimator.lambda_turn",
+    "estimator.lambda_segment",
+    "estimator.keep_penalty.mode",
+)
+"""Keys that the page names."""
+
+
+class CurvesFlags(Section):
+    """Options of this command; those of the configuration hold for all runs."""
+
+    out: Path | None = None
+    """Folder of models and runs; what is finished in it is kept, what was begun goes on."""
+    results: Path | None = None
+    """Folder that page, plot and numbers are written to; `out` unless given."""
+    name: str = Field("nano", pattern=r"[a-z0-9_]+")
+    """Name of these three files."""
+    horizons: tuple[str, ...] = ("tiny",)
+    """Of tiny and short, with commas between."""
+    estimators: tuple[str, ...] = ("hae", "gae", "grpo")
+    """Of hae, gae and grpo, with commas between."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """A run for each, with commas between."""
+    held_out: int = Field(200, ge=1)
+    """Games in rooms of their own that are played before and after training."""
+    compared: int = Field(8, ge=2)
+    """Episodes of one task that GRPO compares."""
+    remark: str = ""
+    """What readers of the page should know about this run, such as what else the machine did."""
+
+    @field_validator("horizons", "estimators", "seeds", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """A preset and its base model."""
+
+    name: str
+    configuration: Configuration
+    model: Path
+
+
+def run(argv: Sequence[str]) -> int:
+    flags = _checked(read(argv, "nano_curves", CurvesFlags).flags)
+    console = Console()
+    try:
+        study = _study(argv, flags, console)
+    except (HiperError, BenchmarkError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for path in write(study, user_path(str(flags.results or flags.out)), flags.name):
+        console.print(str(path), soft_wrap=True)
+    return 0
+
+
+def _checked(flags: CurvesFlags) -> CurvesFlags:
+    if flags.out is None:
+        raise ConfigurationError("--out DIR says where models and runs are kept")
+    for option, given, accepted in (
+        ("horizons", flags.horizons, HORIZONS),
+        ("estimators", flags.estimators, NAMES),
+    ):
+        if unknown := sorted(set(given) - set(accepted)):
+            raise ConfigurationError(f"--{option} {','.join(unknown)}: accepted are {', '.join(accepted)}")
+    return flags
+
+
+def _study(argv: Sequence[str], flags: CurvesFlags, console: Console) -> Study:
+    root = user_path(str(flags.out))
+    horizons = [_horizon(argv, name, root, console) for name in flags.horizons]
+    starts = {
+        horizon.name: base_score(root / f"{horizon.name}-base.json", _base_run(horizon), flags.held_out)
+        for horizon in horizons
+    }
+    # All estimators of a seed before the next seed: what there is can be compared at any time.
+    cells = list(product(horizons, flags.seeds, flags.estimators))
+    outcomes = []
+    with progress(console, "runs") as report:
+        for number, (horizon, seed, estimator) in enumerate(cells):
+            cell = Cell(horizon.name, estimator, seed)
+            report(number / len(cells), f"{cell.name}, {number + 1} of {len(cells)}")
+            outcomes.append(_outcome(horizon, Place(root, cell), flags))
+    return Study(
+        command=shlex.join(["bazel", "run", "//studies:nano_curves", "--", *_without_remark(argv)]),
+        date=date.today().isoformat(),
+        remark=flags.remark,
+        configuration={
+            horizon.name: {key: value_of(horizon.configuration, key) for key in SHOWN} for horizon in horizons
+        },
+        starts=starts,
+        outcomes=tuple(sorted(outcomes, key=lambda one: flags.estimators.index(one.cell.estimator))),
+    )
+
+
+def _without_remark(argv: Sequence[str]) -> list[str]:
+    words = list(argv)
+    if "--remark" in words:
+        place = words.index("--remark")
+        del words[place : place + 2]
+    return words
+
+
+def _horizon(argv: Sequence[str], name: str, root: Path, console: Console) -> Horizon:
+    """Makes its base model, or takes it from the cache."""
+    preset = read_toml(PRESETS / HORIZONS[name])
+    configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
+    sections = configuration.environment, configuration.planner, configuration.executor
+    settings = BaseSettings(NanoSettings(), *sections, seed=0)
+    model = root / f"{name}-base"
+    with progress(console, f"base, {name}") as report:
+        nano_base(settings, model, report)
+    return Horizon(name, configuration, model)
+
+
+def _base_run(horizon: Horizon) -> Configuration:
+    return configured(horizon.configuration, Cell(horizon.name, "hae", 0), horizon.model, group_size=1)
+
+
+def _outcome(horizon: Horizon, place: Place, flags: CurvesFlags) -> Outcome:
+    if outcome := finished(place):
+        return outcome
+    configuration = configured(horizon.configuration, place.cell, horizon.model, flags.compared)
+    train(place, configuration)
+    return conclude(place, configuration, flags.held_out)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,85 @@
+"""The pairs of adapters in the repository: they fit the configurations they were made for, and only those."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from configuration import command
+from configuration.learner import ImitationSettings, LoraSettings
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from core.role import Role
+from learner.imitation.shipped import FOLDER, ship, shipped_pair
+from learner.imitation.teaching import WarmStart, WarmStartSettings
+from learner.update.adapter_files import CONFIG, ORIGIN, WEIGHTS
+from serving.model import ModelFolder
+
+MODEL = ModelFolder(
+    Path("model"), "bundled", "b60f6381a862eccdb6b6433709d9fc2191636c718c6ca13e97ab407aef995154"
+)
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
+
+
+def preset(name: str) -> Configuration:
+    return command.read(["--config", str(PRESETS / name)], "shipped_test").configuration
+
+
+SETTINGS = WarmStartSettings()
+TRANSCRIPTS = WarmStartSettings.of(preset("alfworld_smollm2.toml"))
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [Configuration(), preset("alfworld_smollm2.toml"), preset("webshop_smollm2.toml")],
+    ids=["default", "alfworld_smollm2.toml", "webshop_smollm2.toml"],
+)
+def test_configurations_start_from_the_pair_that_is_shipped_for_them(configuration: Configuration) -> None:
+    pair = shipped_pair(WarmStartSettings.of(configuration), MODEL, configuration.environment.name)
+    assert pair is not None and pair.cached
+    for folder in (pair.planner, pair.executor):
+        assert (folder / WEIGHTS).stat().st_size < 6_000_000
+        weights = load_file(folder / WEIGHTS)
+        assert all(tensor.isfinite().all() for tensor in weights.values())
+        assert any(tensor.any() for name, tensor in weights.items() if "lora_B" in name)
+
+
+def test_any_other_model_shape_benchmark_or_prompt_is_taught_anew():
+    others = [
+        (replace(SETTINGS, lora=LoraSettings(rank=4)), MODEL, "alfworld"),
+        (replace(SETTINGS, lora=LoraSettings(last_layers=10)), MODEL, "alfworld"),
+        (replace(SETTINGS, planner=ModelServerSettings(prompt_format="paper")), MODEL, "alfworld"),
+        (replace(SETTINGS, imitation=ImitationSettings(shipped=False)), MODEL, "alfworld"),
+        (SETTINGS, replace(MODEL, fingerprint="another"), "alfworld"),
+        (SETTINGS, MODEL, "webshop"),
+        (replace(TRANSCRIPTS, lora=LoraSettings()), MODEL, "alfworld"),
+        (replace(TRANSCRIPTS, executor=ModelServerSettings()), MODEL, "alfworld"),
+    ]
+    assert [shipped_pair(*other) for other in others] == [None] * len(others)
+
+
+def test_a_folder_without_a_pair_ships_nothing(tmp_path):
+    assert shipped_pair(SETTINGS, MODEL, "alfworld", tmp_path) is None
+
+
+def test_shipping_halves_the_weights_and_keeps_what_they_say(tmp_path):
+    made = {}
+    for role in Role:
+        made[role] = tmp_path / "made" / role.value
+        made[role].mkdir(parents=True)
+        for name in (CONFIG, ORIGIN):
+            (made[role] / name).write_bytes((FOLDER / "alfworld_compact" / role.value / name).read_bytes())
+        save_file({"a": torch.linspace(-1, 1, 1000)}, made[role] / WEIGHTS)
+    ship(
+        WarmStart(made[Role.PLANNER], made[Role.EXECUTOR], cached=False),
+        tmp_path / "shipped" / "alfworld_compact",
+    )
+    pair = shipped_pair(SETTINGS, MODEL, "alfworld", tmp_path / "shipped")
+    assert pair is not None
+    weights = load_file(pair.planner / WEIGHTS)["a"]
+    assert weights.dtype is torch.bfloat16
+    assert torch.allclose(weights.float(), torch.linspace(-1, 1, 1000), atol=2**-8)

@@ -1,0 +1,407 @@
+"""The typed clients against real gRPC servers on loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from hiper.v1 import (
+    adapter_pb2,
+    adapter_pb2_grpc,
+    episode_pb2,
+    episode_pb2_grpc,
+    executor_pb2,
+    executor_pb2_grpc,
+    learner_pb2,
+    learner_pb2_grpc,
+    planner_pb2,
+    planner_pb2_grpc,
+)
+
+from core.errors import ExhaustedError, HiperError, InvalidInputError, PreconditionError, UnavailableError
+from orchestrator.clients.identity import check_role
+from orchestrator.clients.learner import EpisodeClient, LearnerClient, Phase
+from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
+from serving.adapters.client import AdapterClient
+from serving.rpc.connection import Connection, Server
+from serving.rpc.retry import RetryPolicy
+from tests.play.answers import act, switch
+from trajectory.episode import Decision, Episode, EpisodeKey, PastTurn, Span, TurnContext
+from trajectory.lease import Finished, Wait
+from trajectory.machine import Assignment, StepOutcome, begin
+from trajectory.wire import episode_to_pb
+
+CONTEXT = TurnContext("put a mug", 1, (PastTurn("room", "look"),), "desk", "find a mug", 1)
+
+
+class PlannerService(planner_pb2_grpc.PlannerServiceServicer):
+    """Answers after as many refusals as it is told."""
+
+    def __init__(self, refusals: int = 0, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
+        self.refusals, self.code = refusals, code
+        self.requests: list[planner_pb2.PlanRequest] = []
+
+    async def Plan(
+        self, request: planner_pb2.PlanRequest, context: grpc.aio.ServicerContext
+    ) -> planner_pb2.PlanResponse:
+        self.requests.append(request)
+        if len(self.requests) <= self.refusals:
+            await context.abort(self.code, "not now")
+        return planner_pb2.PlanResponse(
+            decision=episode_pb2.DECISION_SWITCH,
+            subgoal="take a mug",
+            valid=True,
+            generation=episode_pb2.Generation(
+                prompt_ids=[5, 6],
+                token_ids=[1, 2],
+                logprobs=[-1.0, -2.0],
+                adapter_version=3,
+                engine_seconds=0.25,
+            ),
+            decision_span=episode_pb2.TokenSpan(begin=0, end=1),
+            subgoal_span=episode_pb2.TokenSpan(begin=1, end=2),
+        )
+
+
+class ExecutorService(executor_pb2_grpc.ExecutorServiceServicer):
+    def __init__(self) -> None:
+        self.requests: list[executor_pb2.ActRequest] = []
+
+    async def Act(
+        self, request: executor_pb2.ActRequest, context: grpc.aio.ServicerContext
+    ) -> executor_pb2.ActResponse:
+        self.requests.append(request)
+        return executor_pb2.ActResponse(
+            action=request.admissible_actions[0],
+            valid=True,
+            generation=episode_pb2.Generation(
+                prompt_ids=[7], token_ids=[1], logprobs=[-1.0], engine_seconds=0.5
+            ),
+            action_span=episode_pb2.TokenSpan(begin=0, end=1),
+        )
+
+
+class AdapterService(adapter_pb2_grpc.AdapterServiceServicer):
+    def __init__(self, role: "adapter_pb2.Role") -> None:
+        self.role = role
+
+    async def GetState(
+        self, request: adapter_pb2.GetStateRequest, context: grpc.aio.ServicerContext
+    ) -> adapter_pb2.AdapterState:
+        return adapter_pb2.AdapterState(
+            role=self.role, model="bundled", version=4, run_id="r", generated_tokens=9
+        )
+
+
+class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
+    def __init__(self, *answers: episode_pb2.LeaseResponse) -> None:
+        self.answers = list(answers)
+        self.holder = ""
+        self.submitted: list[episode_pb2.Episode] = []
+
+    async def Lease(
+        self, request: episode_pb2.LeaseRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.LeaseResponse:
+        self.holder = request.holder
+        return self.answers.pop(0)
+
+    async def Submit(
+        self, request: episode_pb2.SubmitRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.SubmitResponse:
+        duplicate = request.episode in self.submitted
+        self.submitted.append(request.episode)
+        return episode_pb2.SubmitResponse(duplicate=duplicate)
+
+
+class LearnerService(learner_pb2_grpc.LearnerServiceServicer):
+    def __init__(self) -> None:
+        self.stopped = False
+
+    async def GetStatus(
+        self, request: learner_pb2.GetStatusRequest, context: grpc.aio.ServicerContext
+    ) -> learner_pb2.LearnerStatus:
+        return learner_pb2.LearnerStatus(
+            run_id="r",
+            phase=learner_pb2.LEARNER_PHASE_UPDATING,
+            message="update 1",
+            progress=0.5,
+            metrics={"adapter/version": 1.0},
+        )
+
+    async def Stop(
+        self, request: learner_pb2.StopRequest, context: grpc.aio.ServicerContext
+    ) -> learner_pb2.StopResponse:
+        self.stopped = True
+        return learner_pb2.StopResponse()
+
+
+@asynccontextmanager
+async def served(
+    section: str, *add: Callable[[grpc.aio.Server], None], seconds: float = 20.0, attempts: int = 3
+) -> AsyncIterator[Connection]:
+    """A server with these services on a free port, and a connection to it that never really pauses."""
+    server = grpc.aio.server()
+    for each in add:
+        each(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    address = f"127.0.0.1:{port}"
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield connection(channel, section, address, seconds, attempts)
+    finally:
+        await server.stop(None)
+
+
+def connection(
+    channel: grpc.aio.Channel, section: str, address: str, seconds: float = 20.0, attempts: int = 3
+) -> Connection:
+    async def no_time(_: float) -> None:
+        pass
+
+    return Connection(
+        channel, Server(section, address), seconds, RetryPolicy(attempts=attempts, sleep=no_time)
+    )
+
+
+def planner(service: PlannerService) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: planner_pb2_grpc.add_PlannerServiceServicer_to_server(service, server)
+
+
+def adapters(role: "adapter_pb2.Role") -> Callable[[grpc.aio.Server], None]:
+    return lambda server: adapter_pb2_grpc.add_AdapterServiceServicer_to_server(AdapterService(role), server)
+
+
+def learner(service: LearnerService) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: learner_pb2_grpc.add_LearnerServiceServicer_to_server(service, server)
+
+
+def episodes(service: EpisodeService) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: episode_pb2_grpc.add_EpisodeServiceServicer_to_server(service, server)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def test_a_plan_comes_back_typed_and_timed() -> None:
+    async def work() -> None:
+        service, spent = PlannerService(), CallTime()
+        async with served("planner", planner(service)) as connected:
+            client = PlannerClient(connected, spent, clock=iter([1.0, 3.0]).__next__)
+            plan = await client.plan(CONTEXT, seed=2**64 - 1)
+        assert plan.decision is Decision.SWITCH
+        assert (plan.subgoal, plan.valid) == ("take a mug", True)
+        assert plan.generation.prompt_ids == (5, 6)
+        assert (plan.decision_span, plan.subgoal_span) == (Span(0, 1), Span(1, 2))
+        assert (spent.elapsed, spent.engine) == (2.0, 0.25)
+        (request,) = service.requests
+        assert request.seed == 2**64 - 1
+        assert request.context.history[0].action == "look"
+        assert not request.prompt_only
+
+    run(work())
+
+
+def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
+    async def work() -> None:
+        service, spent = ExecutorService(), CallTime()
+
+        def add(server: grpc.aio.Server) -> None:
+            executor_pb2_grpc.add_ExecutorServiceServicer_to_server(service, server)
+
+        async with served("executor", add) as connected:
+            client = ExecutorClient(connected, spent)
+            done = await client.act(CONTEXT, ("open drawer 1", "look"), seed=5)
+            prompt = await client.prompt(CONTEXT, ("look",))
+        assert (done.action, done.action_span) == ("open drawer 1", Span(0, 1))
+        assert prompt == (7,)
+        assert [request.prompt_only for request in service.requests] == [False, True]
+        assert list(service.requests[0].admissible_actions) == ["open drawer 1", "look"]
+        assert spent.engine == 0.5
+
+    run(work())
+
+
+def test_a_server_that_is_not_ready_is_asked_again() -> None:
+    async def work() -> None:
+        service = PlannerService(refusals=2)
+        async with served("planner", planner(service), attempts=3) as connected:
+            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 3
+
+    run(work())
+
+
+def test_refusals_without_end_name_the_server() -> None:
+    async def work() -> None:
+        service = PlannerService(refusals=9, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
+        async with served("planner", planner(service), attempts=3) as connected:
+            with pytest.raises(
+                ExhaustedError, match=r"the planner at 127.0.0.1:\d+ answered RESOURCE_EXHAUSTED: not now"
+            ):
+                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 3
+
+    run(work())
+
+
+def test_bad_input_is_not_tried_again() -> None:
+    async def work() -> None:
+        service = PlannerService(refusals=9, code=grpc.StatusCode.INVALID_ARGUMENT)
+        async with served("planner", planner(service)) as connected:
+            with pytest.raises(InvalidInputError, match="not now"):
+                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 1
+
+    run(work())
+
+
+def test_nobody_there() -> None:
+    async def work() -> None:
+        # Port 1 is privileged: no test leaves a server there.
+        async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+            client = PlannerClient(connection(channel, "planner", "127.0.0.1:1", attempts=1), CallTime())
+            with pytest.raises(UnavailableError, match="the planner at 127.0.0.1:1 is not there"):
+                await client.plan(CONTEXT, 1)
+
+    run(work())
+
+
+def test_a_server_that_ends_during_a_call_is_asked_again() -> None:
+    async def work() -> None:
+        service = PlannerService(refusals=1, code=grpc.StatusCode.CANCELLED)
+        async with served("planner", planner(service)) as connected:
+            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 2
+
+    run(work())
+
+
+def test_a_silent_server_meets_the_deadline() -> None:
+    class Silent(PlannerService):
+        async def Plan(
+            self, request: planner_pb2.PlanRequest, context: grpc.aio.ServicerContext
+        ) -> planner_pb2.PlanResponse:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def work() -> None:
+        async with served("planner", planner(Silent()), seconds=0.05) as connected:
+            with pytest.raises(
+                HiperError, match=r"the planner at .* did not answer within 0.05 s. .*call_seconds"
+            ):
+                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("section", "add", "message"),
+    [
+        ("planner", adapters(adapter_pb2.ROLE_EXECUTOR), "is an executor; --planner.address needs a planner"),
+        (
+            "executor",
+            adapters(adapter_pb2.ROLE_PLANNER),
+            "is a planner; --executor.address needs an executor",
+        ),
+        ("learner", adapters(adapter_pb2.ROLE_PLANNER), "is a planner; --learner.address needs a learner"),
+        ("planner", learner(LearnerService()), "is a learner; --planner.address needs a planner"),
+        ("executor", episodes(EpisodeService()), "is not one of ours; --executor.address needs an executor"),
+    ],
+)
+def test_the_wrong_role_is_named(section: str, add: Callable[[grpc.aio.Server], None], message: str) -> None:
+    async def work() -> None:
+        async with served(section, add) as connected:
+            with pytest.raises(PreconditionError, match=message):
+                await check_role(connected)
+
+    run(work())
+
+
+def test_the_right_role_passes() -> None:
+    async def work() -> None:
+        async with served("executor", adapters(adapter_pb2.ROLE_EXECUTOR)) as connected:
+            await check_role(connected)
+            state = await AdapterClient(connected).state()
+        assert (state.role, state.version, state.generated_tokens) == ("executor", 4, 9)
+        async with served("learner", learner(LearnerService())) as connected:
+            await check_role(connected)
+
+    run(work())
+
+
+def test_a_call_to_the_wrong_server_says_what_is_needed() -> None:
+    async def work() -> None:
+        async with served("planner", learner(LearnerService())) as connected:
+            with pytest.raises(PreconditionError, match="is no planner; --planner.address needs one"):
+                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+
+    run(work())
+
+
+def short_episode() -> Episode:
+    assignment = Assignment(EpisodeKey("r", "t", 2**63, 1), 3, 2, "3.1", "alfworld", "pick", 2)
+    outcome = StepOutcome("done", 1.0, True, False, True, 1.0, 0.5)
+    ended = begin(assignment, "goal", "room").planned(switch("find")).acted(act("look")).stepped(outcome, 1.0)
+    return ended.episode(1.5)
+
+
+def test_leases_waits_and_the_end() -> None:
+    async def work() -> None:
+        service = EpisodeService(
+            episode_pb2.LeaseResponse(
+                lease=episode_pb2.EpisodeLease(
+                    lease_id="3.1",
+                    run_id="r",
+                    number=3,
+                    group=2,
+                    attempt=1,
+                    task_seed=2**64 - 1,
+                    seed=5,
+                    version=0,
+                )
+            ),
+            episode_pb2.LeaseResponse(
+                wait=episode_pb2.LeaseWait(retry_after_ms=250, reason="update 1 is running")
+            ),
+            episode_pb2.LeaseResponse(finished=episode_pb2.RunFinished()),
+        )
+        async with served("learner", episodes(service)) as connected:
+            client = EpisodeClient(connected, "host:1")
+            lease = await client.lease()
+            assert not isinstance(lease, Wait | Finished)
+            assert (lease.number, lease.group, lease.attempt, lease.task_seed) == (3, 2, 1, 2**64 - 1)
+            assert await client.lease() == Wait(0.25, "update 1 is running")
+            assert await client.lease() is Finished()
+        assert service.holder == "host:1"
+
+    run(work())
+
+
+def test_an_episode_arrives_as_it_was_and_twice_is_once() -> None:
+    async def work() -> None:
+        service = EpisodeService()
+        async with served("learner", episodes(service)) as connected:
+            client = EpisodeClient(connected, "host:1")
+            assert await client.submit(short_episode()) is False
+            assert await client.submit(short_episode()) is True
+        assert service.submitted[0] == episode_to_pb(short_episode())
+
+    run(work())
+
+
+def test_the_learners_state() -> None:
+    async def work() -> None:
+        service = LearnerService()
+        async with served("learner", learner(service)) as connected:
+            client = LearnerClient(connected)
+            status = await client.status()
+            assert (status.phase, status.message, status.progress) == (Phase.UPDATING, "update 1", 0.5)
+            assert status.metrics == {"adapter/version": 1.0}
+            await client.stop()
+        assert service.stopped
+
+    run(work())

@@ -1,0 +1,242 @@
+"""Concurrent episodes on generated ALFWorld games, played by experts behind the players' interface."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from configuration.environment import EnvironmentSettings, GeneratorSettings
+from core.errors import UnavailableError
+from environments import registry
+from environments.alfworld import AlfworldBenchmark
+from environments.benchmark import DemonstrationStep
+from learner.service.gate import LeaseGate, Schedule
+from orchestrator.progress.report import Report
+from orchestrator.progress.tally import Tally
+from play.dispatch import Dispatcher
+from play.players import Players
+from play.schedule import task_for
+from tests.play.answers import act, keep, switch
+from tests.play.quiet import Quiet
+from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
+from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished as GateFinished
+from trajectory.lease import Lease as GateLease
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> AlfworldBenchmark:
+    games = GeneratorSettings(games=6, horizon="short")
+    loaded = registry.load(EnvironmentSettings(source="generated", step_limit=12, generator=games))
+    assert isinstance(loaded, AlfworldBenchmark)
+    return loaded
+
+
+class Expert:
+    """Planner and executor at once: both follow the demonstration of the context's goal.
+
+    Each call yields to the other episodes a different number of times, so that they overtake one another.
+    """
+
+    def __init__(self, benchmark: AlfworldBenchmark) -> None:
+        games = [
+            (benchmark.game(task.id).goal_text, benchmark.demonstration(task))
+            for task in benchmark.tasks("train")
+        ]
+        self._steps: dict[str, tuple[DemonstrationStep, ...]] = dict(games)
+        self._pauses = iter(range(10**6))
+        self.calls: list[tuple[str, int]] = []
+        self.running = 0
+        self.most_running = 0
+
+    async def plan(self, context: TurnContext, seed: int) -> Plan:
+        await self._pause()
+        subgoal = self._steps[context.goal][context.turn].subgoal
+        return keep(subgoal) if subgoal == context.subgoal else switch(subgoal)
+
+    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+        await self._pause()
+        self.calls.append((context.goal, seed))
+        step = self._steps[context.goal][context.turn]
+        assert step.action in admissible
+        assert step.subgoal == context.subgoal
+        return act(step.action)
+
+    async def prompt(self, context: TurnContext, admissible: tuple[str, ...] = ()) -> tuple[int, ...]:
+        return (context.turn, len(admissible))
+
+    async def _pause(self) -> None:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        for _ in range(next(self._pauses) % 5):
+            await asyncio.sleep(0)
+        self.running -= 1
+
+
+class Learner:
+    """The learner's own lease gate, without the wire; every update is made at once."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._gate = LeaseGate(schedule, frozenset(), 0)
+        self._schedule = schedule
+        self.episodes: list[Episode] = []
+        self.waits = 0
+        self.task_seed = 0
+
+    async def lease(self) -> Lease | Wait | Finished:
+        match self._gate.grant(now=0.0):
+            case GateLease() as given:
+                self.task_seed = given.task_seed
+                return Lease(
+                    given.id,
+                    "run",
+                    given.number,
+                    given.group,
+                    given.attempt,
+                    given.task_seed,
+                    given.seed,
+                    given.version,
+                )
+            case GateFinished():
+                return Finished()
+        self.waits += 1
+        return Wait(0.0, "update")
+
+    async def submit(self, episode: Episode) -> bool:
+        self.episodes.append(episode)
+        self._gate.complete(episode.number)
+        done = len(self.episodes) // self._schedule.episodes_per_update
+        self._gate.advance(min(done, self._schedule.updates))
+        return False
+
+
+async def no_time(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+def play(
+    benchmark: AlfworldBenchmark, learner: Learner, expert: Expert, concurrency: int, **players: bool
+) -> Tally:
+    tally = Tally(clock=iter(range(10**6)).__next__)
+    report = Report(tally, Quiet())
+    dispatcher = Dispatcher(
+        episodes=learner,
+        players=Players(
+            planner=expert,
+            executor=expert,
+            benchmark="alfworld",
+            history=2,
+            final_prompts=players.get("final_prompts", False),
+            on_turn=report.turn,
+        ),
+        benchmark=benchmark,
+        tasks=benchmark.tasks("train"),
+        concurrency=concurrency,
+        observer=report,
+        sleep=no_time,
+    )
+    asyncio.run(dispatcher.run())
+    return tally
+
+
+def schedule(updates: int = 2, episodes: int = 6) -> Schedule:
+    return Schedule(
+        updates=updates, episodes_per_update=episodes, group_size=1, max_lag=0, lease_seconds=60, seed=0
+    )
+
+
+def test_every_place_of_the_run_is_played_once_and_won(benchmark: AlfworldBenchmark) -> None:
+    learner, expert = Learner(schedule()), Expert(benchmark)
+    tally = play(benchmark, learner, expert, concurrency=4)
+    assert sorted(episode.number for episode in learner.episodes) == list(range(12))
+    assert all(episode.won and episode.terminated for episode in learner.episodes)
+    assert sorted(episode.key.task_id for episode in learner.episodes) == sorted(
+        2 * [task.id for task in benchmark.tasks("train")]
+    )
+    assert expert.most_running > 1
+    assert (tally.episodes, tally.wins) == (12, 12)
+    assert tally.turns == sum(len(episode.turns) for episode in learner.episodes)
+
+
+def test_episodes_finish_in_their_own_order_but_are_the_same_alone(benchmark: AlfworldBenchmark) -> None:
+    together, alone = Learner(schedule(1)), Learner(schedule(1))
+    experts = Expert(benchmark), Expert(benchmark)
+    play(benchmark, together, experts[0], concurrency=6)
+    play(benchmark, alone, experts[1], concurrency=1)
+    assert [episode.number for episode in alone.episodes] == list(range(6))
+    assert [episode.number for episode in together.episodes] != list(range(6))
+    by_number = {episode.number: episode for episode in together.episodes}
+    for episode in alone.episodes:
+        same = by_number[episode.number]
+        assert [turn.act for turn in same.turns] == [turn.act for turn in episode.turns]
+        assert same.key == episode.key
+    assert sorted(experts[0].calls) == sorted(experts[1].calls)
+
+
+def test_every_call_has_a_seed_of_its_own(benchmark: AlfworldBenchmark) -> None:
+    expert = Expert(benchmark)
+    play(benchmark, Learner(schedule()), expert, concurrency=3)
+    seeds = [seed for _, seed in expert.calls]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_segments_are_the_experts(benchmark: AlfworldBenchmark) -> None:
+    learner = Learner(schedule(1))
+    play(benchmark, learner, Expert(benchmark), concurrency=2)
+    for episode in learner.episodes:
+        steps = benchmark.demonstration(benchmark.task(episode.key.task_id))
+        assert [turn.plan.subgoal for turn in episode.turns] == [step.subgoal for step in steps]
+        changes = [t == 0 or steps[t].subgoal != steps[t - 1].subgoal for t in range(len(steps))]
+        assert [turn.plan.decision is Decision.SWITCH for turn in episode.turns] == changes
+
+
+def test_a_waiting_dispatcher_asks_again(benchmark: AlfworldBenchmark) -> None:
+    learner = Learner(schedule(updates=3, episodes=1))
+    play(benchmark, learner, Expert(benchmark), concurrency=3)
+    assert learner.waits > 0
+    assert [episode.number for episode in learner.episodes] == [0, 1, 2]
+
+
+def test_a_model_that_fails_ends_the_dispatch_with_its_own_error(benchmark: AlfworldBenchmark) -> None:
+    class Failing(Expert):
+        async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+            raise UnavailableError("the executor at 127.0.0.1:1 is not there")
+
+    learner = Learner(schedule())
+    with pytest.raises(UnavailableError, match="executor at 127.0.0.1:1"):
+        play(benchmark, learner, Failing(benchmark), concurrency=2)
+    assert learner.episodes == []
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[AlfworldBenchmark]:
+    games = GeneratorSettings(games=6, horizon="short")
+    loaded = registry.load(EnvironmentSettings(source="generated", step_limit=2, generator=games))
+    assert isinstance(loaded, AlfworldBenchmark)
+    yield loaded
+
+
+def test_the_step_limit_truncates_and_final_prompts_are_asked_for(impatient: AlfworldBenchmark) -> None:
+    learner = Learner(schedule(1))
+    play(impatient, learner, Expert(impatient), concurrency=2, final_prompts=True)
+    for episode in learner.episodes:
+        assert episode.truncated and not episode.terminated
+        assert len(episode.turns) == 2
+        assert episode.final_planner_prompt_ids == (2, 0)
+        assert episode.final_executor_prompt_ids[0] == 2
+        assert episode.final_executor_prompt_ids[1] > 0
+
+
+def test_timing_adds_up(benchmark: AlfworldBenchmark) -> None:
+    learner = Learner(schedule(1, 1))
+    play(benchmark, learner, Expert(benchmark), concurrency=1)
+    (episode,) = learner.episodes
+    assert 0 < sum(turn.seconds for turn in episode.turns) <= episode.seconds
+    assert all(0 < turn.environment_seconds < turn.seconds for turn in episode.turns)
+
+
+def test_the_lease_decides_the_task(benchmark: AlfworldBenchmark) -> None:
+    learner = Learner(schedule(1))
+    play(benchmark, learner, Expert(benchmark), concurrency=2)
+    tasks, seed = benchmark.tasks("train"), learner.task_seed
+    assert all(episode.key.task_id == task_for(tasks, seed, episode.group).id for episode in learner.episodes)

@@ -1,0 +1,241 @@
+"""Adapters over a real socket, into a real engine: pushed, refused, kept, rolled back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from hiper.v1 import adapter_pb2 as pb
+from hiper.v1 import adapter_pb2_grpc as pb_grpc
+
+from configuration.servers import ServerSettings, TlsSettings
+from core.role import Role
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from serving.adapters.slot import AdapterSlot
+from serving.embedded.engine import EmbeddedEngine
+from serving.engine import GenerationRequest
+from serving.model import ModelFolder
+from serving.model_server import adapter_service
+from serving.rpc.channel import open_channel
+from serving.rpc.server import GrpcServer
+from tests.serving.models import plain_logprobs, random_adapter, tiny_model
+
+ASKED = GenerationRequest(tuple(range(1, 30)), 6, 1.0, 7, frozenset())
+
+
+@dataclass
+class Stage:
+    """A server with one slot, and a client."""
+
+    runner: asyncio.Runner
+    model: ModelFolder
+    engine: EmbeddedEngine
+    stub: pb_grpc.AdapterServiceStub
+
+    def push(self, parts: list[pb.PushRequest]) -> pb.PushResponse:
+        return self.runner.run(self._push(parts))
+
+    async def _push(self, parts: list[pb.PushRequest]) -> pb.PushResponse:
+        return await self.stub.Push(iter(parts), timeout=20)
+
+    def rollback(self, version: int) -> pb.AdapterState:
+        async def call() -> pb.RollbackResponse:
+            return await self.stub.Rollback(pb.RollbackRequest(version=version), timeout=20)
+
+        return self.runner.run(call()).state
+
+    def state(self) -> pb.AdapterState:
+        async def call() -> pb.AdapterState:
+            return await self.stub.GetState(pb.GetStateRequest(), timeout=20)
+
+        return self.runner.run(call())
+
+    def version_that_answers(self) -> int:
+        return self.runner.run(self.engine.generate(ASKED)).adapter_version
+
+    def refuses(self, parts: list[pb.PushRequest]) -> tuple[grpc.StatusCode, str]:
+        """Pushes what must be refused, and checks that nothing has changed."""
+        before = self.state()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            self.push(parts)
+        after = self.state()
+        assert (after.run_id, after.version) == (before.run_id, before.version)
+        assert list(after.kept_versions) == list(before.kept_versions)
+        assert self.version_that_answers() == before.version
+        return caught.value.code(), caught.value.details()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def folders(model: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    made = [tmp_path_factory.mktemp(f"adapter{version}") for version in range(5)]
+    for version, folder in enumerate(made):
+        random_adapter(model, folder, seed=version)
+    return made
+
+
+@pytest.fixture
+def stage(model: ModelFolder) -> Iterator[Stage]:
+    with asyncio.Runner() as runner:
+        engine = EmbeddedEngine(model, "float32", context_length=64)
+        runner.run(engine.start())
+        slot = AdapterSlot(engine, Role.PLANNER, model, max_rank=4, keep=3)
+
+        async def start() -> tuple[GrpcServer, grpc.aio.Channel]:
+            server = GrpcServer(ServerSettings(drain_seconds=0.1), [adapter_service(slot, engine)])
+            await server.start()
+            return server, open_channel(server.address, TlsSettings())
+
+        server, channel = runner.run(start())
+        yield Stage(runner, model, engine, pb_grpc.AdapterServiceStub(channel))
+
+        async def stop() -> None:
+            await channel.close()
+            await server.drain()
+            await engine.close()
+
+        runner.run(stop())
+        slot.close()
+
+
+@dataclass
+class Push:
+    """The parts of a push, and ways to spoil them."""
+
+    folder: Path
+    base_model: str
+    version: int = 0
+    run_id: str = "run"
+    role: int = pb.ROLE_PLANNER
+    chunk: int = 7000
+    changes: dict[str, object] = field(default_factory=dict)
+
+    def parts(self) -> list[pb.PushRequest]:
+        config = (self.folder / CONFIG_FILE).read_bytes()
+        weights = (self.folder / WEIGHTS_FILE).read_bytes()
+        fields = {
+            "run_id": self.run_id,
+            "role": self.role,
+            "version": self.version,
+            "base_model": self.base_model,
+            "config_json": config,
+            "weights_size": len(weights),
+            "sha256": hashlib.sha256(config + weights).digest(),
+            **self.changes,
+        }
+        chunks = [weights[i : i + self.chunk] for i in range(0, len(weights), self.chunk)]
+        header = pb.PushRequest(header=pb.AdapterHeader(**fields))
+        return [header, *(pb.PushRequest(chunk=chunk) for chunk in chunks)]
+
+
+def test_a_pushed_adapter_answers_the_next_call(stage: Stage, folders: list[Path]) -> None:
+    assert (stage.state().version, stage.version_that_answers()) == (-1, -1)
+    response = stage.push(Push(folders[0], stage.model.fingerprint).parts())
+    assert not response.already_held
+    assert (response.state.run_id, response.state.version) == ("run", 0)
+    assert response.state.base_model == stage.model.fingerprint
+    assert response.state.role == pb.ROLE_PLANNER
+    got = stage.runner.run(stage.engine.generate(ASKED))
+    reference = random_adapter(stage.model, folders[0], seed=0)
+    assert got.adapter_version == 0
+    assert got.logprobs == pytest.approx(plain_logprobs(reference, ASKED.prompt_ids, got.token_ids), abs=1e-4)
+    assert stage.state().generated_tokens == 12
+
+
+def test_the_last_versions_are_kept_and_can_be_rolled_back_to(stage: Stage, folders: list[Path]) -> None:
+    for version, folder in enumerate(folders):
+        stage.push(Push(folder, stage.model.fingerprint, version).parts())
+    assert list(stage.state().kept_versions) == [2, 3, 4]
+    assert stage.rollback(3).version == 3
+    assert stage.version_that_answers() == 3
+    assert stage.rollback(-1).version == -1
+    assert stage.version_that_answers() == -1
+    with pytest.raises(grpc.aio.AioRpcError, match="held are: 2, 3, 4") as caught:
+        stage.rollback(1)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert stage.version_that_answers() == -1
+
+
+def test_the_same_push_again_is_acknowledged(stage: Stage, folders: list[Path]) -> None:
+    pushes = [Push(folders[v], stage.model.fingerprint, v).parts() for v in (0, 1)]
+    for parts in pushes:
+        stage.push(parts)
+    assert stage.push(pushes[1]).already_held
+    old = stage.push(pushes[0])
+    assert (old.already_held, old.state.version) == (True, 1)
+
+
+def test_a_held_version_is_served_again_when_it_is_pushed_after_a_rollback(
+    stage: Stage, folders: list[Path]
+) -> None:
+    pushes = [Push(folders[v], stage.model.fingerprint, v).parts() for v in (0, 1)]
+    for parts in pushes:
+        stage.push(parts)
+    stage.rollback(0)
+    again = stage.push(pushes[1])
+    assert (again.already_held, again.state.version, stage.version_that_answers()) == (True, 1, 1)
+
+
+def test_another_run_begins_anew(stage: Stage, folders: list[Path]) -> None:
+    stage.push(Push(folders[0], stage.model.fingerprint, 4).parts())
+    state = stage.push(Push(folders[1], stage.model.fingerprint, 0, run_id="other").parts()).state
+    assert (state.run_id, state.version, list(state.kept_versions)) == ("other", 0, [0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"run_id": ""}, "INVALID_ARGUMENT", "run_id"),
+        ({"role": pb.ROLE_EXECUTOR}, "FAILED_PRECONDITION", "this server is the planner"),
+        ({"role": pb.ROLE_UNSPECIFIED}, "FAILED_PRECONDITION", "unspecified"),
+        ({"version": -1}, "INVALID_ARGUMENT", "version"),
+        ({"base_model": "0" * 64}, "FAILED_PRECONDITION", "fingerprint"),
+        ({"sha256": b"short"}, "INVALID_ARGUMENT", "32"),
+        ({"sha256": b"0" * 32}, "DATA_LOSS", "sha256"),
+        ({"weights_size": 0}, "INVALID_ARGUMENT", "weights_size"),
+        ({"weights_size": 1 << 40}, "INVALID_ARGUMENT", "weights_size"),
+        ({"weights_size": 100}, "INVALID_ARGUMENT", "weights_size"),
+        ({"config_json": b"{"}, "INVALID_ARGUMENT", "JSON"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused_and_nothing_changes(
+    stage: Stage, folders: list[Path], changes: dict[str, object], code: str, message: str
+) -> None:
+    stage.push(Push(folders[0], stage.model.fingerprint).parts())
+    got, details = stage.refuses(
+        Push(folders[1], stage.model.fingerprint, version=1, changes=changes).parts()
+    )
+    assert got.name == code
+    assert message in details
+
+
+def test_streams_that_are_not_a_push_are_refused(stage: Stage, folders: list[Path]) -> None:
+    parts = Push(folders[0], stage.model.fingerprint).parts()
+    assert stage.refuses([])[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert stage.refuses(parts[1:])[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert stage.refuses([parts[0], *parts])[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert stage.refuses(parts[:-1])[0] is grpc.StatusCode.DATA_LOSS
+
+
+def test_versions_go_up_and_never_change_their_content(stage: Stage, folders: list[Path]) -> None:
+    for version in (1, 2):
+        stage.push(Push(folders[version], stage.model.fingerprint, version).parts())
+    older = Push(folders[0], stage.model.fingerprint, version=0).parts()
+    assert stage.refuses(older)[0] is grpc.StatusCode.FAILED_PRECONDITION
+    changed = Push(folders[3], stage.model.fingerprint, version=2).parts()
+    assert stage.refuses(changed)[0] is grpc.StatusCode.ALREADY_EXISTS
+
+
+def test_names_from_the_network_are_no_paths(stage: Stage, folders: list[Path]) -> None:
+    state = stage.push(Push(folders[0], stage.model.fingerprint, run_id="../../evil/\x00").parts()).state
+    assert state.run_id == "../../evil/\x00"
+    assert stage.version_that_answers() == 0

@@ -1,0 +1,260 @@
+"""The set-up of a service, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hiper.v1 import learner_pb2 as pb
+from hiper.v1 import learner_pb2_grpc as pb_grpc
+
+from configuration.servers import ServerSettings, TlsSettings
+from core import errors
+from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
+from serving.rpc.channel import open_channel, wait_healthy
+from serving.rpc.server import GrpcServer, Service
+from serving.rpc.status import status_code
+
+NAME = "hiper.v1.LearnerService"
+Answer = Callable[[], Awaitable[pb.LearnerStatus]]
+
+
+class Servicer(pb_grpc.LearnerServiceServicer):
+    """Answers as the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.LearnerStatus:
+        return await self._answer()
+
+
+def make_server(answer: Answer, **settings: object) -> GrpcServer:
+    servicer = Servicer(answer)
+    service = Service(NAME, lambda server: pb_grpc.add_LearnerServiceServicer_to_server(servicer, server))
+    return GrpcServer(ServerSettings(drain_seconds=5, **settings), [service])
+
+
+async def fine() -> pb.LearnerStatus:
+    return pb.LearnerStatus(run_id="fine")
+
+
+def status_of(channel: grpc.aio.Channel, seconds: float = 10) -> Awaitable[pb.LearnerStatus]:
+    return pb_grpc.LearnerServiceStub(channel).GetStatus(pb.GetStatusRequest(), timeout=seconds)
+
+
+async def called(answer: Answer, seconds: float = 10, **settings: object) -> pb.LearnerStatus:
+    """One call to a server of its own."""
+    server = make_server(answer, **settings)
+    await server.start()
+    async with open_channel(server.address, TlsSettings()) as channel:
+        try:
+            return await status_of(channel, seconds)
+        finally:
+            await server.drain()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidInputError, "INVALID_ARGUMENT"),
+        (errors.PromptTooLongError, "INVALID_ARGUMENT"),
+        (errors.CorruptDataError, "DATA_LOSS"),
+        (errors.PreconditionError, "FAILED_PRECONDITION"),
+        (errors.NotFoundError, "NOT_FOUND"),
+        (errors.ConflictError, "ALREADY_EXISTS"),
+        (errors.QueueFullError, "RESOURCE_EXHAUSTED"),
+        (errors.UnavailableError, "UNAVAILABLE"),
+        (HiperError, "INTERNAL"),
+    ],
+)
+def test_errors_have_one_status_each(error: type[HiperError], code: str) -> None:
+    assert status_code(error("x")).name == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (NotFoundError("no version 7"), grpc.StatusCode.NOT_FOUND, "no version 7"),
+        (InvalidInputError("x" * 100_000), grpc.StatusCode.INVALID_ARGUMENT, "x" * 2000),
+        (ZeroDivisionError("oh"), grpc.StatusCode.INTERNAL, "ZeroDivisionError: oh"),
+    ],
+)
+def test_a_failed_call_tells_its_status_and_why(
+    error: Exception, code: grpc.StatusCode, message: str
+) -> None:
+    async def fail() -> pb.LearnerStatus:
+        raise error
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        asyncio.run(called(fail))
+    assert caught.value.code() is code
+    assert caught.value.details().startswith(message)
+
+
+def test_a_call_past_its_deadline_is_cancelled_in_the_server() -> None:
+    async def play() -> None:
+        ended = asyncio.Event()
+
+        async def hang() -> pb.LearnerStatus:
+            try:
+                return await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await called(hang, seconds=0.1)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(play())
+
+
+def test_draining_lets_running_calls_end_and_refuses_new_ones() -> None:
+    async def play() -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> pb.LearnerStatus:
+            began.set()
+            await go_on.wait()
+            return pb.LearnerStatus(run_id="ended")
+
+        server = make_server(slow)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            running = asyncio.ensure_future(status_of(channel))
+            await began.wait()
+            draining = asyncio.create_task(server.drain())
+            async with open_channel(server.address, TlsSettings()) as other:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    while True:
+                        await status_of(other, 0.5)
+            assert caught.value.code() in (
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                grpc.StatusCode.CANCELLED,  # it met the end half-way
+            )
+            go_on.set()
+            assert (await running).run_id == "ended"
+            await draining
+
+    asyncio.run(play())
+
+
+def test_health_and_reflection_name_the_services() -> None:
+    async def play() -> list[str]:
+        server = make_server(fine)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5)
+            await wait_healthy(channel, 5, NAME)
+            with pytest.raises(UnavailableError, match=r"0\.3 s"):
+                await wait_healthy(channel, 0.3, "hiper.v1.PlannerService")
+            stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+            ask = reflection_pb2.ServerReflectionRequest(list_services="")
+            answer = await anext(aiter(stub.ServerReflectionInfo(iter([ask]))))
+        await server.drain()
+        return [service.name for service in answer.list_services_response.service]
+
+    assert NAME in asyncio.run(play())
+
+
+def test_nobody_there_is_an_error_with_the_reason() -> None:
+    async def play() -> None:
+        async with open_channel("127.0.0.1:1", TlsSettings()) as channel:
+            await wait_healthy(channel, 0.5)
+
+    with pytest.raises(UnavailableError, match="not healthy"):
+        asyncio.run(play())
+
+
+def test_a_port_in_use_is_an_error_that_names_it() -> None:
+    async def play() -> None:
+        first = make_server(fine)
+        await first.start()
+        try:
+            await make_server(fine, listen=first.address).start()
+        finally:
+            await first.drain()
+
+    with pytest.raises(UnavailableError, match="in use"):
+        asyncio.run(play())
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:http", ":80", "127.0.0.1:70000"])
+def test_an_address_that_is_none_is_refused(listen: str) -> None:
+    with pytest.raises(InvalidInputError, match="host:port"):
+        asyncio.run(called(fine, listen=listen))
+
+
+def test_metrics_count_calls_by_status() -> None:
+    async def play() -> str:
+        server = make_server(fine, metrics_port=0)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await status_of(channel)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await pb_grpc.LearnerServiceStub(channel).Stop(pb.StopRequest())
+        url = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+        await server.drain()
+        return text
+
+    text = asyncio.run(play())
+    assert f'hiper_calls_total{{code="OK",method="/{NAME}/GetStatus"}} 1.0' in text
+    assert f'hiper_calls_total{{code="UNIMPLEMENTED",method="/{NAME}/Stop"}} 1.0' in text
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority, and a certificate for 127.0.0.1 that it signed."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
+    openssl("req", *key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=127.0.0.1")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl("x509", "-req", "-in", "own.csr", *signing, "-out", "own.pem")
+    return folder
+
+
+def test_with_an_authority_both_sides_must_show_a_certificate(authority: Path) -> None:
+    mutual = TlsSettings(
+        certificate=authority / "own.pem", key=authority / "own.key", authority=authority / "ca.pem"
+    )
+    anonymous = TlsSettings(authority=authority / "ca.pem")
+
+    async def play() -> None:
+        server = make_server(fine, tls=mutual)
+        await server.start()
+        async with open_channel(server.address, mutual) as channel:
+            assert (await status_of(channel)).run_id == "fine"
+        for stranger in (anonymous, TlsSettings()):
+            async with open_channel(server.address, stranger) as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await status_of(channel, 2)
+                assert caught.value.code() in (
+                    grpc.StatusCode.UNAVAILABLE,
+                    grpc.StatusCode.DEADLINE_EXCEEDED,
+                )
+        await server.drain()
+
+    asyncio.run(play())
+
+
+def test_tls_files_that_are_missing_are_named(authority: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"tls\.key"):
+        asyncio.run(called(fine, tls=TlsSettings(certificate=authority / "own.pem")))
+    nowhere = TlsSettings(certificate=authority / "own.pem", key=authority / "nowhere.key")
+    with pytest.raises(NotFoundError, match="nowhere"):
+        asyncio.run(called(fine, tls=nowhere))

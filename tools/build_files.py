@@ -1,0 +1,242 @@
+"""`./bazelw run //tools:build_files`: writes the BUILD files from the imports of the Python files.
+
+A target per file: a py_test for `*_test.py`, a py_binary for a file with a main, else a py_library. Sources
+and dependencies are computed; other attributes and rules, and dependencies marked `# keep`, stay.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+_RULES = ("py_library", "py_binary", "py_test")
+_GENERATED = {"hiper": "//proto:hiper_v1"}
+_SUPPLIED = {"pytest"}
+"""By the macro py_test."""
+_HAND_WRITTEN = {"tools"}
+"""Folders whose targets run before there is an environment."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a BUILD file, as far as it is not computed."""
+
+    kind: str
+    comment: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Starlark texts, by name."""
+    kept: tuple[str, ...] = ()
+    """Dependencies that no import shows."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A BUILD file as it is."""
+
+    head: str = ""
+    """The call of `package`."""
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    """Texts of the rules that are not ours to write."""
+
+
+class Sources:
+    """The Python files of a checkout, and the targets that hold them."""
+
+    def __init__(self, root: Path, files: list[str]) -> None:
+        self._root = root
+        self._files = {file for file in files if file.endswith(".py")}
+        self._installed = packages_distributions()
+        self._locked = set(
+            re.findall(r"^([a-z0-9._-]+)==", (root / "requirements/cpu.lock").read_text(), re.M)
+        )
+
+    def folders(self) -> list[str]:
+        found = {file.rpartition("/")[0] for file in self._files}
+        return sorted(found - _HAND_WRITTEN - {""})
+
+    def of(self, folder: str) -> list[str]:
+        """The files of one folder that have a target."""
+        found = [f for f in self._files if f.rpartition("/")[0] == folder]
+        return sorted(f for f in found if not f.endswith("/__init__.py") or self._imports_ours(f))
+
+    def kind(self, file: str) -> str:
+        if file.endswith("_test.py"):
+            return "py_test"
+        return "py_binary" if '\nif __name__ == "__main__":' in self._text(file) else "py_library"
+
+    def name(self, file: str) -> str:
+        folder, _, name = file.rpartition("/")
+        return Path(folder).name if name == "__init__.py" else name.removesuffix(".py")
+
+    def sources(self, file: str) -> list[str]:
+        folder, _, name = file.rpartition("/")
+        init = f"{folder}/__init__.py"
+        beside = init in self._files and init != file and not self._imports_ours(init)
+        return ["__init__.py", name] if beside and self.kind(file) == "py_library" else [name]
+
+    def dependencies(self, file: str) -> set[str]:
+        """Starlark texts."""
+        folder = file.rpartition("/")[0]
+        labels = set()
+        for module in self._modules(file):
+            if target := self._file_of(module):
+                if target != file and (not target.endswith("__init__.py") or self._imports_ours(target)):
+                    labels.add(self._label(target, folder))
+            elif requirement := self._requirement(module.partition(".")[0]):
+                labels.add(requirement)
+        if self.kind(file) == "py_test":
+            labels -= {f'requirement("{name}")' for name in _SUPPLIED}
+        return labels
+
+    def _label(self, file: str, folder: str) -> str:
+        own, name = file.rpartition("/")[0], self.name(file)
+        if own == folder:
+            return f'":{name}"'
+        return f'"//{own}"' if Path(own).name == name else f'"//{own}:{name}"'
+
+    def _file_of(self, module: str) -> str | None:
+        path = module.replace(".", "/")
+        return next((f for f in (f"{path}.py", f"{path}/__init__.py") if f in self._files), None)
+
+    def _requirement(self, top: str) -> str | None:
+        if top in _GENERATED:
+            return f'"{_GENERATED[top]}"'
+        names = {name.lower().replace("_", "-") for name in self._installed.get(top, ())} & self._locked
+        return f'requirement("{min(names)}")' if names else None
+
+    def _modules(self, file: str) -> Iterator[str]:
+        for node in ast.walk(ast.parse(self._text(file))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    yield inner if self._file_of(inner) else node.module
+
+    def _imports_ours(self, file: str) -> bool:
+        return any(self._file_of(module) for module in self._modules(file))
+
+    def _text(self, file: str) -> str:
+        return (self._root / file).read_text(encoding="utf-8")
+
+
+def read_package(text: str) -> Package:
+    """What is kept of a BUILD file."""
+    head, rules, others = "", {}, []
+    lines = text.splitlines()
+    for statement in ast.parse(text).body:
+        source = ast.get_source_segment(text, statement) or ""
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        kind = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+        if kind == "load":
+            continue
+        if kind == "package":
+            head = source
+        elif isinstance(call, ast.Call) and kind in _RULES:
+            name, rule = _read_rule(text, call, kind, _comment(lines, statement.lineno))
+            rules[name] = rule
+        elif not isinstance(statement, ast.Expr) or not isinstance(call, ast.Constant):
+            others.append(_comment(lines, statement.lineno) + source)
+    return Package(head, rules, tuple(others))
+
+
+def _read_rule(text: str, call: ast.Call, kind: str, comment: str) -> tuple[str, Rule]:
+    values = {word.arg or "": word.value for word in call.keywords}
+    name = str(ast.literal_eval(values.pop("name")))
+    values.pop("srcs", None)
+    deps = ast.get_source_segment(text, values.pop("deps")) if "deps" in values else ""
+    kept = re.findall(r'^\s*("[^"]+"),\s*# keep', deps or "", re.M)
+    attributes = {key: ast.get_source_segment(text, value) or "" for key, value in values.items()}
+    return name, Rule(kind, comment, attributes, tuple(kept))
+
+
+def _comment(lines: list[str], number: int) -> str:
+    first = number - 1
+    while first > 0 and lines[first - 1].startswith("#"):
+        first -= 1
+    return "".join(line + "\n" for line in lines[first : number - 1])
+
+
+def write_package(sources: Sources, folder: str, package: Package) -> str:
+    """The BUILD file of a folder."""
+    top = folder.partition("/")[0]
+    targets = [_target(sources, file, package.rules) for file in sources.of(folder)]
+    head = package.head or f'package(default_visibility = importers("{top}"))'
+    body = "\n\n".join([head, *package.others, *targets])
+    loads = []
+    if "importers(" in head:
+        loads.append('load("//tools:layout.bzl", "importers")')
+    names = [name for name in ("py_binary", "py_library", "py_test") if f"{name}(" in body]
+    names += ["requirement"] if "requirement(" in body else []
+    loads.append(f'load("//tools:py.bzl", {", ".join(chr(34) + name + chr(34) for name in names)})')
+    return "\n".join(loads) + "\n\n" + body + "\n"
+
+
+def _target(sources: Sources, file: str, rules: Mapping[str, Rule]) -> str:
+    name, kind = sources.name(file), sources.kind(file)
+    rule = rules.get(name, Rule(kind))
+    lines = [f'name = "{name}"']
+    attributes = dict(rule.attributes)
+    if "size" in attributes:
+        lines.append(f"size = {attributes.pop('size')}")
+    if file.startswith("tests/") and kind == "py_library":
+        attributes.setdefault("testonly", "True")
+    early = [key for key in attributes if key < "deps"]
+    lines += [f"{key} = {attributes[key]}" for key in early if key == "testonly"]
+    lines.append(f"srcs = {_listed([f'{chr(34)}{s}{chr(34)}' for s in sources.sources(file)])}")
+    lines += [f"{key} = {attributes[key]}" for key in sorted(attributes) if key != "testonly"]
+    deps = sorted(sources.dependencies(file) | set(rule.kept), key=_order)
+    if deps:
+        lines.append(f"deps = {_listed(deps, rule.kept)}")
+    return rule.comment + f"{kind}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
+
+
+def _order(label: str) -> tuple[int, str]:
+    rank = 0 if label.startswith('":') else 1 if label.startswith('"//') else 2
+    return rank, label.replace(":", "!").replace('"', " ")
+
+
+def _listed(items: list[str], kept: tuple[str, ...] = ()) -> str:
+    if len(items) == 1 and not kept:
+        return f"[{items[0]}]"
+    lines = (f"        {item},{'  # keep' if item in kept else ''}\n" for item in items)
+    return "[\n" + "".join(lines) + "    ]"
+
+
+def build_files(root: Path) -> dict[str, str]:
+    """The text of each BUILD file, by path from the root."""
+    run = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    sources = Sources(root, [file for file in run.stdout.splitlines() if (root / file).is_file()])
+    found = {}
+    for folder in sources.folders():
+        path = root / folder / "BUILD"
+        package = read_package(path.read_text(encoding="utf-8")) if path.exists() else Package()
+        found[f"{folder}/BUILD"] = write_package(sources, folder, package)
+    return found
+
+
+def main() -> None:
+    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
+    for path, text in build_files(root).items():
+        old = (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
+        if old != text:
+            (root / path).write_text(text, encoding="utf-8")
+            print(f"wrote {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
