@@ -40,7 +40,7 @@ def test_what_is_wrong_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_the_library_loads_no_torch() -> None:
-    program = "import sys, learner.hae; sys.exit('torch' in sys.modules)"
+    program = "import sys, hae; sys.exit('torch' in sys.modules)"
     path = [entry for entry in sys.path if entry]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {program}"], check=False

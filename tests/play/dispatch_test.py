@@ -20,8 +20,6 @@ from tests.play.answers import act, keep, switch
 from tests.play.quiet import Quiet
 from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
 from trajectory.lease import Finished, Lease, Wait
-from trajectory.lease import Finished as GateFinished
-from trajectory.lease import Lease as GateLease
 
 
 @pytest.fixture(scope="module")
@@ -77,30 +75,19 @@ class Learner:
     """The learner's own lease gate, without the wire; every update is made at once."""
 
     def __init__(self, schedule: Schedule) -> None:
-        self._gate = LeaseGate(schedule, frozenset(), 0)
+        self._gate = LeaseGate("run", schedule, frozenset(), 0)
         self._schedule = schedule
         self.episodes: list[Episode] = []
         self.waits = 0
         self.task_seed = 0
 
     async def lease(self) -> Lease | Wait | Finished:
-        match self._gate.grant(now=0.0):
-            case GateLease() as given:
-                self.task_seed = given.task_seed
-                return Lease(
-                    given.id,
-                    "run",
-                    given.number,
-                    given.group,
-                    given.attempt,
-                    given.task_seed,
-                    given.seed,
-                    given.version,
-                )
-            case GateFinished():
-                return Finished()
-        self.waits += 1
-        return Wait(0.0, "update")
+        answer = self._gate.grant(now=0.0)
+        if isinstance(answer, Lease):
+            self.task_seed = answer.task_seed
+        if isinstance(answer, Wait):
+            self.waits += 1
+        return answer
 
     async def submit(self, episode: Episode) -> bool:
         self.episodes.append(episode)

@@ -122,7 +122,7 @@ def test_everything_that_opens_in_the_room_is_known_to_open() -> None:
 def test_the_package_is_read_and_not_imported() -> None:
     program = (
         "import os, sys; from environments.alfworld.generator import GeneratedSource\n"
-        "from environments.settings import GeneratorSettings\n"
+        "from configuration.environment import GeneratorSettings\n"
         "source = GeneratedSource(GeneratorSettings(games=1), 0); source.read(source.tasks()[0].id)\n"
         "assert 'alfworld' not in sys.modules and 'ALFWORLD_DATA' not in os.environ"
     )

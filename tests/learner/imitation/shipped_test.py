@@ -22,7 +22,7 @@ from serving.model import ModelFolder
 MODEL = ModelFolder(
     Path("model"), "bundled", "b60f6381a862eccdb6b6433709d9fc2191636c718c6ca13e97ab407aef995154"
 )
-PRESETS = Path(__file__).resolve().parents[2] / "presets"
+PRESETS = Path(__file__).resolve().parents[3] / "presets"
 
 
 def preset(name: str) -> Configuration:

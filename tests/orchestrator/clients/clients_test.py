@@ -374,8 +374,8 @@ def test_leases_waits_and_the_end() -> None:
             lease = await client.lease()
             assert not isinstance(lease, Wait | Finished)
             assert (lease.number, lease.group, lease.attempt, lease.task_seed) == (3, 2, 1, 2**64 - 1)
-            assert await client.lease() == Wait(0.25, "update 1 is running")
-            assert await client.lease() is Finished()
+            assert await client.lease() == Wait("update 1 is running", 0.25)
+            assert await client.lease() == Finished()
         assert service.holder == "host:1"
 
     run(work())
