@@ -1,22 +1,22 @@
-"""What a player should do, judged only by what the transcript of its episode shows."""
+"""What a player should do, judged only by the transcript of its episode and by where things usually are."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from environments.alfworld import subgoals
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.goals import Goal
+from environments.alfworld.memory import Memory, kind_of
+from environments.alfworld.placements import training_placements
 from environments.alfworld.task_types import TREATMENTS, TaskType
 from environments.errors import BenchmarkError
 
-_CONTENTS = re.compile(r"(?:On the |The )([a-z]+ \d+)(?: is open\. In it)?, you see (.*)\.")
-_NAMED = re.compile(r"a ([a-z]+ \d+)")
-_TAKE = re.compile(r"You pick up the ([a-z]+ \d+) from the ([a-z]+ \d+)\.")
-_MOVE = re.compile(r"You move the ([a-z]+ \d+) to the ([a-z]+ \d+)\.")
-_TREAT = re.compile(r"You (clean|heat|cool) the ([a-z]+ \d+) using")
+__all__ = ["Advice", "Memory", "advise"]
+
+OPENABLE = frozenset({"cabinet", "drawer", "fridge", "microwave", "safe"})
+"""Kinds of places that may be closed."""
 
 
 @dataclass(frozen=True)
@@ -25,46 +25,7 @@ class Advice:
 
     subgoal: str
     actions: tuple[str, ...]
-    """At least one, sorted; all of them are admissible and equally good."""
-
-
-@dataclass
-class Memory:
-    """What a transcript tells: names are such as `mug 1`, types such as `mug`."""
-
-    places: tuple[str, ...] = ()
-    contents: dict[str, set[str]] = field(default_factory=dict)
-    """By place; a place that nobody has looked into is not in it."""
-    held: str | None = None
-    treatments: dict[str, set[str]] = field(default_factory=dict)
-    """By object: `clean`, and `heat` or `cool`, whichever was last."""
-
-    @classmethod
-    def of(cls, observations: Sequence[str]) -> Memory:
-        """From all observations of an episode, the first of which names the places."""
-        memory = cls(places=tuple(_NAMED.findall(observations[0].partition("Your task")[0])))
-        for observation in observations:
-            memory.note(observation)
-        return memory
-
-    def note(self, observation: str) -> None:
-        if found := _CONTENTS.search(observation):
-            self.contents[found[1]] = set(_NAMED.findall(found[2]))
-        elif found := _TAKE.search(observation):
-            self.held = found[1]
-            self.contents.get(found[2], set()).discard(found[1])
-        elif found := _MOVE.search(observation):
-            self.held = None
-            self.contents.setdefault(found[2], set()).add(found[1])
-        elif found := _TREAT.search(observation):
-            done = self.treatments.setdefault(found[2], set())
-            if found[1] != "clean":
-                done -= {"heat", "cool"}
-            done.add(found[1])
-
-    def holding(self, object_type: str) -> list[str]:
-        """Places where an object of the type lies."""
-        return [place for place, names in self.contents.items() if any(_is(n, object_type) for n in names)]
+    """Admissible actions that serve the subgoal, at least one, the best first."""
 
 
 def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str]) -> Advice:
@@ -72,7 +33,7 @@ def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str
 
     Args:
         goal_text: The task.
-        observations: Of the whole episode, the first of which names the places.
+        observations: All observations of the episode, the first of which names the places.
         admissible: The actions that the environment accepts now.
 
     Raises:
@@ -80,11 +41,19 @@ def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str
     """
     goal = read_goal(goal_text)
     if goal is None:
-        raise BenchmarkError(f"the task {goal_text!r} is none that advice can be given on")
+        raise BenchmarkError(
+            f"there is no advice for the task {goal_text!r}, which is not worded as ALFWorld words its tasks"
+        )
     return _Adviser(goal, Memory.of(observations), admissible).advice()
 
 
 class _Adviser:
+    """Approaches, of the places that may serve, the one with the highest worth per step.
+
+    Once the player is there, fewer steps are left and the worth is the same, so that the place stays the best
+    until it has been opened and looked into, or used. Whoever follows the advice never walks in circles.
+    """
+
     def __init__(self, goal: Goal, memory: Memory, admissible: Sequence[str]) -> None:
         self._goal, self._memory, self._admissible = goal, memory, frozenset(admissible)
 
@@ -92,7 +61,7 @@ class _Adviser:
         held, goal = self._memory.held, self._goal
         if held is None:
             return self._get()
-        if not _is(held, goal.object_type):
+        if kind_of(held) != goal.object_type:
             return self._put_down(held)
         if goal.task_type is TaskType.LOOK:
             return self._light()
@@ -103,80 +72,108 @@ class _Adviser:
         return self._put(held)
 
     def _get(self) -> Advice:
-        wanted = self._goal.object_type
-        filled = self._filled()
-        subgoal = subgoals.take(wanted, another=bool(filled))
+        wanted, home = self._goal.object_type, self._home()
         takes = [
-            action
-            for action in self._starting(f"take {wanted} ")
-            if action.rpartition(" from ")[2] not in filled
+            action for action in self._starting(f"take {wanted} ") if action.rpartition(" from ")[2] != home
         ]
-        known = [place for place in self._memory.holding(wanted) if place not in filled]
-        return Advice(subgoal, self._first_possible(takes, self._to(known), self._search()))
+        known = [place for place in self._memory.holding(wanted) if place != home]
+        return Advice(
+            subgoals.take(wanted, another=home is not None),
+            _first_possible(takes, self._to(known), self._search(wanted)),
+        )
+
+    def _home(self) -> str | None:
+        """The place of the first of two objects, where the second belongs too.
+
+        A place elsewhere is preferred, so that an object that lies here can be taken there.
+        """
+        if self._goal.task_type is not TaskType.TWO:
+            return None
+        holding = self._memory.holding(self._goal.object_type)
+        filled = [place for place in holding if kind_of(place) == self._goal.place_type]
+        return min(filled, key=lambda place: (not self._is_away(place), _numbered(place)), default=None)
 
     def _put_down(self, held: str) -> Advice:
-        moves = self._starting(f"move {held} to ")
-        place = moves[0].rpartition(" to ")[2].split()[0] if moves else _type(self._memory.places[0])
-        return Advice(
-            subgoals.put(_type(held), place), self._first_possible(moves, self._to(self._memory.places))
+        """Puts an object that is not needed at the first place that takes it.
+
+        The transcript does not tell which places do. Those that were open before the player while it was held
+        did not, or were left by mistake: they are tried again after all others, the longest ago first.
+        """
+        memory, likely = self._memory, training_placements()
+        untried = [place for place in memory.places if memory.shown.get(place, 0) <= memory.held_since]
+        actions = _first_possible(
+            self._starting(f"move {held} to "),
+            self._to(untried, lambda place: likely.share(kind_of(held), kind_of(place))),
+            self._approach(sorted(memory.places, key=lambda place: memory.shown.get(place, 0))),
         )
+        place = next((place for place in memory.places if actions[0].endswith(f" {place}")), memory.places[0])
+        return Advice(subgoals.put(kind_of(held), kind_of(place)), actions)
 
     def _light(self) -> Advice:
         lamp = self._goal.place_type
         uses = self._starting(f"use {lamp} ")
-        actions = self._first_possible(uses, self._to(self._memory.holding(lamp)), self._search())
+        known = self._memory.holding(lamp)
+        actions = _first_possible(uses, self._to(known), self._search(lamp))
         return Advice(subgoals.switch_on(lamp), actions)
 
     def _treat(self, held: str, verb: str, tool: str) -> Advice:
         treats = self._starting(f"{verb} {held} with {tool} ")
-        return Advice(
-            subgoals.treat(verb, _type(held)), self._first_possible(treats, self._to(self._of_type(tool)))
-        )
+        actions = _first_possible(treats, self._to(self._of_kind(tool)))
+        return Advice(subgoals.treat(verb, kind_of(held)), actions)
 
     def _put(self, held: str) -> Advice:
-        kind = self._goal.place_type
-        places = sorted(self._filled()) or self._of_type(kind)
-        moves = [
-            f"move {held} to {place}" for place in places if f"move {held} to {place}" in self._admissible
-        ]
-        return Advice(subgoals.put(_type(held), kind), self._first_possible(moves, self._to(places)))
+        kind, home = self._goal.place_type, self._home()
+        places = self._of_kind(kind) if home is None else [home]
+        moves = [action for place in places if (action := f"move {held} to {place}") in self._admissible]
+        return Advice(subgoals.put(kind_of(held), kind), _first_possible(moves, self._to(places)))
 
-    def _filled(self) -> set[str]:
-        """Where the first of two objects has been brought."""
-        if self._goal.task_type is not TaskType.TWO:
-            return set()
-        holding = self._memory.holding(self._goal.object_type)
-        return {place for place in holding if _is(place, self._goal.place_type)}
+    def _search(self, wanted: str) -> list[str]:
+        likely = training_placements()
+        unknown = [place for place in self._memory.places if place not in self._memory.shown]
+        return self._to(unknown, lambda place: likely.share(wanted, kind_of(place)))
 
-    def _search(self) -> list[str]:
-        unsearched = [place for place in self._memory.places if place not in self._memory.contents]
-        opening = [f"open {place}" for place in unsearched if f"open {place}" in self._admissible]
-        return opening or list(self._to(unsearched))
+    def _of_kind(self, kind: str) -> list[str]:
+        return [place for place in self._memory.places if kind_of(place) == kind]
 
-    def _of_type(self, kind: str) -> list[str]:
-        return [place for place in self._memory.places if _is(place, kind)]
+    def _to(self, places: Iterable[str], worth: Callable[[str], float] = lambda _: 1.0) -> list[str]:
+        """The actions that lead to the contents of the places, those with the highest worth per step first.
 
-    def _to(self, places: Sequence[str]) -> Iterator[str]:
-        """One action for each place that brings the player there, or opens or examines what is here."""
+        Of equals, what is here comes before what is elsewhere, and low numbers before high ones.
+        """
+        return self._approach(
+            sorted(places, key=lambda p: (-worth(p) / self._steps(p), self._is_away(p), *_numbered(p)))
+        )
+
+    def _approach(self, places: Iterable[str]) -> list[str]:
+        """For each place: opens it if it is here, else walks there; none where its contents are in view."""
+        actions = []
         for place in places:
-            for action in (f"open {place}", f"go to {place}", f"examine {place}"):
-                if action in self._admissible:
-                    yield action
-                    break
+            choices = [f"open {place}", f"go to {place}"]
+            if place not in self._memory.shown:
+                choices.append(f"examine {place}")
+            actions += [action for action in choices if action in self._admissible][:1]
+        return actions
+
+    def _steps(self, place: str) -> int:
+        """Steps until the contents of the place can be seen and taken."""
+        if not self._is_away(place):
+            return 1
+        memory = self._memory
+        closed = place in memory.closed or (place not in memory.shown and kind_of(place) in OPENABLE)
+        return 2 if closed else 1
+
+    def _is_away(self, place: str) -> bool:
+        return f"go to {place}" in self._admissible
 
     def _starting(self, beginning: str) -> list[str]:
         return sorted(action for action in self._admissible if action.startswith(beginning))
 
-    def _first_possible(self, *choices: Sequence[str] | Iterator[str]) -> tuple[str, ...]:
-        for choice in choices:
-            if actions := tuple(sorted(choice)):
-                return actions
-        return tuple(sorted(self._to(self._memory.places)))
+
+def _first_possible(*choices: Sequence[str]) -> tuple[str, ...]:
+    """The first of the choices that is not empty; `look` where nothing is left to be done."""
+    return next((tuple(choice) for choice in choices if choice), ("look",))
 
 
-def _type(name: str) -> str:
-    return name.split()[0]
-
-
-def _is(name: str, kind: str) -> bool:
-    return _type(name) == kind
+def _numbered(place: str) -> tuple[str, int]:
+    kind, _, number = place.partition(" ")
+    return kind, int(number)

@@ -142,9 +142,9 @@ class RulePolicy:
 def _places(actions: tuple[str, ...]) -> list[str]:
     """Every place that can be gone to, in the order of the search."""
     places = [action.removeprefix("go to ") for action in actions if action.startswith("go to ")]
-    return sorted(places, key=slow_to_search)
+    return sorted(places, key=_slow_to_search)
 
 
-def slow_to_search(text: str) -> tuple[int, str]:
-    """Sorts places, or actions that name one, by how long the place takes to search, then by name."""
-    return max((_SLOW_TO_SEARCH.get(word, 0) for word in text.split()), default=0), text
+def _slow_to_search(place: str) -> tuple[int, str]:
+    """Sorts places by how long they take to search, then by name."""
+    return _SLOW_TO_SEARCH.get(place.split()[0], 0), place

@@ -1,0 +1,69 @@
+"""What the observations of an episode tell about its room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_CONTENTS = re.compile(r"(?:On the |The )([a-z]+ \d+)(?: is open\. In it)?, you see (.*)\.")
+_CLOSED = re.compile(r"The ([a-z]+ \d+) is closed\.|You close the ([a-z]+ \d+)\.")
+_NAMED = re.compile(r"a ([a-z]+ \d+)")
+_TAKE = re.compile(r"You pick up the ([a-z]+ \d+) from the ([a-z]+ \d+)\.")
+_MOVE = re.compile(r"You move the ([a-z]+ \d+) to the ([a-z]+ \d+)\.")
+_TREAT = re.compile(r"You (clean|heat|cool) the ([a-z]+ \d+) using")
+
+
+@dataclass
+class Memory:
+    """What a transcript tells: names are such as `mug 1`, kinds such as `mug`."""
+
+    places: tuple[str, ...] = ()
+    contents: dict[str, set[str]] = field(default_factory=dict)
+    """Objects by place, as far as they were seen there or put there."""
+    shown: dict[str, int] = field(default_factory=dict)
+    """Number of the observation, from 0, that last listed all contents of a place; one that was never looked
+    into is missing."""
+    closed: set[str] = field(default_factory=set)
+    """Places that were closed when they were last seen."""
+    held: str | None = None
+    held_since: int = 0
+    """Number of the observation in which the last object was picked up."""
+    treatments: dict[str, set[str]] = field(default_factory=dict)
+    """Treatments by object: `clean`, and `heat` or `cool`, whichever was last."""
+
+    @classmethod
+    def of(cls, observations: Sequence[str]) -> Memory:
+        """Reads all observations of an episode, the first of which names the places."""
+        memory = cls(places=tuple(_NAMED.findall(observations[0].partition("Your task")[0])))
+        for number, observation in enumerate(observations):
+            memory._note(number, observation)
+        return memory
+
+    def holding(self, kind: str) -> list[str]:
+        """The places where an object of the kind lies."""
+        return [place for place, names in self.contents.items() if any(kind_of(n) == kind for n in names)]
+
+    def _note(self, number: int, observation: str) -> None:
+        if found := _CONTENTS.search(observation):
+            self.contents[found[1]] = set(_NAMED.findall(found[2]))
+            self.shown[found[1]] = number
+            self.closed.discard(found[1])
+        elif found := _CLOSED.search(observation):
+            self.closed.add(found[1] or found[2])
+        elif found := _TAKE.search(observation):
+            self.held, self.held_since = found[1], number
+            self.contents.get(found[2], set()).discard(found[1])
+        elif found := _MOVE.search(observation):
+            self.held = None
+            self.contents.setdefault(found[2], set()).add(found[1])
+        elif found := _TREAT.search(observation):
+            done = self.treatments.setdefault(found[2], set())
+            if found[1] != "clean":
+                done -= {"heat", "cool"}
+            done.add(found[1])
+
+
+def kind_of(name: str) -> str:
+    """`mug` of `mug 1`."""
+    return name.split()[0]
