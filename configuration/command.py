@@ -1,4 +1,4 @@
-"""Command lines: a TOML file, then `--section.key value`, checked as one tree."""
+"""Command lines: a TOML file, overridden by `--section.key value`, and validated as one tree."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "tensorboard": ("run.tensorboard",),
     "wandb": ("run.wandb",),
 }
-"""Options without a section, and the keys they set."""
+"""Options without a section, and the keys that they set."""
 
 _SWITCHES = {"no-warm-start": ("imitation.enabled", "false")}
 _PATHS = ("run.dir", "environment.data", "planner.adapter", "executor.adapter")
@@ -45,13 +45,13 @@ class NoFlags(Section):
 
 @dataclass(frozen=True)
 class CommandLine(Generic[FlagsT]):
-    """What a person asked for."""
+    """A command line after parsing and validation."""
 
     configuration: Configuration
     flags: FlagsT
-    """Options of this one command, which are not kept with a run."""
+    """Options of this command alone, which are not saved with a run."""
     arguments: tuple[str, ...]
-    """What stood on the command line without a `--name` before it."""
+    """Arguments without a `--name`."""
 
 
 def read(
@@ -61,17 +61,18 @@ def read(
     arguments: int = 0,
     base: dict[str, Any] | None = None,
 ) -> CommandLine[FlagsT]:
-    """Reads the arguments of a command, without the program's name.
+    """Parses and validates the arguments of a command.
 
     Args:
-        argv: `--config FILE`, `--section.key value`, `--section.key=value`, short names, flags, arguments.
-        program: For `--help`, which prints every key and ends the process with 0.
+        argv: Arguments without the program's name: `--config FILE`, `--section.key value`,
+            `--section.key=value`, short names, flags, plain arguments.
+        program: Name of the command for `--help`, which prints every key and exits with 0.
         flags: Options of the command itself; a field `ready_file` is given as `--ready-file`.
-        arguments: How many plain arguments are accepted at most.
-        base: Values that stand in place of the defaults, as nested tables: the command's own.
+        arguments: Number of plain arguments that are accepted, at most.
+        base: The command's own defaults, as nested tables; they override those of the tree.
 
     Raises:
-        ConfigurationError: names what was wrong and the nearest thing that is accepted.
+        ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
     known = {key.name: key for key in keys(Configuration)}
     own = {key.name.replace("_", "-"): key for key in keys(flags)}
@@ -102,7 +103,7 @@ def read(
 
 
 def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
-    """Runs a command: errors of the person at the keyboard end with a line and exit code 2."""
+    """Runs a command, and exits with its code; an error of the user gives one line and exit code 2."""
     try:
         code = run(sys.argv[1:])
     except ConfigurationError as error:
@@ -114,7 +115,7 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
 
 
 def help_text(program: str, known: list[Key], own: dict[str, Key]) -> str:
-    """One line a key: name, default, meaning."""
+    """The text of `--help`, with one line per key: name, meaning, default."""
     lines = [f"usage: {program} [--config FILE.toml] [--section.key value ...]", ""]
     lines += [f"  --{name:<38} {key.help}" for name, key in own.items()]
     lines += [f"  --{name:<38} sets {', '.join(sets)}" for name, sets in SHORT_NAMES.items()]
@@ -150,7 +151,7 @@ def _options(
 
 
 def _is_switch(name: str, known: dict[str, Key], own: dict[str, Key]) -> bool:
-    """Only options without a section may stand without a value: `--imitation.enabled false` names one."""
+    """Whether an option may be given without a value; only options without a section may."""
     if name in _SWITCHES:
         return True
     key = own.get(name) or known.get(SHORT_NAMES.get(name, ("",))[0])
@@ -164,7 +165,7 @@ def _expand(name: str, value: str) -> list[tuple[str, str]]:
 
 
 def _value(key: Key, text: str) -> Any:
-    """The text as pydantic takes it: `none` for an optional value, commas between the items of a list."""
+    """The text as pydantic expects it: `none` for an optional value, commas between the items of a list."""
     if text.lower() == "none" and key.default is None:
         return None
     if isinstance(key.default, tuple):

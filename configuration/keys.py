@@ -1,4 +1,4 @@
-"""The keys of a section tree: dotted names, defaults, help texts, and the nearest one to a typing error."""
+"""The keys of a section tree: dotted names, defaults, help texts, and suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Key:
-    """One value that can be set."""
+    """A value that can be set."""
 
     name: str
-    """Dotted, such as `planner.model`."""
+    """Dotted name, such as `planner.model`."""
     default: Any
     help: str
     field: FieldInfo
@@ -27,7 +27,7 @@ class Key:
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
-    """All keys of a section and of the sections in it, in the order they are written down."""
+    """All keys of a section and of its subsections, in the order of the source."""
     for name, field in section.model_fields.items():
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -38,7 +38,7 @@ def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """` Did you mean ...?` for a name that is close to a known one, else the empty string."""
+    """` Did you mean ...?` for a name that is close to a known one, otherwise the empty string."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not close:
         tails = {key.rpartition(".")[2]: key for key in known}
