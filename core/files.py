@@ -81,7 +81,7 @@ def _filled_beside(folder: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.chmod(0o755)
         for path in (*unfinished.rglob("*"), unfinished):
-            _to_disk(path)
+            to_disk(path)
         _take_place(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -122,7 +122,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Returns once the content of a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -138,7 +139,7 @@ def _take_place(unfinished: Path, folder: Path) -> None:
         folder.rename(replaced / "replaced")
         unfinished.rename(folder)
         shutil.rmtree(replaced)
-    _to_disk(folder.parent)
+    to_disk(folder.parent)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -59,8 +59,7 @@ def training_run(
     """The run in `folder`, from whose store, checkpoints and metrics it goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     files = RunFiles(folder)
-    run_id = None if files.episodes.exists() else f"{folder.name}-{secrets.token_hex(4)}"
-    store = EpisodeStore(files.episodes, run_id)
+    store = EpisodeStore.of_run(files.episodes, f"{folder.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
     learner = configuration.learner
@@ -127,7 +126,7 @@ def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
     model = resolve_model(configuration.learner.model)
     trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
     store = RunFiles(_folder(configuration)).episodes
-    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore(store))
+    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore.reading(store))
 
 
 def _folder(configuration: Configuration) -> Path:
