@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from safetensors import SafetensorError
 from core.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
+_UNFINISHED = re.compile(r"\..+\.(?:new|[a-z0-9_]{8})")
+"""Names that `replace_file` and `written_beside` give to what is not whole yet."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -143,7 +146,37 @@ def _take_place(unfinished: Path, folder: Path) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Writes beside and renames."""
+    """Gives `path` this content: after a crash or a power loss it holds all of it, or what it held before.
+
+    Raises:
+        ExhaustedError: there is no room for it; the file is as it was.
+    """
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with room_for(path):
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                # A rename may reach the disk before the content does: power loss would leave an empty file.
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        to_disk(path.parent)
+
+
+def sweep_unfinished(folder: Path) -> list[str]:
+    """Removes what processes that were killed left half-written in `folder`; their names.
+
+    Only for a folder that nobody else writes to now: the unfinished work of a living process looks the same.
+    """
+    if not folder.is_dir():
+        return []
+    left = sorted(path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name))
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [path.name for path in left]

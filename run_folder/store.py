@@ -254,7 +254,7 @@ def _make(path: Path, run_id: str) -> None:
 
 
 def _is_made(path: Path) -> bool:
-    """False for a file that an earlier version left when it was killed while making it: no run, no episode."""
+    """False for a file without run and episodes, which earlier versions left when killed while making it."""
     if not path.exists():
         return False
     try:

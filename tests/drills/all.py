@@ -17,9 +17,7 @@ DRILLS: tuple[Drill, ...] = (store.kills, store.truncations)
 def main() -> int:
     """The number of drills that failed, as far as exit codes go."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument(
-        "--scale", type=float, default=1.0, help="share of the whole drills, 1 for all faults"
-    )
+    options.add_argument("--scale", type=float, default=1.0, help="share of each drill; 1 is all faults")
     options.add_argument("--seed", type=int, default=0, help="seed of every random choice")
     given = options.parse_args()
     console = Console()

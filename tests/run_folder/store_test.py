@@ -13,7 +13,7 @@ from core.errors import (
 )
 from run_folder.store import EpisodeStore, TurnAdvantages
 from tests.learner.service.episodes import episode
-from tests.learner.small_disk import files_of_at_most
+from tests.small_disk import files_of_at_most
 from trajectory.wire import episode_from_pb
 
 
