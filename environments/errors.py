@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from core.errors import HiperError
 
-class BenchmarkError(Exception):
+
+class BenchmarkError(HiperError):
     """Base of the errors that `environments` raises."""
 
 

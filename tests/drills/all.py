@@ -8,10 +8,16 @@ import time
 
 from rich.console import Console
 
-from tests.drills import store
+from tests.drills import store, texts
 from tests.drills.drill import Drill, Effort, Row, table
 
-DRILLS: tuple[Drill, ...] = (store.kills, store.truncations)
+DRILLS: tuple[Drill, ...] = (
+    store.kills,
+    store.truncations,
+    texts.answers,
+    texts.game_files,
+    texts.product_files,
+)
 
 
 def main() -> int:
