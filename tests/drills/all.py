@@ -8,8 +8,8 @@ import time
 
 from rich.console import Console
 
-from tests.drills import store, texts
-from tests.drills.drill import Drill, Effort, Row, table
+from tests.drills import messages, store, texts
+from tests.drills.drill import Drill, Drills, Effort, Row, table
 
 DRILLS: tuple[Drill, ...] = (
     store.kills,
@@ -18,6 +18,7 @@ DRILLS: tuple[Drill, ...] = (
     texts.game_files,
     texts.product_files,
 )
+SYSTEMS: tuple[Drills, ...] = (messages.messages,)
 
 
 def main() -> int:
@@ -28,10 +29,13 @@ def main() -> int:
     given = options.parse_args()
     console = Console()
     rows: list[Row] = []
+    effort = Effort(given.seed, given.scale)
     for drill in DRILLS:
         began = time.monotonic()
-        rows.append(drill(Effort(given.seed, given.scale)))
+        rows.append(drill(effort))
         console.print(f"{rows[-1].drill}: {time.monotonic() - began:.0f} s")
+    for drills in SYSTEMS:
+        rows += drills(effort)
     console.print(table(rows))
     return min(1, sum(not row.passed for row in rows))
 

@@ -46,6 +46,8 @@ class Effort:
 
 
 Drill = Callable[[Effort], Row]
+Drills = Callable[[Effort], list[Row]]
+"""Several that share their servers."""
 
 
 def table(rows: list[Row]) -> Table:
