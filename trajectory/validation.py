@@ -1,4 +1,4 @@
-"""What an episode must be before anything is stored of it or learnt from it."""
+"""Checks that an episode must pass before it is stored or learnt from."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 
 from hiper.v1 import episode_pb2 as pb
 
-# Rounding of a softmax in bfloat16 can leave a sure token a little above probability 1.
+# Above 0, because rounding in a bfloat16 softmax can leave a certain token slightly above probability 1.
 _LOGPROB_CEILING = 0.05
 
 
 class EpisodeError(ValueError):
-    """An episode that is not whole; the message names the turn and the field."""
+    """An episode is incomplete or inconsistent; the message names the turn and the field."""
 
 
 def check(episode: pb.Episode) -> None:
-    """Checks an episode as it came over the wire.
+    """Checks an episode that was received as a message.
 
     Raises:
-        EpisodeError: names the turn and the field of the first thing that is wrong.
+        EpisodeError: something is wrong; names the turn and the field of the first problem.
     """
     if not episode.key.run_id or not episode.key.task_id:
         raise EpisodeError("key: run_id and task_id must not be empty")
@@ -27,10 +27,10 @@ def check(episode: pb.Episode) -> None:
     if not math.isfinite(episode.score) or not 0 <= episode.score <= 1:
         raise EpisodeError(f"score: {episode.score} is not in [0, 1]")
     if not episode.turns:
-        raise EpisodeError("turns: an episode has at least one")
+        raise EpisodeError("turns: an episode needs at least one turn")
     for index, turn in enumerate(episode.turns):
         if turn.index != index:
-            raise EpisodeError(f"turn {index} is missing: turn {turn.index} stands in its place")
+            raise EpisodeError(f"turn {index} is missing: found turn {turn.index} in its place")
         _check_turn(turn)
 
 
@@ -51,7 +51,7 @@ def _check_turn(turn: pb.Turn) -> None:
     ):
         if not span.begin <= span.end <= len(generation.token_ids):
             count = len(generation.token_ids)
-            raise EpisodeError(f"{where}: {name}: [{span.begin}, {span.end}) does not lie in {count} tokens")
+            raise EpisodeError(f"{where}: {name}: [{span.begin}, {span.end}) is not within {count} tokens")
 
 
 def _check_generation(generation: pb.Generation, where: str) -> None:
@@ -63,4 +63,4 @@ def _check_generation(generation: pb.Generation, where: str) -> None:
         )
     for position, logprob in enumerate(generation.logprobs):
         if not math.isfinite(logprob) or logprob > _LOGPROB_CEILING:
-            raise EpisodeError(f"{where}: logprobs[{position}]: {logprob} is no log-probability")
+            raise EpisodeError(f"{where}: logprobs[{position}]: {logprob} is not a log-probability")
