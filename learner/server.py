@@ -31,7 +31,7 @@ from run_folder.files import RunFiles
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.publisher import AdapterPublisher, Target
-from serving.model import ModelFolder, resolve_model, use_gpus
+from serving.model import ModelFolder, resolve_model, use_gpus, vocabulary_size
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
@@ -77,6 +77,7 @@ def training_run(
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
+        vocabulary=vocabulary_size(model),
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
         ),

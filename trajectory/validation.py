@@ -1,4 +1,4 @@
-"""What an episode must be before anything is stored of it or learnt from it."""
+"""Checks that an episode must pass before it is stored or learnt from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hiper.v1 import episode_pb2 as pb
 
-# Rounding of a softmax in bfloat16 can leave a sure token a little above probability 1.
+# Above 0, because rounding in a bfloat16 softmax can leave a certain token slightly above probability 1.
 _LOGPROB_CEILING = 0.05
 _LOGPROB_FLOOR = -1e5
 # The learner divides logits by the temperature: 1e-38 would make them infinite.
@@ -18,7 +18,7 @@ _SECONDS = (0.0, 1e9)
 
 
 class EpisodeError(ValueError):
-    """An episode that is not whole; the message names the turn and the field."""
+    """An episode is incomplete or inconsistent; the message names the turn and the field."""
 
 
 def check(episode: pb.Episode, vocabulary: int) -> None:
@@ -29,7 +29,7 @@ def check(episode: pb.Episode, vocabulary: int) -> None:
         vocabulary: Number of token ids of the base model.
 
     Raises:
-        EpisodeError: names the turn and the field of the first thing that is wrong.
+        EpisodeError: something is wrong; names the turn and the field of the first problem.
     """
     if not episode.key.run_id or not episode.key.task_id:
         raise EpisodeError("key: run_id and task_id must not be empty")
@@ -41,10 +41,10 @@ def check(episode: pb.Episode, vocabulary: int) -> None:
     _check_tokens(episode.final_planner_prompt_ids, "final_planner_prompt_ids", vocabulary)
     _check_tokens(episode.final_executor_prompt_ids, "final_executor_prompt_ids", vocabulary)
     if not episode.turns:
-        raise EpisodeError("turns: an episode has at least one")
+        raise EpisodeError("turns: an episode needs at least one turn")
     for index, turn in enumerate(episode.turns):
         if turn.index != index:
-            raise EpisodeError(f"turn {index} is missing: turn {turn.index} stands in its place")
+            raise EpisodeError(f"turn {index} is missing: found turn {turn.index} in its place")
         _check_turn(turn, vocabulary)
 
 
@@ -66,7 +66,7 @@ def _check_turn(turn: pb.Turn, vocabulary: int) -> None:
     ):
         if not span.begin <= span.end <= len(generation.token_ids):
             count = len(generation.token_ids)
-            raise EpisodeError(f"{where}: {name}: [{span.begin}, {span.end}) does not lie in {count} tokens")
+            raise EpisodeError(f"{where}: {name}: [{span.begin}, {span.end}) is not within {count} tokens")
 
 
 def _check_generation(generation: pb.Generation, where: str, vocabulary: int) -> None:

@@ -65,7 +65,7 @@ def _final_prompt(message):
         (_set("key.task_id", ""), "task_id must not be empty"),
         (_set("turn1.reward", math.inf), "turn 1: reward: inf is not finite"),
         (_set("turn1.decision", 0), "turn 1: decision"),
-        (_set("turn1.subgoal_span.end", 4), "turn 1: subgoal_span: [1, 4) does not lie in 3 tokens"),
+        (_set("turn1.subgoal_span.end", 4), "turn 1: subgoal_span: [1, 4) is not within 3 tokens"),
         (_nan_logprob, "turn 1: act: logprobs[2]"),
         (
             _tokens("plan.token_ids", 100),
