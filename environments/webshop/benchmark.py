@@ -44,6 +44,8 @@ class WebShop:
     def policy(self, name: str, seed: int) -> Policy:
         if name == "rule":
             return policies.RulePolicy(self.catalogue)
+        if name == "adviser":
+            return policies.AdviserPolicy(self._step_limit, self._show_options)
         if name == "random":
             return policies.RandomPolicy(seed)
         if name == "expert":
