@@ -134,7 +134,7 @@ class ImitationSettings(Section):
     """Starts from the pair kept in the repository where it fits model, LoRA and prompts; else teaches."""
     teacher: Literal["rule", "expert", "adviser"] = "rule"
     """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
-    way; `adviser` (ALFWorld) goes by what it sees whatever was done before, so it can teach with mistakes."""
+    way; `adviser` goes by what it sees whatever was done before, so it can teach with mistakes."""
     mistakes: float = Field(0.0, ge=0, lt=1)
     """Share of turns at which something else is done than what is taught, possible or not: so the models
     learn to go on after mistakes. Needs the teacher `adviser`."""
