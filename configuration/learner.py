@@ -138,8 +138,8 @@ class ImitationSettings(Section):
     is taught."""
     teacher: Literal["rule", "expert", "adviser"] = "rule"
     """Scripted player that is imitated: `rule` decides from what it sees, as the models must; `expert`
-    knows the solution; `adviser` (ALFWorld) decides from what it sees, whoever acted before, so it can
-    teach with mistakes."""
+    knows the solution; `adviser` decides from what it sees, whoever acted before, so it can teach with
+    mistakes."""
     mistakes: float = Field(0.0, ge=0, lt=1)
     """Share of turns in which another action is played than the one that is taught, possible or not, so
     that the models learn to continue after mistakes; needs the teacher `adviser`."""

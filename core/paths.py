@@ -1,4 +1,4 @@
-"""Paths as the user typed them, although `bazel run` starts a program in another folder."""
+"""Paths relative to the folder where the user typed the command; `bazel run` starts programs elsewhere."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def user_path(text: str | Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """$HIPER_CACHE, else ~/.cache/hiper."""
+    """The folder for files that can be made again, such as indexes: HIPER_CACHE, or ~/.cache/hiper."""
     return Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")

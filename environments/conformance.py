@@ -15,8 +15,8 @@ VARIABLES = {"alfworld": "ALFWORLD_DATA", "webshop": "WEBSHOP_DATA"}
 
 def main() -> int:
     options = command.parser(
-        "Replays a recording of a reference system. The last line is `N steps, D differences`, with the "
-        "first difference before it; the exit code is 0 only for D = 0."
+        "Replays a recording of a reference implementation and compares every answer. The last line is "
+        "`N steps, D differences`, after the first difference, if any; the exit code is 0 only for D = 0."
     )
     options.add_argument("name", choices=sorted(VARIABLES), help="the benchmark that was recorded")
     options.add_argument(
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def replay(name: str, file: Path, data: Path | None, seed: int | None) -> ConformanceReport:
-    """Replays with the benchmark's own `conformance` module, on data found in the usual places."""
+    """Replays with the benchmark's `conformance` module; without `data`, looks for it in the usual places."""
     found = shared_data_path(data, VARIABLES[name], name)
     report: ConformanceReport = import_module(f"environments.{name}.conformance").replay(file, found, seed)
     return report

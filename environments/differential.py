@@ -1,4 +1,4 @@
-"""`bazel run //environments:differential -- --games 100`: our ALFWorld engine against stock TextWorld."""
+"""`bazel run //environments:differential -- --games 100`: compares our ALFWorld engine with TextWorld's."""
 
 from __future__ import annotations
 

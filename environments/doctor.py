@@ -1,4 +1,4 @@
-"""`bazel run //environments:doctor`: which benchmark data is where, how complete, and how to get the rest."""
+"""`bazel run //environments:doctor`: which benchmark data is found where, and how to get what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from environments.locations import shared_data_path
 from environments.webshop.files import PUBLISHED, find_files
 
 RELEASED = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
-"""Games of each split that alfworld-download brings and alfworld plays."""
+"""Number of games of each split that alfworld-download fetches and alfworld plays."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Finding:
     what: str
     fine: bool
     lines: tuple[str, ...]
-    """What was found, or what to do."""
+    """Lines to print: where it was found, or how to get it."""
 
 
 def main() -> int:
@@ -46,11 +46,11 @@ def alfworld_data() -> tuple[Finding, ...]:
     get = (
         "to get them:  pip install alfworld && alfworld-download --data-dir ~/alfworld",
         "then:         export ALFWORLD_DATA=~/alfworld",
-        "without them: generated games are played, and nothing needs to be done",
+        "without them: generated games are played; there is nothing to do",
     )
     path = shared_data_path(None, "ALFWORLD_DATA", "alfworld")
     if path is None:
-        return (Finding(what, False, ("neither in ALFWORLD_DATA nor in HIPER_DATA or ../shared", *get)),)
+        return (Finding(what, False, ("not in ALFWORLD_DATA, HIPER_DATA or ../shared", *get)),)
     try:
         counts = Counter(task.split for task in open_source(path).tasks())
     except BenchmarkError as error:
@@ -93,9 +93,7 @@ def webshop_data() -> Finding:
     what = "WebShop catalogue"
     path = shared_data_path(None, "WEBSHOP_DATA", "webshop")
     if path is None:
-        return Finding(
-            what, False, ("neither in WEBSHOP_DATA nor in HIPER_DATA or ../shared", *_webshop_downloads())
-        )
+        return Finding(what, False, ("not in WEBSHOP_DATA, HIPER_DATA or ../shared", *_webshop_downloads()))
     try:
         files = find_files(path)
     except BenchmarkError as error:
@@ -110,8 +108,8 @@ def webshop_data() -> Finding:
 
 
 def _webshop_downloads() -> tuple[str, ...]:
-    """Every published file with its size, hash and command."""
-    lines = ["without it a synthetic catalogue is used, and nothing needs to be done; to get it:"]
+    """A line for every published file: the command that fetches it, its size and hash."""
+    lines = ["without it: a synthetic catalogue is used; there is nothing to do. To get it:"]
     for setting, files in PUBLISHED.items():
         lines.append(f"{setting} setting:")
         lines += [

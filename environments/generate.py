@@ -1,4 +1,4 @@
-"""`bazel run //environments:generate -- --out DIR --games N --seed S`: new ALFWorld games as files."""
+"""`bazel run //environments:generate -- --out DIR --games N --seed S`: writes new ALFWorld games to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bazel run //environments:play -- alfworld|webshop [--task ID]`: a person plays in the terminal."""
+"""`bazel run //environments:play -- alfworld|webshop [--task ID]`: lets a person play in the terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_task(benchmark: Benchmark, split: str, seed: int) -> str:
 
 
 def play(environment: TextEnvironment, task_id: str, console: Console, ask: Callable[[], str]) -> bool:
-    """Plays until the episode ends, the player quits, or the input does; whether it was won."""
+    """Plays until the episode or the input ends or the player quits; returns whether the task was won."""
     observation, info = environment.reset(options={"task": task_id})
     console.print(Panel(Text(f"{task_id}\n{HINT}"), title=info["task_type"]))
     console.print(Text(observation))
@@ -62,7 +62,7 @@ def play(environment: TextEnvironment, task_id: str, console: Console, ask: Call
 
 
 def _action(typed: str, info: StepInfo) -> str:
-    """What was typed, or the action whose number it is."""
+    """The action that was typed, in words or by its number."""
     actions = info["admissible_actions"]
     if typed.strip().isdecimal() and 1 <= int(typed) <= len(actions):
         return actions[int(typed) - 1]

@@ -1,4 +1,4 @@
-"""The environments by name. Another one is one line here."""
+"""The environments by name. A new environment needs one line here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ LOADERS: dict[str, str] = {
     "alfworld": "environments.alfworld:load",
     "webshop": "environments.webshop:load",
 }
-"""Name to `module:function`, imported when it is asked for, so that nobody pays for what is not played."""
+"""`module:function` by name, imported only when the environment is used, so that the others cost no time."""
 
 
 def load(settings: EnvironmentSettings) -> Benchmark:
-    """The benchmark that `settings` name, its data read; `UnknownEnvironmentError` for a strange name."""
+    """Loads the benchmark that `settings` name, with its data.
+
+    Raises:
+        UnknownEnvironmentError: there is no environment of that name.
+    """
     try:
         module, _, function = LOADERS[settings.name].partition(":")
     except KeyError:

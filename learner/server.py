@@ -31,7 +31,7 @@ from run_folder.files import RunFiles
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.publisher import AdapterPublisher, Target
-from serving.model import ModelFolder, resolve_model, use_gpus
+from serving.model import ModelFolder, resolve_model, use_gpus, vocabulary_size
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
@@ -59,8 +59,7 @@ def training_run(
     """The run in `folder`, from whose store, checkpoints and metrics it goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     files = RunFiles(folder)
-    run_id = None if files.episodes.exists() else f"{folder.name}-{secrets.token_hex(4)}"
-    store = EpisodeStore(files.episodes, run_id)
+    store = EpisodeStore.of_run(files.episodes, f"{folder.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
     learner = configuration.learner
@@ -78,6 +77,7 @@ def training_run(
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
+        vocabulary=vocabulary_size(model),
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
         ),
@@ -127,7 +127,7 @@ def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
     model = resolve_model(configuration.learner.model)
     trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
     store = RunFiles(_folder(configuration)).episodes
-    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore(store))
+    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore.reading(store))
 
 
 def _folder(configuration: Configuration) -> Path:

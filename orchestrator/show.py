@@ -30,7 +30,7 @@ def show(argv: Sequence[str]) -> int:
         raise ConfigurationError(USAGE)
     console = Console()
     try:
-        store = EpisodeStore(RunFiles(user_path(argv[0])).episodes)
+        store = EpisodeStore.reading(RunFiles(user_path(argv[0])).episodes)
         if len(argv) == 1:
             console.print(episodes_table(store))
         else:

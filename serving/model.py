@@ -88,6 +88,19 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def vocabulary_size(model: ModelFolder) -> int:
+    """The number of token ids that the model has embeddings for.
+
+    Raises:
+        InvalidInputError: its config.json does not say.
+    """
+    config = json.loads((model.path / "config.json").read_text(encoding="utf-8"))
+    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    if not isinstance(size, int):
+        raise InvalidInputError(f"{model.path / 'config.json'} has no vocab_size")
+    return size
+
+
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The folder's tokenizer, which must have a chat template."""
     from transformers import AutoTokenizer

@@ -1,4 +1,4 @@
-"""Episodes to and from their protobuf messages (hiper.v1)."""
+"""Conversion of episodes to and from their protobuf messages (hiper.v1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trajectory.episode import (
 )
 
 _DECISION_TO_PB = {Decision.KEEP: pb.DECISION_KEEP, Decision.SWITCH: pb.DECISION_SWITCH}
-# A decision that a newer peer may add is read as KEEP, as an unparseable answer is.
+# A decision added by a newer version of the protocol is read as KEEP, like an answer that cannot be parsed.
 _DECISION_FROM_PB = {pb.DECISION_SWITCH: Decision.SWITCH}
 
 

@@ -1,4 +1,4 @@
-"""`bazel run //environments/alfworld:count_placements -- --data PATH`: makes `placements.json` again."""
+"""`bazel run //environments/alfworld:count_placements -- --data PATH`: writes `placements.json` anew."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def count(data: Path | None) -> tuple[int, Placements]:
-    """The number of games, and what was counted in them."""
+    """The number of games, and the shares counted in them."""
     path = shared_data_path(data, "ALFWORLD_DATA", "alfworld")
     if path is None:
         raise DataNotFoundError("no ALFWorld data: name it with --data or ALFWORLD_DATA")
@@ -48,7 +48,7 @@ def count(data: Path | None) -> tuple[int, Placements]:
 
 
 def file_text(placements: Placements, games: int) -> str:
-    """The file as it is shipped: where the numbers come from, then a line per kind of object."""
+    """Text of the shipped file: the origin of the numbers, then a line for each kind of object."""
     about = (
         f"Counted in the {games} games of ALFWorld's split {_SPLIT} (MIT License, Copyright (c) 2020 Mohit "
         "Shridhar and others) by bazel run //environments/alfworld:count_placements. For each kind of object "

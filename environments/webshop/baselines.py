@@ -1,4 +1,4 @@
-"""`bazel run //environments/webshop:baselines`: the ceiling and the scripted baselines, measured."""
+"""`bazel run //environments/webshop:baselines`: measures the ceiling and the scripted baselines."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from environments.webshop.files import DATA_VARIABLE
 from environments.webshop.outcomes import Scores, ceiling, play
 
 REFERENCE = {"ceiling": "success 93.4 %", "rule": "0.788, 52.5 %", "random": "0.118, 0.2 %"}
-"""Measured with the reference environment: small setting, all 6,910 goals of seed 233; its step limit for the
-random player was not recorded."""
+"""Measured with the reference: small setting, all 6,910 goals of seed 233; the step limit of the random
+player was not recorded."""
 _WIDTH = 110
 
 
@@ -63,7 +63,7 @@ def _table(title: str) -> Table:
 
 
 def _cells(scores: Scores) -> tuple[str, str]:
-    """Mean score with its normal interval, success with Wilson's."""
+    """Mean score with its normal interval, and success rate with Wilson's interval."""
     return str(normal(scores.each)), str(wilson(scores.successes, len(scores.each)))
 
 

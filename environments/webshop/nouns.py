@@ -1,10 +1,10 @@
-"""Compute the nouns of all product titles once, with spaCy, which play itself does not need.
+"""Computes the nouns of all product titles once, with spaCy, which is not needed for playing.
 
     python -m environments.webshop.nouns items_shuffle.json [--out title_nouns.json] [--model en_core_web_sm]
 
-The reward compares titles by their nouns and proper nouns as en_core_web_sm tags them. spaCy and the model
-are the user's to install, which is why this runs in the user's Python rather than in Bazel's; the file lands
-beside the products, where the benchmark looks for it.
+The reward compares the nouns and proper nouns of titles, as spaCy's en_core_web_sm tags them. It is up to the
+user to install spaCy and its model, so this runs in the user's Python rather than in Bazel's. The file is
+written beside the products, where the benchmark looks for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ _BATCH = 256
 
 
 def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple[str, list[str]]]:
-    """Key and lower-cased nouns (with repeats, in order) of each keyed title; `model` as spaCy names it."""
+    """The lower-cased nouns of each title, in order and with repeats.
+
+    Args:
+        titles: Pairs of a key and a title.
+        model: Name or folder of a spaCy model.
+
+    Yields:
+        The key and the nouns.
+
+    Raises:
+        MissingDependencyError: spaCy or the model is not installed.
+    """
     try:
         import spacy
 
@@ -44,7 +55,7 @@ def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Compute the nouns of all product titles.")
+    parser = argparse.ArgumentParser(description="Computes the nouns of all product titles.")
     parser.add_argument("products", type=user_path, help="items_shuffle*.json")
     parser.add_argument("--out", type=user_path, help="default: title_nouns.json beside the products")
     parser.add_argument(

@@ -59,6 +59,7 @@ class TrainingRun:
         publisher: Publisher,
         clock: Callable[[], float] = time.monotonic,
         keep_checkpoints: int = 3,
+        vocabulary: int = 2**32,
         sinks: Sequence[MetricsSink] = (),
     ) -> None:
         self._files = files
@@ -69,6 +70,7 @@ class TrainingRun:
         self._publisher = publisher
         self._clock = clock
         self._keep_checkpoints = keep_checkpoints
+        self._vocabulary = vocabulary
         self._stopwatch = Stopwatch(clock)
         self._metrics_file = MetricsFile(files.metrics, sinks)
         self._gate = LeaseGate(store.run_id, schedule, store.numbers(), 0)
@@ -122,7 +124,7 @@ class TrainingRun:
             ExhaustedError: the disk is full; nothing is stored.
         """
         try:
-            check(episode)
+            check(episode, self._vocabulary)
         except EpisodeError as error:
             raise InvalidInputError(f"episode {episode.number}: {error}") from error
         if episode.key.run_id != self.run_id:

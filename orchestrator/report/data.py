@@ -92,7 +92,7 @@ def _episodes(
     path: Path,
 ) -> tuple[str, tuple[EpisodeSummary, ...], ShownEpisode | None, ShownEpisode | None]:
     try:
-        store = EpisodeStore(path)
+        store = EpisodeStore.reading(path)
     except HiperError:
         return "", (), None, None
     try:

@@ -91,7 +91,7 @@ def test_conformance_refuses_what_is_no_recording(typed: Typed, games: Path, tmp
     broken = tmp_path / "broken.jsonl.xz"
     broken.write_bytes(record(games).read_bytes()[:100])
     code, _, error = typed(conformance.main, "alfworld", broken, "--data", games)
-    assert code == 2 and "no readable recording" in error
+    assert code == 2 and "not a readable recording" in error
     broken.write_bytes(lzma.compress(b'{"game": 3}\n'))
     code, _, error = typed(conformance.main, "alfworld", broken, "--data", games)
     assert code == 2 and "3" in error

@@ -22,7 +22,7 @@ from learner.service.training_run import TrainingRun
 from run_folder.files import MetricsFile, RunFiles
 from run_folder.store import EpisodeStore, TurnAdvantages
 from tests.learner.service.episodes import episode
-from tests.learner.small_disk import files_of_at_most
+from tests.small_disk import files_of_at_most
 from trajectory.lease import Finished, Lease, Wait
 
 SCHEDULE = Schedule(updates=2, episodes_per_update=2, group_size=1, max_lag=0, lease_seconds=60.0, seed=1)
