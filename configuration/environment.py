@@ -31,11 +31,9 @@ class EnvironmentSettings(Section):
     name: str = "alfworld"
     """Name in the registry of environments: `alfworld`, `webshop`, or one that was added."""
     data: Path | None = None
-    """Path of the benchmark's files; by default ALFWORLD_DATA or WEBSHOP_DATA, without these generated
-    tasks."""
+    """Path of the data, by default ALFWORLD_DATA or WEBSHOP_DATA; without it, tasks are generated."""
     source: Literal["auto", "real", "generated"] = "auto"
-    """Origin of the tasks: `real` fails if no data is found, `generated` ignores data, `auto` uses data if
-    there is any."""
+    """Origin of the tasks: `real` requires data, `generated` ignores it, `auto` uses it if there is any."""
     backend: Literal["native", "textworld"] = "native"
     """Engine of ALFWorld: `native` is ours, `textworld` the original one that ours is tested against."""
     task_types: tuple[str, ...] = ()
