@@ -51,12 +51,18 @@ def run(argv: Sequence[str]) -> int:
             made = warm_start(settings, model, benchmark, c.run.seed, report)
         _show(console, made)
         if flags.out is not None:
-            ship(made, user_path(flags.out))
+            ship(made.adapters, user_path(flags.out))
             console.print(f"in bfloat16: {user_path(flags.out)}", soft_wrap=True)
         if flags.check:
             shares = asyncio.run(
                 check_answers(
-                    settings, model, benchmark, made, flags.check_split, flags.check_games, c.run.seed
+                    settings,
+                    model,
+                    benchmark,
+                    made.adapters,
+                    flags.check_split,
+                    flags.check_games,
+                    c.run.seed,
                 )
             )
             console.print(_table(shares, flags.check_split))
@@ -70,7 +76,7 @@ def _show(console: Console, made: WarmStart) -> None:
     for role, losses in made.losses.items():
         console.print(f"{role.value}: loss {losses[0]:.2f} to {losses[-1]:.2f} nats a token")
     console.print("found in the cache:" if made.cached else "made:")
-    console.print(f"  {made.planner}\n  {made.executor}", soft_wrap=True)
+    console.print(f"  {made.adapters.planner}\n  {made.adapters.executor}", soft_wrap=True)
 
 
 def _table(shares: dict[Role, AnswerShares], split: str) -> Table:

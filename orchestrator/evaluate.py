@@ -21,7 +21,7 @@ from orchestrator.evaluation.request import Request, read
 from orchestrator.evaluation.run import EvaluationRun, Job
 from orchestrator.servers import ending
 from run_folder import folder as run_folder
-from run_folder.adapters import AdapterPair
+from run_folder.adapters import AdapterChoice
 
 _WIDTH = 140
 """Columns of the tables in a file or a pipe, so that nothing in them is cut."""
@@ -43,7 +43,7 @@ def play(request: Request, console: Console) -> int:
     rows: list[tuple[str, str, Outcome]] = []
 
     def finished(job: Job, games: Games, seconds: float) -> None:
-        rows.append((job.pair.label, job.split, _conclude(console, request, job, games, seconds)))
+        rows.append((job.adapters.label, job.split, _conclude(console, request, job, games, seconds)))
 
     run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
     code = 0
@@ -64,7 +64,7 @@ def play(request: Request, console: Console) -> int:
 
 def _log(request: Request, job: Job) -> EpisodeLog:
     path = job.out.with_suffix(".episodes.jsonl")
-    return EpisodeLog(path, identity(request.configuration, job.pair, job.split))
+    return EpisodeLog(path, identity(request.configuration, job.adapters, job.split))
 
 
 def _conclude(console: Console, request: Request, job: Job, games: Games, seconds: float) -> Outcome:
@@ -85,7 +85,7 @@ def _conclude(console: Console, request: Request, job: Job, games: Games, second
             "episodes": [asdict(one) for one in games.played],
         },
     )
-    console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.pair.label}", results))
+    console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.adapters.label}", results))
     console.print(subgoal_table(subgoals))
     for text in (*lines, f"everything: {job.out}"):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -98,7 +98,7 @@ def _played(request: Request, job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "benchmark": request.benchmark.name,
         "split": job.split,
-        "adapters": _described(job.pair),
+        "adapters": _described(job.adapters),
         "samples": job.samples,
         "games": len(job.tasks),
         "games_in_split": len(request.benchmark.tasks(job.split)),
@@ -107,12 +107,12 @@ def _played(request: Request, job: Job) -> dict[str, Any]:
     }
 
 
-def _described(pair: AdapterPair) -> dict[str, Any]:
+def _described(choice: AdapterChoice) -> dict[str, Any]:
     return {
-        "label": pair.label,
-        "version": pair.version,
-        "folders": {role.value: str(folder) for role, folder in pair.folders.items()},
-        "sha256": pair.hashes,
+        "label": choice.label,
+        "version": choice.version,
+        "folders": {role: str(folder) for role, folder in choice.folders.items()},
+        "sha256": choice.hashes,
     }
 
 

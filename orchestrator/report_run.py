@@ -9,7 +9,7 @@ from core.errors import ConfigurationError, HiperError
 from core.paths import user_path
 from orchestrator import report as run_report
 
-USAGE = "usage: report_run RUN_DIR; RUN_DIR is the folder of a run, into which report.html is written"
+USAGE = "usage: report_run RUN_DIR; RUN_DIR is the folder of a run, into which the report is written"
 
 
 def report_run(argv: Sequence[str]) -> int:

@@ -25,7 +25,8 @@ from orchestrator.progress.tally import Tally
 from orchestrator.run import Run, StopRequest
 from orchestrator.servers import ending
 from run_folder import folder as run_folder
-from run_folder.files import MetricsFile, RunFiles
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics, MetricsFile
 
 PROGRAM = "rollout"
 
@@ -127,7 +128,7 @@ def _go_on(command_line: str, made: int, wanted: int) -> str:
     return command_line if made < wanted else f"{command_line} --learner.updates {made + 2}"
 
 
-def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console) -> None:
+def _write_report(root: Path, lines: Sequence[Metrics], console: Console) -> None:
     # matplotlib takes a second to import, which the start of a run need not wait for.
     from orchestrator import report as run_report
 
@@ -139,9 +140,9 @@ def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console)
     console.print(f"report:       {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def updates(root: Path, tally: Tally) -> list[result.Metrics]:
+def updates(root: Path, tally: Tally) -> list[Metrics]:
     """The metrics of all updates: from the folder, else what a learner elsewhere told us."""
-    lines = MetricsFile(RunFiles(root).metrics).lines()
+    lines = MetricsFile(RunFolder(root).metrics).lines()
     return lines or [tally.metrics[version] for version in sorted(tally.metrics)]
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from configuration import command
 from core.errors import ConfigurationError, HiperError
 from core.paths import user_path
-from run_folder.files import RunFiles
+from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
@@ -30,7 +30,7 @@ def show(argv: Sequence[str]) -> int:
         raise ConfigurationError(USAGE)
     console = Console()
     try:
-        store = EpisodeStore.reading(RunFiles(user_path(argv[0])).episodes)
+        store = EpisodeStore.reading(RunFolder(user_path(argv[0])).episodes)
         if len(argv) == 1:
             console.print(episodes_table(store))
         else:

@@ -16,6 +16,8 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.files import replace_file
 from core.paths import user_path
+from core.role import Role
+from serving.adapters.pair import AdapterPair
 
 _SERVER_KEYS = (
     "address",
@@ -50,29 +52,113 @@ MAY_CHANGE: frozenset[str] = frozenset(
 """Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
 a run that diverged may go on in smaller steps, one that hardly moves in larger ones."""
 
-_BEFORE_THE_FIRST_EPISODE = frozenset({"configuration.toml", "lock", "logs", "services"})
-
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where things are."""
+    """Paths inside the folder of a run; the names of its files and folders stand here and nowhere else."""
 
     root: Path
 
     @property
     def configuration(self) -> Path:
+        """TOML file of the configuration as used."""
         return self.root / "configuration.toml"
 
     @property
     def episodes(self) -> Path:
-        """Made by the learner when it starts: from then on there is something to lose."""
+        """SQLite file, made by the learner when it starts: from then on there is something to lose."""
         return self.root / "episodes.sqlite"
 
+    @property
+    def metrics(self) -> Path:
+        """JSON lines, one for each update."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def ends(self) -> Path:
+        """JSON lines, one for each process of the learner that ended by itself: its last version, and the
+        times since that version's line of the metrics."""
+        return self.root / "ends.jsonl"
+
+    @property
+    def adapters(self) -> Path:
+        """Folder of all adapters, by role and version."""
+        return self.root / "adapters"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints, by version."""
+        return self.root / "checkpoints"
+
+    @property
+    def evaluations(self) -> Path:
+        """Folder of the evaluations of this run's adapters."""
+        return self.root / "evaluation"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's event files, where the configuration asks for them."""
+        return self.root / "tensorboard"
+
+    @property
+    def report(self) -> Path:
+        """HTML file."""
+        return self.root / "report.html"
+
+    @property
+    def lock(self) -> Path:
+        """File that the process which plays here holds."""
+        return self.root / "lock"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the servers' logs."""
+        return self.root / "logs"
+
+    @property
+    def services(self) -> Path:
+        """Folder of the servers' ready files."""
+        return self.root / "services"
+
+    @property
+    def before_the_first_episode(self) -> frozenset[Path]:
+        """All that is here when a run is prepared, but its learner has never started."""
+        return frozenset({self.configuration, self.lock, self.logs, self.services})
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a run with adapters is here."""
+        return self.configuration.is_file() and self.adapters.is_dir()
+
     def log(self, service: str) -> Path:
-        return self.root / "logs" / f"{service}.log"
+        return self.logs / f"{service}.log"
 
     def ready_file(self, service: str) -> Path:
-        return self.root / "services" / service
+        return self.services / service
+
+    def adapter(self, role: Role, version: int) -> Path:
+        """PEFT folder of one adapter."""
+        return self.adapters / role.value / str(version)
+
+    def pair(self, version: int) -> AdapterPair:
+        """PEFT folders of both adapters of this version."""
+        return AdapterPair(self.adapter(Role.PLANNER, version), self.adapter(Role.EXECUTOR, version))
+
+    def checkpoint(self, version: int) -> Path:
+        return self.checkpoints / str(version)
+
+    def checkpoint_versions(self) -> list[int]:
+        """Versions of the checkpoints that are there, whole or not, newest first."""
+        return sorted(_versions_in(self.checkpoints), reverse=True)
+
+    def adapter_versions(self) -> list[int]:
+        """Versions that both roles have an adapter of, oldest first."""
+        return sorted(set.intersection(*(_versions_in(self.adapters / role.value) for role in Role)))
+
+
+def _versions_in(folder: Path) -> set[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return {int(name) for name in names if name.isdecimal()}
 
 
 def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.now) -> Path:
@@ -116,7 +202,7 @@ def check(root: Path, configuration: Configuration) -> None:
             f"there is a run in {root} already: --run-dir {root} --resume continues it, "
             "another --run-dir starts a new one"
         )
-    elif root.is_dir() and {path.name for path in root.iterdir()} - _BEFORE_THE_FIRST_EPISODE:
+    elif root.is_dir() and set(root.iterdir()) - RunFolder(root).before_the_first_episode:
         raise ConfigurationError(
             f"{root} holds something that is no run; --run-dir takes a new or empty folder"
         )
@@ -176,9 +262,9 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
         ConfigurationError: another process uses it.
     """
     folder = RunFolder(root)
-    for part in (folder.log("any").parent, folder.ready_file("any").parent):
+    for part in (folder.logs, folder.services):
         part.mkdir(parents=True, exist_ok=True)
-    lock = _locked(root / "lock")
+    lock = _locked(folder.lock)
     replace_file(folder.configuration, to_toml(configuration))
     return HeldFolder(folder, lock)
 

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.clients.learner import LearnerStatus, Phase
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode
+from trajectory.learner_status import LearnerStatus, Phase
 
 _BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
 """Phases whose progress the learner knows."""

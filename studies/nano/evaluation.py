@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.intervals import Proportion, wilson
+from core.role import Role
 from core.seeds import derive
 from environments.benchmark import Benchmark, Task
 from environments.registry import load
 from executor.service import ExecutorService
 from planner.service import PlannerService
 from play.players import Players
+from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
@@ -29,15 +30,13 @@ OnEpisode = Callable[[Episode], None]
 
 @dataclass(frozen=True)
 class System:
-    """One base model in two roles, each with an adapter or none."""
+    """One base model in two roles, both with an adapter or both without."""
 
     model: ModelFolder
     settings: ModelServerSettings
     """Of both servers: engine and prompts alike."""
-    planner: Path | None = None
-    """PEFT folder."""
-    executor: Path | None = None
-    """PEFT folder."""
+    adapters: AdapterPair | None = None
+    """None for the base model alone."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +110,11 @@ async def play(
     Returns:
         The episodes in the order of the tasks, and what they came to.
     """
-    engines = [_engine(system.model, system.settings) for _ in range(2)]
-    for engine, folder in zip(engines, (system.planner, system.executor), strict=True):
+    engines = [_engine(system.model, system.settings) for _ in Role]
+    for engine, role in zip(engines, Role, strict=True):
         await engine.start()
-        if folder is not None:
+        if system.adapters is not None:
+            folder = system.adapters.of(role)
             await engine.switch(LoadedAdapter(str(folder), 0, folder))
     try:
         players = _players(system, benchmark, engines)

@@ -8,6 +8,7 @@ import pytest
 from configuration.keys import keys
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
+from core.role import Role
 from run_folder import folder as run_folder
 
 
@@ -111,3 +112,20 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         run_folder.hold(tmp_path, configured(tmp_path, resume=True))
     held.release()
     run_folder.hold(tmp_path, configured(tmp_path, resume=True)).release()
+
+
+def test_versions_are_those_that_both_roles_have(tmp_path: Path) -> None:
+    folder = run_folder.RunFolder(tmp_path)
+    assert folder.adapter_versions() == folder.checkpoint_versions() == []
+    for role, version in ((Role.PLANNER, 10), (Role.EXECUTOR, 10), (Role.PLANNER, 9), (Role.EXECUTOR, 9)):
+        folder.adapter(role, version).mkdir(parents=True)
+    folder.adapter(Role.PLANNER, 11).mkdir()
+    (folder.adapters / "planner" / "12.unfinished").mkdir()
+    for version in (9, 10):
+        folder.checkpoint(version).mkdir(parents=True)
+    assert (folder.adapter_versions(), folder.checkpoint_versions()) == ([9, 10], [10, 9])
+
+
+def test_a_pair_is_both_adapters_of_a_version(tmp_path: Path) -> None:
+    folder = run_folder.RunFolder(tmp_path)
+    assert dict(folder.pair(3).items()) == {role: folder.adapter(role, 3) for role in Role}

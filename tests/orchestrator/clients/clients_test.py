@@ -22,13 +22,14 @@ from hiper.v1 import (
 
 from core.errors import ExhaustedError, HiperError, InvalidInputError, PreconditionError, UnavailableError
 from orchestrator.clients.identity import check_role
-from orchestrator.clients.learner import EpisodeClient, LearnerClient, Phase
+from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from serving.adapters.client import AdapterClient
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from tests.play.answers import act, switch
 from trajectory.episode import Decision, Episode, EpisodeKey, PastTurn, Span, TurnContext
+from trajectory.learner_status import Phase
 from trajectory.lease import Finished, Wait
 from trajectory.machine import Assignment, StepOutcome, begin
 from trajectory.wire import episode_to_pb
