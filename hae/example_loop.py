@@ -161,6 +161,7 @@ def batch_of(
                 value_high=high,
                 value_switch=switch,
                 group=0,
+                state=turns.state,
             )
             for turns, low, high, switch in zip(played, *values, strict=True)
         ]
@@ -179,7 +180,7 @@ def train(settings: EstimatorSettings, iterations: int, seed: int) -> Iterator[f
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="example_loop", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--estimator", default="hae", help="hae, gae or grpo (default %(default)s)")
+    parser.add_argument("--estimator", default="hae", help="hae, gae, dgae, grpo or gigpo")
     parser.add_argument("--iterations", type=int, default=40, help="batches (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)

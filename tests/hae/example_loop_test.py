@@ -11,10 +11,11 @@ import pytest
 from hae import EstimatorSettings
 from hae.example_loop import main, train
 
+ITERATIONS = {"hae": 14, "gae": 22, "dgae": 14, "grpo": 22, "gigpo": 18}
 README = Path(__file__).parents[2] / "hae" / "README.md"
 
 
-@pytest.mark.parametrize(("estimator", "iterations"), [("hae", 14), ("gae", 22), ("grpo", 22)])
+@pytest.mark.parametrize(("estimator", "iterations"), ITERATIONS.items())
 def test_success_rises(estimator: str, iterations: int) -> None:
     settings = EstimatorSettings.model_validate({"estimator": estimator})
     won = list(train(settings, iterations, seed=0))
