@@ -213,7 +213,7 @@ class Trainer:
         self.consumed = checkpoint.state.consumed
 
     def _values(self, states: States, advance: Advance) -> Floats | None:
-        if self._settings.estimator.estimator == "grpo":
+        if not self._settings.estimator.uses_values:
             return None
         values = self._critic.values(states.prompts, advance)
         if broken := int((~np.isfinite(values)).any(axis=1).sum()):

@@ -147,6 +147,8 @@ def test_what_won_becomes_likelier(base: ModelFolder, batch: list[Episode]) -> N
         {"critic": CriticSettings(heads="two")},
         {"estimator": EstimatorSettings(estimator="grpo")},
         {"estimator": EstimatorSettings(estimator="gae")},
+        {"estimator": EstimatorSettings(estimator="dgae", bootstrap="final", lambda_target=1.0)},
+        {"estimator": EstimatorSettings(estimator="gigpo")},
         {"estimator": EstimatorSettings(bootstrap="final")},
         {"ppo": PpoSettings(kl_coefficient=0, entropy_coefficient=0.01, epochs=2, minibatches=3)},
     ],
