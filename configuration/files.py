@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from pydantic import BaseModel
 
 from core.errors import ConfigurationError
@@ -28,6 +27,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def to_toml(section: BaseModel) -> str:
     """The tree as TOML that `read_toml` can read; values that are not set are left out."""
+    # Imported here, because //environments/webshop:nouns runs in the user's own Python, which may lack it.
+    import tomli_w
+
     return tomli_w.dumps(_without_none(section.model_dump(mode="json")))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -25,6 +26,10 @@ class Key:
     def is_switch(self) -> bool:
         return self.field.annotation is bool
 
+    @property
+    def is_path(self) -> bool:
+        return Path in (self.field.annotation, *get_args(self.field.annotation))
+
 
 def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
     """All keys of a section and of its subsections, in the order of the source."""
@@ -35,6 +40,14 @@ def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
         else:
             default = field.get_default(call_default_factory=True)
             yield Key(prefix + name, default, field.description or "", field)
+
+
+def value_of(section: BaseModel, name: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = section
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from core.errors import HiperError
+from core.errors import InvalidInputError
 
 
-class BenchmarkError(HiperError):
+class BenchmarkError(InvalidInputError):
     """Base of the errors that `environments` raises."""
 
 

@@ -15,7 +15,7 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
 from configuration import command
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
 from learner.imitation.first import first_adapters
@@ -155,10 +155,7 @@ def main(argv: Sequence[str]) -> int:
     if line.flags.dry_run:
         print(to_toml(line.configuration))
         return 0
-    try:
-        _work(line.configuration, line.flags, argv)
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    _work(line.configuration, line.flags, argv)
     logging.shutdown()
     sys.stdout.flush()
     # A plain return would wait for the thread of an update, which can take minutes. Nothing is lost by not

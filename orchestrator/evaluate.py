@@ -11,16 +11,15 @@ from typing import Any
 from rich.console import Console
 
 from configuration import command
-from core.errors import ConfigurationError, HiperError, PreconditionError
+from core.exit_codes import Interrupted
 from environments.benchmark import ReferencedBenchmark
-from environments.errors import BenchmarkError
 from orchestrator.evaluation.display import comparison_table, outcome_table, subgoal_table
 from orchestrator.evaluation.files import FORMAT, EpisodeLog, identity, write_json
 from orchestrator.evaluation.games import Games, Outcome, outcomes, recurring_subgoals
 from orchestrator.evaluation.request import Request, read
 from orchestrator.evaluation.run import EvaluationRun, Job
 from orchestrator.servers import ending
-from run_folder import folder as run_folder
+from run_folder import opening
 from run_folder.adapters import AdapterChoice
 
 _WIDTH = 140
@@ -30,36 +29,34 @@ _WIDTH = 140
 def evaluate(argv: Sequence[str]) -> int:
     """The command; its exit code."""
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
-    try:
-        return play(read(argv), console)
-    except BenchmarkError as error:
-        raise ConfigurationError(str(error)) from error
+    play(read(argv), console)
+    return 0
 
 
-def play(request: Request, console: Console) -> int:
-    """Plays all jobs on one pair of servers; a table and a file each."""
+def play(request: Request, console: Console) -> None:
+    """Plays all jobs on one pair of servers; a table and a file each.
+
+    Raises:
+        HiperError: a server failed, or refused the adapters. Episodes that were played are kept.
+        Interrupted: a signal ended the evaluation. Episodes that were played are kept.
+    """
     logs = [_log(request, job) for job in request.jobs]
-    held = run_folder.hold_unchecked(request.folder, request.configuration)
+    held = opening.hold_unchecked(request.folder, request.configuration)
     rows: list[tuple[str, str, Outcome]] = []
 
     def finished(job: Job, games: Games, seconds: float) -> None:
         rows.append((job.adapters.label, job.split, _conclude(console, request, job, games, seconds)))
 
     run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
-    code = 0
     try:
         ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
-    except ending.Interrupted as interruption:
-        print("interrupted; the same command goes on with the episodes that are left", file=sys.stderr)
-        code = interruption.exit_code
+    except Interrupted as interruption:
+        interruption.add_note("The same command plays the remaining episodes")
+        raise
     finally:
         held.release()
-    if len(rows) > 1:
-        console.print(comparison_table(rows))
-    return code
+        if len(rows) > 1:
+            console.print(comparison_table(rows))
 
 
 def _log(request: Request, job: Job) -> EpisodeLog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError, PreconditionError
+from core.errors import ConfigurationError
 from core.role import Role
 from orchestrator.servers import ending
 from orchestrator.servers.connections import connect, section
@@ -47,13 +46,7 @@ def push(argv: Sequence[str]) -> int:
             "servers are, one or both"
         )
     choice = named(flags.checkpoint, flags.version)
-    try:
-        ending.run(_pushed(choice, configuration, there))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
-    except ending.Interrupted as interruption:
-        return interruption.exit_code
+    ending.run(_pushed(choice, configuration, there))
     for role, address in there.items():
         told = choice.folders.get(role.value, "the base model alone")
         Console().print(f"{role.value} at {address}: {told}", highlight=False, soft_wrap=True)

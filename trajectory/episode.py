@@ -46,6 +46,11 @@ class Generation:
     """Time the engine took, including the wait in its queue."""
 
 
+def ending_of(won: bool, terminated: bool) -> str:
+    """The ending of an episode in words: `won`, `lost`, or `out of turns` if the step limit ended it."""
+    return "won" if won else "lost" if terminated else "out of turns"
+
+
 @dataclass(frozen=True)
 class PastTurn:
     """An earlier turn as prompts show it."""
@@ -147,6 +152,11 @@ class Episode:
     """Planner's prompt at `final_observation`, needed with bootstrap = final; else empty."""
     final_executor_prompt_ids: tuple[int, ...]
     seconds: float
+
+    @property
+    def ending(self) -> str:
+        """The ending in words: `won`, `lost` or `out of turns`."""
+        return ending_of(self.won, self.terminated)
 
     @property
     def versions(self) -> frozenset[int]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from hiper.v1 import episode_pb2 as pb
 
+from core.errors import InvalidInputError
+
 # Above 0, because rounding in a bfloat16 softmax can leave a certain token slightly above probability 1.
 _LOGPROB_CEILING = 0.05
 _LOGPROB_FLOOR = -1e5
@@ -17,7 +19,7 @@ _REWARDS = (-1e6, 1e6)
 _SECONDS = (0.0, 1e9)
 
 
-class EpisodeError(ValueError):
+class EpisodeError(InvalidInputError, ValueError):
     """An episode is incomplete or inconsistent; the message names the turn and the field."""
 
 

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from configuration.keys import keys
+from configuration.keys import keys, value_of
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.files import replace_file
 from orchestrator.evaluation.games import Played
 from run_folder.adapters import AdapterChoice
-from run_folder.folder import MAY_CHANGE, value_of
+from run_folder.opening import MAY_CHANGE
 
 FORMAT = 1
 _DECISIVE = ("environment.", "planner.", "executor.")

@@ -13,14 +13,14 @@ from rich.markup import escape
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
 from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.evaluation.games import chosen_tasks
 from orchestrator.evaluation.run import Job
 from orchestrator.preflight.checks import check_model
-from run_folder import folder as run_folder
+from run_folder import opening
 from run_folder.adapters import WARM_START, AdapterChoice, named, of_no_run, of_run, run_of
 from run_folder.folder import RunFolder
 from serving.adapters.pair import AdapterPair
@@ -70,8 +70,8 @@ def read(argv: Sequence[str]) -> Request:
     flags = line.flags
     named = _listed(flags.checkpoint)
     root = _run_folder(named, line.configuration)
-    if root is not None and not run_folder.names_file(argv):
-        line = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root))
+    if root is not None and not opening.names_file(argv):
+        line = command.read(argv, PROGRAM, Flags, base=opening.saved_tree(root))
     placed = line.configuration.run.model_copy(update={"dir": root})
     configuration = line.configuration.model_copy(update={"run": placed})
     check_model(configuration.planner.model)
@@ -134,16 +134,13 @@ def _warm_start(configuration: Configuration) -> AdapterChoice:
     # torch, which nothing else here needs, takes seconds to import.
     from learner.imitation.first import first_adapters
 
-    try:
-        model = resolve_model(configuration.learner.model)
-        with Console(stderr=True).status("warm start") as shown:
-            first = first_adapters(
-                configuration,
-                model,
-                lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
-            )
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    model = resolve_model(configuration.learner.model)
+    with Console(stderr=True).status("warm start") as shown:
+        first = first_adapters(
+            configuration,
+            model,
+            lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
+        )
     assert first is not None
     return AdapterChoice(WARM_START, 0, first)
 

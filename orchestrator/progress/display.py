@@ -94,9 +94,8 @@ class PlainDisplay:
             self._shown = shown
 
     def episode(self, episode: Episode) -> None:
-        ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
         self.say(
-            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {ending} "
+            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {episode.ending} "
             f"after {len(episode.turns)} turns; {summary(self._tally, self._episodes)}"
         )
 

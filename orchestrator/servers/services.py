@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import HiperError, UnavailableError
+from core.errors import HiperError, PreconditionError, UnavailableError
+from core.exit_codes import REFUSED
 
 _LAST_LINES = 12
 """Of a log, in messages."""
@@ -35,6 +36,10 @@ class ServiceDiedError(UnavailableError):
         super().__init__(message)
         self.exit_code = exit_code
         """Negative for a signal."""
+
+
+class ServiceRefusedError(PreconditionError, ServiceDiedError):
+    """A process of the run ended because its configuration cannot work; its log says why."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ class Service:
         code = await self._process.wait()
         if self._stopping:
             return None
-        return ServiceDiedError(
+        kind = ServiceRefusedError if code == REFUSED else ServiceDiedError
+        return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
             f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
             code,

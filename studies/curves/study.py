@@ -10,6 +10,7 @@ from rich.console import Console
 
 from configuration.tree import Configuration
 from core.errors import HiperError
+from core.exit_codes import Interrupted
 from core.files import replace_file
 from core.intervals import Proportion, wilson
 from orchestrator import rollout
@@ -124,16 +125,19 @@ def train(place: Place, configuration: Configuration) -> None:
     """Plays the run to its end, from where it was if it was interrupted.
 
     Raises:
-        HiperError: it ended before; its log says why.
+        HiperError: the run failed; a note names its log.
+        Interrupted: a signal ended the run; a note names its log.
     """
     resume = RunFolder(place.folder).episodes.exists()
     run = configuration.run.model_copy(update={"dir": place.folder, "resume": resume})
     place.folder.mkdir(parents=True, exist_ok=True)
     log = place.root / f"{place.cell.name}.log"
     with log.open("a", encoding="utf-8") as file:
-        code = rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
-    if code:
-        raise HiperError(f"the run in {place.folder} ended with exit code {code}; its log is {log}")
+        try:
+            rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
+        except (HiperError, Interrupted) as error:
+            error.add_note(f"The run in {place.folder} is not finished; its log is {log}")
+            raise
 
 
 def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:

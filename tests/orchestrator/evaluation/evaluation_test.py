@@ -15,7 +15,8 @@ from rich.console import Console
 
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError
+from core.exit_codes import REFUSED, of_error
 from core.role import Role
 from environments import registry
 from environments.benchmark import Task
@@ -236,8 +237,9 @@ def test_a_folder_with_both_adapters(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input(run_dir: Path, options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(HiperError, match=message) as refused:
         evaluate([*options, *(() if "run" in options else ("--environment.source=generated",))])
+    assert of_error(refused.value) == REFUSED
     assert not (run_dir / "evaluation").exists()
 
 
