@@ -8,6 +8,8 @@ from typing import Protocol, Self, TypedDict, runtime_checkable
 
 import gymnasium
 
+from environments.telling import Telling
+
 
 @dataclass(frozen=True, order=True)
 class Task:
@@ -80,6 +82,11 @@ class Benchmark(Protocol):
 
     name: str
     splits: tuple[str, ...]
+
+    @property
+    def telling(self) -> Telling:
+        """How observations and actions are told to the models; `Telling()` tells everything as it is."""
+        ...
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         """The tasks of a split in sorted order; an unknown split raises `UnknownSplitError`."""

@@ -45,11 +45,23 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class Told:
+    """An observation as a prompt tells it that shows the whole episode."""
+
+    alone: str
+    """The text where the prompt does not show the turn before."""
+    after: str
+    """The text where the prompt shows the turn before as well."""
+
+
+@dataclass(frozen=True)
 class PastTurn:
     """An earlier turn, as a prompt shows it."""
 
     observation: str
     action: str
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,19 @@ class TurnContext:
     """For the planner the current one, empty at turn 0; for the executor the one to follow."""
     subgoal_age: int
     """Turns for which it has been followed."""
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
+
+
+@dataclass(frozen=True)
+class AdmissibleAction:
+    """An action that the environment accepts now, as the executor's prompt may show it."""
+
+    text: str
+    follows: bool = False
+    """Whether a reader of the whole episode knows that it is possible; a transcript does not list it then."""
+    place: str = ""
+    """The place that it goes to, empty for every other action."""
 
 
 @dataclass(frozen=True)
