@@ -44,6 +44,10 @@ class TextEnvironment(gymnasium.Env[str, str], ABC):
     answered as the reference answers it. `truncated` is true at the step limit, `terminated` when the
     episode is won or lost for good. The reward is the benchmark's own (0 or 1, or a score in [0, 1]);
     scaling it is the learner's business.
+
+    `step` before the first `reset`, or after the end of an episode, raises `EpisodeError`. The
+    reference WebShop shows its last page again instead; but a turn after the end belongs to no episode, so
+    that only a faulty play loop asks for one, and a fault must not pass unnoticed.
     """
 
     @abstractmethod

@@ -78,4 +78,4 @@ class ActionTypeError(BenchmarkError, TypeError):
 
 
 class EpisodeError(BenchmarkError, RuntimeError):
-    """`step` or `snapshot` before the first `reset`."""
+    """`step` or `snapshot` before the first `reset`, or `step` after the end of an episode."""

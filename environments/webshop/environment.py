@@ -41,12 +41,12 @@ class WebShopEnvironment(TextEnvironment):
         return self._view.text, self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:  # type: ignore[override]
-        """`ActionTypeError` for an action that is no text, `EpisodeError` before the first reset."""
+        """`ActionTypeError` for an action that is no text, `EpisodeError` where no episode is running."""
         if not isinstance(action, str):
             raise ActionTypeError(action)
         self._require_episode()
         if self._terminated or self._truncated:
-            return self._view.text, 0.0, self._terminated, self._truncated, self._info()
+            raise EpisodeError("the episode is over: call reset before the next step")
         self._steps += 1
         following = self._follow(action)
         if following is not None:
