@@ -52,11 +52,23 @@ def ending_of(won: bool, terminated: bool) -> str:
 
 
 @dataclass(frozen=True)
+class Told:
+    """An observation as a prompt tells it that shows the whole episode."""
+
+    alone: str
+    """The text where the prompt does not show the turn before."""
+    after: str
+    """The text where the prompt shows the turn before as well."""
+
+
+@dataclass(frozen=True)
 class PastTurn:
     """An earlier turn as prompts show it."""
 
     observation: str
     action: str
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,19 @@ class TurnContext:
     """Subgoal in force: for the planner before its decision (empty at turn 0), for the executor after it."""
     subgoal_age: int
     """Number of turns for which the subgoal has been in force."""
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
+
+
+@dataclass(frozen=True)
+class AdmissibleAction:
+    """An action that the environment accepts now, as the executor's prompt may show it."""
+
+    text: str
+    follows: bool = False
+    """Whether a reader of the whole episode knows that it is possible; a transcript does not list it then."""
+    place: str = ""
+    """The place that it goes to, empty for every other action."""
 
 
 @dataclass(frozen=True)

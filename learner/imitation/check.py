@@ -11,7 +11,8 @@ import numpy as np
 from configuration.servers import ModelServerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
-from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.teachers import teacher_of
 from learner.imitation.teaching import WarmStartSettings
 from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
@@ -52,16 +53,15 @@ async def check_answers(
 ) -> dict[Role, AnswerShares]:
     """Samples both adapters' answers once at each turn of `games` demonstrations of `split`."""
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
-    environment = benchmark.environment()
+    environment, expert = benchmark.environment(), teacher_of(benchmark, "expert")
     tasks = benchmark.tasks(split)
     drawn = np.random.default_rng(seed).permutation(len(tasks))[:games]
     turns: list[tuple[Episode, int]] = []
     admissible: list[Sequence[str]] = []
     for place in drawn:
-        seen: list[Sequence[str]] = []
-        episode = demonstrate(benchmark, environment, tasks[place], formats, on_turn=seen.append)
-        turns += [(episode, number) for number in range(len(episode.turns))]
-        admissible += seen
+        played = await lesson(benchmark, environment, tasks[place], formats, expert)
+        turns += [(played.episode, number) for number in range(len(played.episode.turns))]
+        admissible += played.admissible
     environment.close()
 
     def read_plan(index: int, result: GenerationResult) -> _Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
 from learner.imitation.demonstrations import Formats, Lesson, lesson
+from learner.imitation.teachers import teacher_of
 from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence, pack
@@ -99,12 +101,14 @@ def training_lessons(
 ) -> list[Lesson]:
     """The teacher at `settings.games` training tasks, drawn with the seed."""
     environment = benchmark.environment()
-    teacher, mistakes = settings.teacher, settings.mistakes
+    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    tasks = _drawn(benchmark, settings.games, seed)
+
+    async def taught() -> list[Lesson]:
+        return [await lesson(benchmark, environment, task, formats, teacher) for task in tasks]
+
     try:
-        return [
-            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
-            for task in _drawn(benchmark, settings.games, seed)
-        ]
+        return asyncio.run(taught())
     finally:
         environment.close()
 

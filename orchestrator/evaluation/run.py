@@ -81,7 +81,7 @@ class EvaluationRun:
         with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
             await Dispatcher(
                 episodes=games,
-                players=models.players(self.configuration, self.benchmark.name),
+                players=models.players(self.configuration, self.benchmark),
                 benchmark=self.benchmark,
                 tasks=job.tasks,
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),

@@ -11,18 +11,18 @@ from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.intervals import Proportion, wilson
 from core.role import Role
-from core.seeds import derive
 from environments.benchmark import Benchmark, Task
 from environments.registry import load
 from executor.service import ExecutorService
 from planner.service import PlannerService
+from play.dispatch import Dispatcher
+from play.every_task import EveryTask
 from play.players import Players
 from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
-from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
-from trajectory.lease import Lease
+from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
 
 OnEpisode = Callable[[Episode], None]
 """Told of each episode as it ends."""
@@ -75,11 +75,24 @@ class _LocalPlanner:
 class _LocalExecutor:
     service: ExecutorService
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
-        return await self.service.act(context, admissible, seed)
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+        return await self.service.act(context, actions, seed)
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
-        return self.service.prompt_ids(context, admissible)
+    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
+        return self.service.prompt_ids(context, actions)
+
+
+@dataclass(frozen=True)
+class _OnEpisode:
+    """An `Observer` that passes on the episodes alone."""
+
+    episode: OnEpisode
+
+    def episode_began(self) -> None:
+        """Not passed on."""
+
+    def episode_left(self) -> None:
+        """Not passed on."""
 
 
 def play_generated(
@@ -134,20 +147,20 @@ async def _play_all(
     concurrency: int,
     on_episode: OnEpisode,
 ) -> list[Episode]:
-    places = iter(range(len(tasks)))
-    episodes: dict[int, Episode] = {}
+    episodes: dict[str, Episode] = {}
 
-    async def worker() -> None:
-        environment = benchmark.environment()
-        for place in places:
-            drawn = derive(seed, "episode", place)
-            lease = Lease("", "evaluation", place, place, 0, drawn, drawn, 0)
-            episodes[place] = await players.play(lease, tasks[place], environment)
-            on_episode(episodes[place])
-        environment.close()
+    def keep(episode: Episode, sample: int) -> None:
+        episodes[episode.key.task_id] = episode
 
-    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(tasks)))))
-    return [episodes[place] for place in range(len(tasks))]
+    await Dispatcher(
+        episodes=EveryTask(tasks, 1, seed, keep),
+        players=players,
+        benchmark=benchmark,
+        tasks=tasks,
+        concurrency=min(concurrency, len(tasks)),
+        observer=_OnEpisode(on_episode),
+    ).run()
+    return [episodes[task.id] for task in tasks]
 
 
 def _engine(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine:
@@ -166,7 +179,7 @@ def _players(system: System, benchmark: Benchmark, engines: Sequence[EmbeddedEng
     return Players(
         planner=_LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
         executor=_LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
-        benchmark=benchmark.name,
+        benchmark=benchmark,
         history=system.settings.history,
         final_prompts=False,
     )

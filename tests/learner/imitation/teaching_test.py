@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from configuration.servers import ModelServerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
-from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.teachers import teacher_of
 from learner.imitation.teaching import (
     WarmStart,
     WarmStartSettings,
@@ -72,7 +74,8 @@ def test_a_demonstration_is_an_episode_that_is_won(base: ModelFolder, benchmark:
     environment = benchmark.environment()
     for task in benchmark.tasks("train"):
         steps = benchmark.demonstration(task)
-        episode = demonstrate(benchmark, environment, task, formats)
+        taught = lesson(benchmark, environment, task, formats, teacher_of(benchmark, "expert"))
+        episode = asyncio.run(taught).episode
         assert episode.won and episode.terminated
         assert [turn.act.action for turn in episode.turns] == [step.action for step in steps]
         assert all(turn.plan.valid and turn.act.valid for turn in episode.turns)
