@@ -1,4 +1,4 @@
-"""Holds the estimators against exact policy gradients on a tabular task: bias, and variance."""
+"""Compares the estimators with exact policy gradients on a tabular task: bias, variance, squared error."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from core.paths import user_path
 from studies.tabular.report import Run, bias_seen, write
+from studies.tabular.sampling import GROUP
 from studies.tabular.unbiasedness import CONDITIONS, Finding, examine
 from studies.tabular.variance import POINTS, Outcome, compare
 
 
-def positive(text: str) -> int:
+def whole_groups(text: str) -> int:
     number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError(f"{number} is too few; 2 or more are accepted")
+    if number < 2 * GROUP or number % GROUP:
+        raise argparse.ArgumentTypeError(f"{number} is not a multiple of {GROUP} from {2 * GROUP} on")
     return number
 
 
@@ -31,9 +32,11 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
         "--seed", type=int, default=0, help="of policies, episodes, wrong values and bootstrap"
     )
     parser.add_argument(
-        "--episodes", type=positive, default=2_000_000, help="for each mean (default %(default)s)"
+        "--episodes", type=whole_groups, default=2_000_000, help="for each mean (default %(default)s)"
     )
-    parser.add_argument("--variance-episodes", type=positive, default=4_000, help="for each variance ratio")
+    parser.add_argument(
+        "--variance-episodes", type=whole_groups, default=4_000, help="for each row of errors"
+    )
     return parser.parse_args(arguments)
 
 
@@ -43,7 +46,7 @@ def study(chosen: argparse.Namespace, console: Console) -> tuple[list[Finding], 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         means = progress.add_task("episodes for means", total=len(CONDITIONS) * chosen.episodes)
-        ratios = progress.add_task("points of variance", total=len(POINTS))
+        ratios = progress.add_task("points of errors", total=len(POINTS))
         for condition in CONDITIONS:
             findings += examine(condition, chosen.episodes, chosen.seed, lambda n: progress.advance(means, n))
         for point in POINTS:
