@@ -37,6 +37,8 @@ class ServerSettings(Section):
     """How long calls in flight may go on after the signal to stop."""
     gpus: tuple[NonNegativeInt, ...] = ()
     """GPUs of its machine that the process may use, such as `0` or `2,3`; empty leaves it all of them."""
+    max_calls: int = Field(1024, ge=1)
+    """Calls that are handled at once; more are refused with RESOURCE_EXHAUSTED. Health is always answered."""
     tls: TlsSettings = TlsSettings()
 
 
@@ -68,6 +70,10 @@ class ModelServerSettings(ServerSettings):
     """Earlier turns that a prompt shows at most."""
     keep_versions: int = Field(3, ge=1)
     """Adapter versions that a rollback can go to."""
+    max_pushes: int = Field(4, ge=1)
+    """Adapters that may arrive at once; more are refused with RESOURCE_EXHAUSTED."""
+    push_idle_seconds: float = Field(30.0, gt=0)
+    """How long the next part of an adapter that arrives may take before its push is ended."""
     adapter: Path | None = None
     """PEFT folder to start with; otherwise the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)

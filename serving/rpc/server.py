@@ -22,6 +22,7 @@ from configuration.section import Section
 from configuration.servers import ServerSettings
 from core.errors import InvalidInputError, UnavailableError
 from core.paths import user_path
+from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
 from serving.rpc.channel import MESSAGE_BYTES
 from serving.rpc.status import StatusInterceptor
@@ -35,6 +36,7 @@ _OPTIONS = (
     # Two servers on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
 )
+_SPARE_CALLS = 64
 _LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
 
 
@@ -69,8 +71,10 @@ class GrpcServer:
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=(CallMetrics(self._registry), StatusInterceptor()),
+            interceptors=(CallMetrics(self._registry), StatusInterceptor(), CallLimit(settings.max_calls)),
             options=_OPTIONS,
+            # Above our own limit, which lets health through; this one also counts calls that only begin.
+            maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
         )
         for service in services:
             service.add_to(self._server)

@@ -83,6 +83,7 @@ def test_errors_have_one_status_each(error: type[HiperError], code: str) -> None
     [
         (NotFoundError("no version 7"), grpc.StatusCode.NOT_FOUND, "no version 7"),
         (InvalidInputError("x" * 100_000), grpc.StatusCode.INVALID_ARGUMENT, "x" * 2000),
+        (InvalidInputError("≥\ud800" * 100_000), grpc.StatusCode.INVALID_ARGUMENT, "≥?" * 400),
         (ZeroDivisionError("oh"), grpc.StatusCode.INTERNAL, "ZeroDivisionError: oh"),
     ],
 )
@@ -163,6 +164,33 @@ def test_health_and_reflection_name_the_services() -> None:
         return [service.name for service in answer.list_services_response.service]
 
     assert NAME in asyncio.run(play())
+
+
+def test_calls_beyond_the_limit_are_refused_and_health_is_answered() -> None:
+    async def play() -> None:
+        running, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slow() -> pb.LearnerStatus:
+            running.release()
+            await go_on.wait()
+            return pb.LearnerStatus(run_id="ended")
+
+        server = make_server(slow, max_calls=2)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            calls = [asyncio.ensure_future(status_of(channel)) for _ in range(2)]
+            for _ in calls:
+                await running.acquire()
+            with pytest.raises(grpc.aio.AioRpcError, match="max_calls") as caught:
+                await status_of(channel)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            await wait_healthy(channel, 5)
+            go_on.set()
+            assert [(await call).run_id for call in calls] == ["ended"] * 2
+            assert (await status_of(channel)).run_id == "ended"
+        await server.drain()
+
+    asyncio.run(play())
 
 
 def test_nobody_there_is_an_error_with_the_reason() -> None:
