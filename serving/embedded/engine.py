@@ -214,7 +214,7 @@ class EmbeddedEngine:
         except Exception as error:
             _settle(switch.future, error)
             raise
-        runner.prefixes.clear()
+        runner.forget()
         # What the version before took goes back to the system; else the process grows with each switch.
         return_free_memory()
         self._version = switch.adapter.version if switch.adapter else BASE_VERSION
@@ -233,6 +233,7 @@ class EmbeddedEngine:
         for index in reversed(range(len(sequences))):
             sequence = sequences[index]
             if not math.isfinite(logprobs[index]):
+                runner.clear_slot(index)
                 runner.remove(self._scheduler, index)
                 _settle(sequence.future, HiperError("the model's probabilities are not finite"))
             elif reason := sequence.append(tokens[index], logprobs[index]):
