@@ -20,7 +20,7 @@ from core.paths import user_path
 from core.role import Role
 from serving.adapters.servicer import AdapterServicer
 from serving.adapters.slot import AdapterSlot
-from serving.engine import Engine
+from serving.engine import Engine, EngineFailedError
 from serving.engines import make_engine
 from serving.model import load_tokenizer, resolve_model, use_gpus
 from serving.model_metrics import ModelMetrics
@@ -38,7 +38,11 @@ MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings],
 def run_model_server(
     role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
 ) -> int:
-    """Serves until told to stop. Returns the exit code: 0, or 2 after a line that says what was wrong."""
+    """Serves until told to stop. Returns the exit code.
+
+    0 at the end; after a line that says what was wrong 2, or 1 where the engine has failed, so that only that
+    is worth a new start.
+    """
     if flags.dry_run:
         print(to_toml(configuration))
         return 0
@@ -50,7 +54,7 @@ def run_model_server(
         asyncio.run(serve_model(role, settings, flags, make_service))
     except HiperError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, EngineFailedError) else 2
     return 0
 
 
@@ -74,7 +78,7 @@ async def serve_model(
             make_service(engine, tokenizer, settings),
             adapter_service(slot, engine, settings.push_idle_seconds),
         )
-        await serve_until_stopped(GrpcServer(settings, services, registry), flags)
+        await serve_until_stopped(GrpcServer(settings, services, registry), flags, engine.failure)
     finally:
         await engine.close()
         slot.close()

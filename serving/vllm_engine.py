@@ -24,6 +24,7 @@ from core.errors import HiperError, InvalidInputError, PromptTooLongError, Queue
 from serving.engine import (
     BASE_VERSION,
     EngineCounters,
+    EngineFailedError,
     FinishReason,
     GenerationRequest,
     GenerationResult,
@@ -31,6 +32,7 @@ from serving.engine import (
 )
 from serving.model import ModelFolder
 
+_POLL_SECONDS = 0.5
 _SEED_LIMIT = 1 << 63
 """vLLM takes seeds as signed 64-bit numbers."""
 
@@ -103,6 +105,12 @@ class VllmEngine:
                 await old.drained.wait()
             if old.lora is not None:
                 await self._engine.remove_lora(old.lora.lora_int_id)
+
+    async def failure(self) -> EngineFailedError:
+        # vLLM tells those who wait for an answer only; an idle server must notice, too.
+        while self._llm is None or not self._llm.errored:
+            await asyncio.sleep(_POLL_SECONDS)
+        return EngineFailedError(f"vLLM has failed: {self._llm.dead_error}")
 
     async def close(self) -> None:
         if self._llm is not None:

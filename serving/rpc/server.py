@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
-from core.errors import InvalidInputError, UnavailableError
+from core.errors import HiperError, InvalidInputError, UnavailableError
 from core.paths import user_path
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
@@ -146,8 +146,15 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
-async def serve_until_stopped(server: GrpcServer, flags: ServerFlags) -> None:
-    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains."""
+async def serve_until_stopped(
+    server: GrpcServer, flags: ServerFlags, failure: Callable[[], Awaitable[HiperError]] | None = None
+) -> None:
+    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains.
+
+    Args:
+        failure: Returns once what the services need has failed: health is NOT_SERVING then, the server drains,
+            and the error is raised.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,9 +166,24 @@ async def serve_until_stopped(server: GrpcServer, flags: ServerFlags) -> None:
         _write_ready(user_path(flags.ready_file), server)
     print(f"serving on {server.address}", file=sys.stderr, flush=True)
     try:
-        await stop.wait()
+        await _stopped_or_failed(stop, failure)
     finally:
         await server.drain()
+
+
+async def _stopped_or_failed(
+    stop: asyncio.Event, failure: Callable[[], Awaitable[HiperError]] | None
+) -> None:
+    stopped = asyncio.ensure_future(stop.wait())
+    failed = asyncio.ensure_future(failure()) if failure is not None else None
+    waiting = [task for task in (stopped, failed) if task is not None]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if failed is not None and failed.done():
+            raise failed.result()
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +23,16 @@ from core.errors import (
     UnavailableError,
 )
 from serving.embedded.engine import EmbeddedEngine
+from serving.embedded.runner import ModelRunner
 from serving.embedded.weights import MergedWeights
-from serving.engine import BASE_VERSION, FinishReason, GenerationRequest, GenerationResult, LoadedAdapter
+from serving.engine import (
+    BASE_VERSION,
+    EngineFailedError,
+    FinishReason,
+    GenerationRequest,
+    GenerationResult,
+    LoadedAdapter,
+)
 from serving.model import ModelFolder
 from tests.serving.models import WORDS, plain_logprobs, random_adapter, tiny_model
 
@@ -327,6 +335,62 @@ def test_a_switch_that_fails_at_its_end_is_told_and_the_next_one_works(
     assert runner.run(engine.generate(request(1))).adapter_version == BASE_VERSION
     runner.run(engine.switch(adapters[1][0]))
     assert runner.run(engine.generate(request(1))).adapter_version == 1
+
+
+async def outcome_of(call: Awaitable[GenerationResult]) -> type:
+    try:
+        return type(await call)
+    except HiperError as error:
+        return type(error)
+
+
+def failing_with(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [(SystemExit("dead"), 0), (torch.AcceleratorError("sticky"), 1), (RuntimeError("each step"), 3)],
+)
+def test_an_engine_that_cannot_go_on_says_so_to_all(
+    engine: EmbeddedEngine,
+    runner: asyncio.Runner,
+    adapters: dict[int, tuple[LoadedAdapter, PeftModel]],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    failures: int,
+) -> None:
+    """`failures` requests end with the error of their own step, all others with that of the engine."""
+    monkeypatch.setattr(ModelRunner, "forward", failing_with(error))
+
+    async def play() -> None:
+        outcomes = [await outcome_of(engine.generate(request(seed))) for seed in range(5)]
+        assert outcomes == [HiperError] * failures + [EngineFailedError] * (5 - failures)
+        failure = await asyncio.wait_for(engine.failure(), 10)
+        assert str(error) in str(failure)
+        with pytest.raises(EngineFailedError):
+            await engine.switch(adapters[0][0])
+
+    runner.run(play())
+
+
+def test_failing_steps_with_good_ones_between_end_their_own_requests_only(
+    engine: EmbeddedEngine, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        for seed in range(4):
+            with monkeypatch.context() as patched:
+                patched.setattr(ModelRunner, "forward", failing_with(RuntimeError("once")))
+                with pytest.raises(HiperError, match="once"):
+                    await engine.generate(request(seed))
+            await engine.generate(request(seed))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.failure(), 0)
+
+    runner.run(play())
 
 
 def test_closing_ends_what_runs_with_an_error(model: ModelFolder, runner: asyncio.Runner) -> None:
