@@ -152,8 +152,8 @@ async def serve_until_stopped(
     """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains.
 
     Args:
-        failure: Returns once what the services need has failed: health is NOT_SERVING then, the server drains,
-            and the error is raised.
+        failure: Returns once what the services need has failed: health is NOT_SERVING then, the server
+            drains, and the error is raised.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
