@@ -1,4 +1,4 @@
-"""Names and forms of an update's metrics: verl's where the meaning is the same."""
+"""Names of an update's metrics: those of verl where the meaning is the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hae import Advantages
 
 
 def placed(metrics: Mapping[str, float], part: str, timing: str) -> dict[str, float]:
-    """Metrics of a part of the update under its name; its seconds go to `timing_s/`."""
+    """Adds the prefix `part` to the metrics of a part of the update; its seconds become `timing_s/TIMING`."""
     return {
         f"timing_s/{timing}" if name == "seconds" else f"{part}/{name}": value
         for name, value in metrics.items()
@@ -16,7 +16,7 @@ def placed(metrics: Mapping[str, float], part: str, timing: str) -> dict[str, fl
 
 
 def advantage_metrics(advantages: Advantages) -> dict[str, float]:
-    """Mean and standard deviation of each level over the turns that it is used at."""
+    """Mean and standard deviation of each level's advantages over the turns where they are used."""
     levels = {
         "low": advantages.low,
         "high": advantages.high[advantages.segment_start],
@@ -31,7 +31,7 @@ def advantage_metrics(advantages: Advantages) -> dict[str, float]:
 
 
 def throughput_metrics(metrics: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Tokens of prompts and answers an update learnt from, a second, and the share that packing left out."""
+    """Tokens of prompts and answers per second of the update, and the share that shared prefixes saved."""
     given = sum(value for name, value in metrics.items() if name.endswith("/sequence_tokens"))
     computed = sum(value for name, value in metrics.items() if name.endswith("/computed_tokens"))
     return {
