@@ -1,4 +1,5 @@
-"""Demonstrations as episodes: an expert plays, and answers in the models' own formats."""
+"""Demonstrations as episodes: a scripted player plays, and its moves are written in the models' answer
+formats."""
 
 from __future__ import annotations
 
@@ -22,14 +23,14 @@ from trajectory.machine import Acting, Assignment, Finished, Planning, StepOutco
 
 @dataclass(frozen=True, eq=False)
 class Formats:
-    """How planner and executor are asked, and how they answer."""
+    """The prompts of planner and executor, and the parsers of their answers."""
 
     planner_prompt: PlannerPrompt
     planner_parser: PlannerParser
     executor_prompt: ExecutorPrompt
     executor_parser: ExecutorParser
     history: int
-    """Earlier turns that either prompt shows at most."""
+    """Largest number of earlier turns that either prompt shows."""
 
     @classmethod
     def of(
@@ -38,7 +39,7 @@ class Formats:
         planner: ModelServerSettings,
         executor: ModelServerSettings,
     ) -> Formats:
-        """As the two servers have them."""
+        """The same formats as those of the two servers."""
         return cls(
             PlannerPrompt(
                 tokenizer,
@@ -62,12 +63,13 @@ class Formats:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """One episode to learn from."""
+    """An episode to learn from."""
 
     episode: Episode
-    """As it was played."""
+    """Episode as it was played, with mistakes."""
     right_actions: tuple[str, ...]
-    """What should have been done in each turn: what was done, but for mistakes."""
+    """Action that the teacher wanted at each turn; it differs from the one played only where that is a
+    mistake."""
 
 
 def lesson(
@@ -79,16 +81,16 @@ def lesson(
     mistakes: float = 0.0,
     seed: int = 0,
 ) -> Lesson:
-    """The scripted player called `teacher` at `task`, up to the episode's end.
+    """Plays a task with a scripted player up to the end of the episode.
 
     Args:
-        benchmark: Of the task.
-        environment: Of the benchmark.
-        task: Which one.
-        formats: Of the answers.
+        benchmark: Benchmark of the task.
+        environment: Environment of that benchmark.
+        task: The task to play.
+        formats: Formats of prompts and answers.
         teacher: Name of the player; with mistakes it must be one that judges by what it sees.
-        mistakes: Share of turns at which another action is done: one that is admissible, or one that was.
-        seed: Of the mistakes, together with the task.
+        mistakes: Share of turns at which another action is played than the teacher's.
+        seed: Seed of the mistakes; they also depend on the task.
     """
     player = benchmark.policy(teacher, seed=0)
     random = Random(derive(seed, "mistakes", task.id))
@@ -101,6 +103,8 @@ def lesson(
     while not ended:
         step = player.act(observation, info)
         right.append(step.action)
+        # Mistakes show the states that an imperfect learner gets into, together with the action that is right
+        # there; the teacher's own episodes never visit them.
         if random.random() < mistakes:
             step = DemonstrationStep(step.subgoal, _mistake(step.action, info, seen, random))
         done.append(step)
@@ -111,7 +115,7 @@ def lesson(
 
 
 def _mistake(right: str, info: StepInfo, seen: set[str], random: Random) -> str:
-    """Something else than what is right: half the time what is admissible, else what once was."""
+    """A wrong action: half the time an admissible one, else one that was admissible at an earlier turn."""
     possible = [a for a in info["admissible_actions"] if a != right and a not in HIDDEN_ACTIONS]
     impossible = sorted(seen.difference(info["admissible_actions"]))
     choices = impossible if impossible and random.random() < 0.5 else possible
@@ -126,12 +130,22 @@ def demonstrate(
     steps: Sequence[DemonstrationStep] | None = None,
     on_turn: Callable[[tuple[str, ...]], None] | None = None,
 ) -> Episode:
-    """The episode of `task` that these steps make, as if the two models had said what they do.
+    """The episode of `task` with these steps, as if the two models had answered that way.
 
-    Without steps it is the expert's. SWITCH with the subgoal where the steps' subgoal changes, KEEP
-    elsewhere. The answers are read back by the servers' own parsers, so that what is taught is what is
-    understood. Log-probabilities are 0: a teacher says nothing else. `on_turn` is told each turn's
-    admissible actions.
+    The planner's answer is SWITCH with the subgoal where the subgoal of the steps changes, and KEEP
+    elsewhere. All answers are read back by the servers' parsers, so that only what they understand is taught.
+    The log-probabilities are 0, as of a teacher who is certain.
+
+    Args:
+        benchmark: Benchmark of the task.
+        environment: Environment of that benchmark.
+        task: The task to play.
+        formats: Formats of prompts and answers.
+        steps: Steps to play; without them, those of the expert's demonstration.
+        on_turn: Called at each turn with the admissible actions.
+
+    Raises:
+        ValueError: the steps do not reach the end of the episode.
     """
     observation, info = environment.reset(seed=0, options={"task": task.id})
     key = EpisodeKey("demonstration", task.id, 0, 0)
@@ -147,7 +161,7 @@ def demonstrate(
         state, info = _step(acting, _act(acting, step, info, formats), environment)
         before = step.subgoal
     if isinstance(state, Planning):
-        raise ValueError(f"the demonstration of task {task.id} does not end its episode")
+        raise ValueError(f"the demonstration of task {task.id} stops before the end of the episode")
     return state.episode(seconds=0.0)
 
 
