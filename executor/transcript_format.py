@@ -1,8 +1,8 @@
-"""The executor's prompt as a transcript that only grows, then the actions it does not tell, then the subgoal.
+"""The executor's prompt: a transcript that only grows, the actions that do not follow from it, the subgoal.
 
-Most actions follow from the transcript, such as going to places that it names and clicking on what stands on
-a page: they would be most of the prompt. With a `history` as long as an episode a prompt goes on from the one
-before.
+Most actions follow from the transcript, such as going to a place that it names or clicking on something that
+is on the page: they would make up most of the prompt. With a `history` as long as an episode, each prompt
+continues the one before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from serving.text.transcript import INSTRUCTIONS as INSTRUCTIONS
 from trajectory.episode import TurnContext
 
 _FOLLOWS = re.compile(r"(?:go to|examine) |(?:look|inventory)$|(?:click|search)\[")
-"""Actions of ALFWorld and WebShop that are not listed."""
+"""Actions of ALFWorld and WebShop that are not listed in the prompt."""
 
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
