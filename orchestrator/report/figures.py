@@ -1,4 +1,4 @@
-"""Curves over updates, as SVG to stand inside a page."""
+"""Curves over the updates, as SVG for an HTML page."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from core.intervals import Mean, Proportion, wilson
 from orchestrator.report.data import EvaluationSummary, Metrics
 
 WINDOW = 5
-"""Updates in the moving average."""
+"""Number of updates in the moving average."""
 _COLUMNS = 3
 _COLOURS = ("#2563a8", "#c2571a", "#3d8b4f", "#8a4fa3", "#7a6a35", "#a33b4f")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small plot."""
+    """A small plot."""
 
     title: str
     curves: tuple[tuple[str, str], ...]
-    """Label and metric."""
+    """Label and metric of each curve."""
     percent: bool = False
 
 
 EPISODE_PANELS = (
     Panel("score", (("", "episode/score/mean"),)),
-    Panel("turns of an episode", (("", "episode/length/mean"),)),
-    Panel("subgoals begun in an episode", (("", "episode/switches/mean"),)),
+    Panel("turns per episode", (("", "episode/length/mean"),)),
+    Panel("subgoals per episode", (("", "episode/switches/mean"),)),
     Panel(
         "answers that could be parsed",
         (("plans", "turn/plan_valid_share"), ("actions", "turn/action_valid_share")),
         percent=True,
     ),
-    Panel("tokens of an answer", (("plan", "tokens/plan/mean"), ("action", "tokens/act/mean"))),
+    Panel("tokens per answer", (("plan", "tokens/plan/mean"), ("action", "tokens/act/mean"))),
     Panel(
-        "versions that episodes lag", (("mean", "staleness/versions/mean"), ("max", "staleness/versions/max"))
+        "age of episodes, in versions",
+        (("mean", "staleness/versions/mean"), ("max", "staleness/versions/max")),
     ),
 )
 
@@ -53,17 +54,17 @@ def _both(title: str, metric: str, percent: bool = False) -> Panel:
 
 UPDATE_PANELS = (
     _both("policy loss", "policy_loss"),
-    _both("entropy, nats a token", "entropy"),
+    _both("entropy, nats per token", "entropy"),
     _both("KL to the reference", "kl_to_reference"),
     _both("KL of the update", "kl_update"),
     _both("KL, sampler to learner", "kl_sampler"),
-    _both("ratios that were clipped", "clip_fraction", percent=True),
+    _both("clipped ratios", "clip_fraction", percent=True),
     _both("importance: tokens left out", "importance_masked_share", percent=True),
-    _both("importance: weights that were cut", "importance_truncated_share", percent=True),
+    _both("importance: truncated weights", "importance_truncated_share", percent=True),
     _both("gradient norm", "gradient_norm"),
     Panel("critic's loss", (("", "critic/loss"),)),
     Panel(
-        "variance that the critic explains",
+        "critic's explained variance",
         tuple((level, f"critic/explained_variance/{level}") for level in ("low", "high", "switch")),
     ),
     Panel(
@@ -71,10 +72,10 @@ UPDATE_PANELS = (
         tuple((level, f"hae/advantage_{level}/std") for level in ("low", "high", "switch")),
     ),
     Panel(
-        "seconds a step",
+        "seconds per step",
         (("step", "timing_s/step"), ("gather", "timing_s/gather"), ("update", "timing_s/update")),
     ),
-    Panel("tokens/s of an update", (("", "perf/update_tokens_per_second"),)),
+    Panel("tokens/s of the update", (("", "perf/update_tokens_per_second"),)),
     Panel(
         "steps skipped as not finite",
         (
@@ -87,7 +88,7 @@ UPDATE_PANELS = (
 
 
 _Estimate = Proportion | Mean
-"""A measured share or mean with its interval."""
+"""A measured share or mean with its confidence interval."""
 
 
 def _value(one: _Estimate) -> float:
@@ -95,7 +96,7 @@ def _value(one: _Estimate) -> float:
 
 
 def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
-    """Success of each batch with its Wilson interval, a moving average, and the evaluations."""
+    """Success rates: of each batch with its Wilson interval, their moving average, and of the evaluations."""
     played = [line for line in lines if "episode/success_rate" in line]
     counts = _counts(played)
     wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
@@ -105,7 +106,7 @@ def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSum
 
 
 def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
-    """As `success_figure`, of scores; the empty string where they say no more than success."""
+    """Like `success_figure`, with scores; an empty string if they are the same as the success rates."""
     played = [line for line in lines if "episode/score/mean" in line]
     if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
         return ""
@@ -117,7 +118,7 @@ def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSumma
 
 
 def _counts(lines: Sequence[Metrics]) -> list[int]:
-    """Episodes of each batch."""
+    """Number of episodes of each batch."""
     return [round(line.get("episode/count", 1)) for line in lines]
 
 
@@ -128,7 +129,7 @@ def _progress_figure(
     batches: Sequence[_Estimate],
     evaluated: Sequence[tuple[EvaluationSummary, _Estimate]],
 ) -> str:
-    """What each version's batch came to, and the evaluations."""
+    """The results of each version's batch, and of the evaluations."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
     _batches(axes, lines, batches, interval)
@@ -160,7 +161,7 @@ def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate],
 
 
 def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimate]]) -> None:
-    # A little apart, so that intervals of two splits do not hide each other.
+    # Shifted a little sideways, so that the intervals of two splits do not hide each other.
     apart = 0.008 * max((one.version for one, _ in evaluated), default=0)
     for place, split in enumerate(sorted({one.split for one, _ in evaluated})):
         of_split = [pair for pair in evaluated if pair[0].split == split]
@@ -176,11 +177,11 @@ def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimat
 
 
 def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float]:
-    """Mean over the last `WINDOW` updates, each episode counting the same.
+    """Mean over the last `WINDOW` updates, in which every episode has the same weight.
 
     Args:
         values: Mean of each batch.
-        counts: Episodes of each batch.
+        counts: Number of episodes of each batch.
     """
     sums = [value * count for value, count in zip(values, counts, strict=True)]
     spans = [slice(max(0, end - WINDOW), end) for end in range(1, len(values) + 1)]
@@ -188,7 +189,7 @@ def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float
 
 
 def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]) -> str:
-    """A plot for each panel that has a metric; the empty string where none has."""
+    """A plot for each panel whose metrics exist; an empty string if there is none."""
     shown = [panel for panel in panels if any(metric in line for line in lines for _, metric in panel.curves)]
     if not shown:
         return ""
@@ -227,7 +228,7 @@ def _finish(axes: Axes, percent: bool) -> None:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """Text that can stand in HTML; `name` keeps the ids of several figures in one page apart."""
+    """The figure as SVG for embedding in HTML; `name` makes the ids of several figures on a page distinct."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
