@@ -1,4 +1,4 @@
-"""Typed clients of the learner: leases and episodes, and what it is doing."""
+"""Typed clients of the learner, for leases and episodes and for its status."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trajectory.wire import episode_to_pb
 
 
 class EpisodeClient:
-    """Gets leases, hands in episodes."""
+    """Requests leases and submits episodes."""
 
     def __init__(self, connection: Connection, holder: str) -> None:
         self._stub = episode_pb2_grpc.EpisodeServiceStub(connection.channel)
         self._connection, self._holder = connection, holder
 
     async def lease(self, run_id: str = "") -> Lease | Wait | Finished:
-        """The next episode to play, or why there is none. A `HiperError` names the server."""
+        """Requests the next episode to play; a `HiperError` names the server."""
         request = episode_pb2.LeaseRequest(run_id=run_id, holder=self._holder)
         response = await self._connection.call(self._stub.Lease, request)
         match response.WhichOneof("outcome"):
@@ -43,14 +43,14 @@ class EpisodeClient:
                 return Wait(response.wait.reason, response.wait.retry_after_ms / 1000)
 
     async def submit(self, episode: Episode) -> bool:
-        """Hands the episode in; once this returns it is on the learner's disk. True where it was already."""
+        """Submits an episode; once this returns, the learner has it on disk. True if it had it before."""
         request = episode_pb2.SubmitRequest(episode=episode_to_pb(episode))
         response = await self._connection.call(self._stub.Submit, request)
         return response.duplicate
 
 
 class Phase(Enum):
-    """What the learner is doing."""
+    """The learner's current activity."""
 
     STARTING = "starting"
     GATHERING = "gathering episodes"
@@ -59,7 +59,7 @@ class Phase(Enum):
     FINISHED = "finished"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    """A phase of a newer learner."""
+    """A phase added by a newer version of the learner."""
 
 
 _PHASES = {
@@ -74,31 +74,31 @@ _PHASES = {
 
 @dataclass(frozen=True)
 class LearnerStatus:
-    """The learner at one moment."""
+    """The learner's state at one moment."""
 
     run_id: str
     phase: Phase
     message: str
     version: int
-    """Of the adapters published last; -1 before the first."""
+    """Version of the adapters that were published last; -1 before the first."""
     updates_done: int
     updates_total: int
     episodes_stored: int
     progress: float
     """Share of the phase that is done, in [0, 1]."""
     metrics: dict[str, float]
-    """Of the last update, by name; empty before it."""
+    """Metrics of the last update by name; empty before the first."""
 
 
 class LearnerClient:
-    """Watches the learner, and tells it to stop."""
+    """Asks the learner for its status, and tells it to stop."""
 
     def __init__(self, connection: Connection) -> None:
         self._stub = learner_pb2_grpc.LearnerServiceStub(connection.channel)
         self._connection = connection
 
     async def status(self) -> LearnerStatus:
-        """What it is doing now. A `HiperError` names the server."""
+        """The learner's current status; a `HiperError` names the server."""
         request = learner_pb2.GetStatusRequest()
         status = await self._connection.call(self._stub.GetStatus, request)
         return LearnerStatus(
@@ -114,5 +114,5 @@ class LearnerClient:
         )
 
     async def stop(self) -> None:
-        """Ends the run after the update in flight."""
+        """Tells the learner to end the run after the current update."""
         await self._connection.call(self._stub.Stop, learner_pb2.StopRequest())
