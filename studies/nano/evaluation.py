@@ -1,4 +1,4 @@
-"""Success of the two-model system, with planner, executor and environments in one process."""
+"""Plays the two-model system with planner, executor and environments in one process, and measures success."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
 from trajectory.lease import Lease
 
 OnEpisode = Callable[[Episode], None]
-"""Told of each episode as it ends."""
+"""Callback for each finished episode."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One base model in two roles, each with an adapter or none."""
+    """A base model in two roles, each with or without an adapter."""
 
     model: ModelFolder
     settings: ModelServerSettings
-    """Of both servers: engine and prompts alike."""
+    """Settings of both roles, for engine and prompts."""
     planner: Path | None = None
-    """PEFT folder."""
+    """PEFT folder of the planner's adapter; None for the base model."""
     executor: Path | None = None
-    """PEFT folder."""
+    """PEFT folder of the executor's adapter; None for the base model."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation came to."""
+    """The results of an evaluation."""
 
     success: Proportion
     turns: float
-    """Mean of all episodes."""
+    """Mean number of turns per episode."""
     switches: float
-    """Subgoals begun in an episode, mean."""
+    """Mean number of subgoals per episode."""
     valid: float
     """Share of answers that could be parsed."""
     refused: float
@@ -90,7 +90,7 @@ def play_generated(
     games: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode of each of `games` generated games of a split, as the configuration says; see `play`."""
+    """Plays an episode of each of `games` generated games, as the configuration says; see `play`."""
     environment = configuration.environment
     generator = environment.generator.model_copy(update={"games": games})
     benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
@@ -106,10 +106,10 @@ async def play(
     concurrency: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode a task, `concurrency` of them at once.
+    """Plays one episode of each task, `concurrency` of them at a time.
 
     Returns:
-        The episodes in the order of the tasks, and what they came to.
+        The episodes in the order of the tasks, and the results.
     """
     engines = [_engine(system.model, system.settings) for _ in range(2)]
     for engine, folder in zip(engines, (system.planner, system.executor), strict=True):
@@ -134,6 +134,7 @@ async def _play_all(
     concurrency: int,
     on_episode: OnEpisode,
 ) -> list[Episode]:
+    # Shared by the workers: each takes the next task when it is free.
     places = iter(range(len(tasks)))
     episodes: dict[int, Episode] = {}
 
