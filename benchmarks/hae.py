@@ -1,4 +1,4 @@
-"""Times the advantages against a plain loop over turns of the same equations, on the same batches."""
+"""Times the computation of advantages against a plain loop over turns with the same equations and batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", nor
 
 
 def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
-    """Random rewards and values; one turn in five is a SWITCH, half the episodes are truncated."""
+    """Random rewards and values; a fifth of the turns switch, half of the episodes are truncated."""
     rng = np.random.default_rng(seed)
     turns = int(lengths.sum())
     return TurnBatch(
@@ -36,7 +36,7 @@ def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
 
 
 def seconds(work: Callable[[], object], at_least: float = 0.2) -> float:
-    """The best of five means, each over enough runs to take a fifth of `at_least`."""
+    """Seconds of a run: the best of five means, each over runs that take a fifth of `at_least` together."""
     once = min(timeit.repeat(work, number=1, repeat=2))
     number = max(1, int(at_least / 5 / once))
     return min(timeit.repeat(work, number=number, repeat=5)) / number
@@ -48,7 +48,7 @@ def in_torch(episode: LiteralEpisode) -> LiteralEpisode:
 
 
 def rebuilt(batch: TurnBatch) -> TurnBatch:
-    """The same batch through the checks at the door once more."""
+    """A copy of the batch, which is checked again on construction."""
     return replace(batch)
 
 

@@ -1,4 +1,4 @@
-"""A second implementation of the equations, turn by turn, to hold the library against. Slow on purpose."""
+"""A second implementation of HAE's equations, turn by turn, to compare the library with. Slow on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hae import EstimatorSettings, TurnBatch
 
 @dataclass
 class LiteralEpisode:
-    """The inputs of one episode, turn by turn; floats and booleans, lists or arrays."""
+    """The inputs of an episode, turn by turn: floats and booleans in lists or arrays."""
 
     reward: Sequence[float]
     switch: Sequence[bool]
@@ -25,7 +25,7 @@ class LiteralEpisode:
 
 @dataclass
 class LiteralResult:
-    """Not normalised; the high level is 0 off the segment starts."""
+    """Advantages and targets, not normalised; those of the high level are 0 except at segment starts."""
 
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class LiteralResult:
 
 
 def episodes_of(batch: TurnBatch, *, as_lists: bool = True) -> list[LiteralEpisode]:
-    """The batch cut into episodes; needs all three values."""
+    """The episodes of a batch, which must have all three values."""
     finals = [batch.final_value_low, batch.final_value_high]
     episodes = []
     for e in range(batch.episodes):
@@ -59,7 +59,7 @@ def episodes_of(batch: TurnBatch, *, as_lists: bool = True) -> list[LiteralEpiso
 
 
 def literal_hae(episodes: Sequence[LiteralEpisode], settings: EstimatorSettings) -> LiteralResult:
-    """All levels of all episodes."""
+    """Advantages and targets of all levels, for all episodes."""
     result = LiteralResult()
     for episode in episodes:
         _episode(episode, settings, result)
