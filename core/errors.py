@@ -1,4 +1,4 @@
-"""The error classes that all services share; `serving/rpc/status.py` alone maps them to gRPC status codes."""
+"""The tree of errors; `serving/rpc/codes.py` has their gRPC status codes, `core/exit_codes.py` exit codes."""
 
 
 class HiperError(Exception):
@@ -33,6 +33,10 @@ class UnavailableError(HiperError):
     """The service cannot answer now: it is starting, shutting down, has failed, or cannot be reached."""
 
 
+class AddressInUseError(UnavailableError):
+    """A server cannot listen at its address: the port is in use, or the address is not of this machine."""
+
+
 class DivergedError(HiperError):
     """Training produced infinities or NaNs and cannot recover by itself."""
 
@@ -45,5 +49,5 @@ class QueueFullError(ExhaustedError):
     """The engine's queue of waiting requests is full."""
 
 
-class ConfigurationError(HiperError):
-    """A mistake on the command line or in a configuration file; commands print it and exit with 2."""
+class ConfigurationError(InvalidInputError):
+    """A mistake on the command line or in a configuration file."""

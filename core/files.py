@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from safetensors import SafetensorError
 from core.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
+_UNFINISHED = re.compile(r"\..+\.(?:new|[a-z0-9_]{8})")
+"""Names that `replace_file` and `written_beside` give to what is not whole yet."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -86,7 +89,7 @@ def _filled_beside(folder: Path) -> Iterator[Path]:
         unfinished.chmod(0o755)
         # Before the renaming: after a power failure the name must not lead to empty files.
         for path in (*unfinished.rglob("*"), unfinished):
-            _to_disk(path)
+            to_disk(path)
         _take_place(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -127,7 +130,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Returns once the content of a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -145,14 +149,41 @@ def _take_place(unfinished: Path, folder: Path) -> None:
         unfinished.rename(folder)
         shutil.rmtree(replaced)
     # The new name is an entry of the parent folder, which must reach the disk too.
-    _to_disk(folder.parent)
+    to_disk(folder.parent)
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Replaces the contents of `path` atomically: writes a new file beside it and renames that.
+    """Gives `path` this content: after a crash or a power loss it holds all of it, or what it held before.
 
-    It is not flushed to disk, so that a power failure may lose the text.
+    Raises:
+        ExhaustedError: there is no room for it; the file is as it was.
     """
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with room_for(path):
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                # A rename may reach the disk before the content does: power loss would leave an empty file.
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        to_disk(path.parent)
+
+
+def sweep_unfinished(folder: Path) -> list[str]:
+    """Removes what processes that were killed left half-written in `folder`; their names.
+
+    Only for a folder that nobody else writes to now: the unfinished work of a living process looks the same.
+    """
+    if not folder.is_dir():
+        return []
+    left = sorted(path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name))
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [path.name for path in left]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from core.errors import InvalidInputError
 
-class BenchmarkError(Exception):
-    """Base of all errors that `environments` raises."""
+
+class BenchmarkError(InvalidInputError):
+    """Base of the errors that `environments` raises."""
 
 
 class EnvironmentDataError(BenchmarkError):
@@ -78,4 +80,4 @@ class ActionTypeError(BenchmarkError, TypeError):
 
 
 class EpisodeError(BenchmarkError, RuntimeError):
-    """The environment was used before the first `reset`, or after the end of an episode."""
+    """`step` or `snapshot` before the first `reset`, or `step` after the end of an episode."""

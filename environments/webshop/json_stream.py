@@ -55,6 +55,8 @@ class _Reader:
             try:
                 value, self._at = _decoder.raw_decode(self._text, self._at)
                 return value
+            except RecursionError as error:
+                raise self.broken("is nested too deeply") from error
             except json.JSONDecodeError as error:
                 if not self._more():
                     raise self.broken("holds broken JSON or ends too early") from error

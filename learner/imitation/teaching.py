@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -23,10 +24,13 @@ from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
 from learner.imitation.demonstrations import Formats, Lesson, lesson
-from learner.update.adapter_files import AdapterOrigin, write_adapter
+from learner.imitation.teachers import teacher_of
+from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import AdaptedModel
+from serving.adapters.origin import AdapterOrigin
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from trajectory.episode import Turn
 
@@ -60,12 +64,11 @@ class WarmStartSettings:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Taught adapters, as PEFT folders."""
+    """Adapters that were taught from demonstrations."""
 
-    planner: Path
-    executor: Path
+    adapters: AdapterPair
     cached: bool
-    """Whether they existed already."""
+    """Whether they were in the cache already."""
     losses: dict[Role, tuple[float, ...]] = field(default_factory=dict)
     """Loss of each step in nats per token; empty if cached."""
 
@@ -91,9 +94,9 @@ def warm_start(
     # Two commands that start together would otherwise both spend minutes on the same adapters.
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
-            return _in(folder, cached=True)
+            return WarmStart(AdapterPair.within(folder), cached=True)
         losses = _teach(settings, model, answers, seed, folder, progress)
-    return _in(folder, cached=False, losses=losses)
+    return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 
 
 def training_lessons(
@@ -101,12 +104,14 @@ def training_lessons(
 ) -> list[Lesson]:
     """The teacher's episodes at `settings.games` training tasks, drawn with the seed."""
     environment = benchmark.environment()
-    teacher, mistakes = settings.teacher, settings.mistakes
+    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    tasks = _drawn(benchmark, settings.games, seed)
+
+    async def taught() -> list[Lesson]:
+        return [await lesson(benchmark, environment, task, formats, teacher) for task in tasks]
+
     try:
-        return [
-            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
-            for task in _drawn(benchmark, settings.games, seed)
-        ]
+        return asyncio.run(taught())
     finally:
         environment.close()
 
@@ -196,14 +201,11 @@ def _teach(
             losses[role] = imitate(
                 model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
             )
-            (unfinished / role.value).mkdir()
+            target = AdapterPair.within(unfinished).of(role)
+            target.mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)
-            write_adapter(model.peft, role.value, base.name, origin, unfinished / role.value)
+            write_adapter(model.peft, role.value, base.name, origin, target)
     return losses
-
-
-def _in(folder: Path, cached: bool, losses: dict[Role, tuple[float, ...]] | None = None) -> WarmStart:
-    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached, losses or {})
 
 
 def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:

@@ -1,4 +1,4 @@
-"""The end of a command that plays: exit codes and signals."""
+"""Ends a command that plays after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from core.errors import HiperError
-from orchestrator.clients.identity import WrongRoleError
-from orchestrator.servers.services import ServiceDiedError
-
-FAILED, BAD_INPUT = 1, 2
-"""Exit codes, in addition to 0 and those of signals."""
-
-
-class Interrupted(Exception):
-    """A signal has ended the work."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-        """Exit code in the convention of shells: 130 for Ctrl-C, 143 for SIGTERM."""
-
-
-def exit_code(error: HiperError) -> int:
-    """The exit code for an error: 2 if the request was wrong, else 1."""
-    refused = isinstance(error, ServiceDiedError) and error.exit_code == BAD_INPUT
-    return BAD_INPUT if refused or isinstance(error, WrongRoleError) else FAILED
+from core.exit_codes import Interrupted
 
 
 def run(work: Coroutine[Any, Any, None], on_first: Callable[[], bool] = lambda: False) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
@@ -13,10 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import HiperError, UnavailableError
+from core.errors import HiperError, PreconditionError, UnavailableError
+from core.exit_codes import REFUSED
 
 _LAST_LINES = 12
 """Number of lines of a log that messages show."""
+_LONGEST_LINE = 400
+"""Number of characters of such a line."""
+_LONGEST_LOG = 32 * 2**20
+"""Size of a log, in bytes, above which it is moved to a second file."""
+_LOG_SECONDS = 30.0
+"""Time between two checks of the logs' sizes."""
 _POLL_SECONDS = 0.05
 _NOTICE_SECONDS = 1.0
 """Time to wait, after a failed call, for the death of a process that may have caused it."""
@@ -29,6 +37,10 @@ class ServiceDiedError(UnavailableError):
         super().__init__(message)
         self.exit_code = exit_code
         """Exit code of the process; negative if a signal ended it."""
+
+
+class ServiceRefusedError(PreconditionError, ServiceDiedError):
+    """A process of the run ended because its configuration cannot work; its log says why."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,8 @@ class Service:
         code = await self._process.wait()
         if self._stopping:
             return None
-        return ServiceDiedError(
+        kind = ServiceRefusedError if code == REFUSED else ServiceDiedError
+        return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
             f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
             code,
@@ -142,12 +155,27 @@ def ending(code: int | None) -> str:
 
 
 def last_lines(log: Path, count: int = _LAST_LINES) -> str:
-    """The last lines of a log, indented."""
+    """The last lines of a log, indented; reads only the end of the file."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - count * _LONGEST_LINE))
+            lines = file.read().decode(errors="replace").splitlines()[-count:]
     except FileNotFoundError:
         lines = []
-    return "\n".join(f"    {line}" for line in lines) or "    (empty)"
+    return "\n".join(f"    {line[:_LONGEST_LINE]}" for line in lines) or "    (empty)"
+
+
+def shorten(log: Path, most: int = _LONGEST_LOG) -> bool:
+    """Moves the contents of a log to `<name>.1` if it has more than `most` bytes; returns whether it did.
+
+    The process keeps its file open and goes on appending, so that the file is copied and truncated rather
+    than renamed. A line written between the two is lost.
+    """
+    if not log.exists() or log.stat().st_size <= most:
+        return False
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)
+    return True
 
 
 class Supervisor:
@@ -161,6 +189,7 @@ class Supervisor:
 
     async def start(self, spec: ServiceSpec) -> Service:
         """Starts a process and watches it."""
+        shorten(spec.log)
         service = await Service.start(spec)
         self._services.append(service)
         self._watches.append(asyncio.create_task(self._watch(service)))
@@ -178,6 +207,7 @@ class Supervisor:
             ServiceDiedError: a service has ended; the work was cancelled.
         """
         main = asyncio.ensure_future(work)
+        logs = asyncio.create_task(self._keep_logs_short())
         either: tuple[asyncio.Future[Any], ...] = (main, self._death)
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -188,8 +218,15 @@ class Supervisor:
                 raise self._death.result()
             await main
         finally:
+            logs.cancel()
             main.cancel()
             await asyncio.gather(main, return_exceptions=True)
+
+    async def _keep_logs_short(self) -> None:
+        while True:
+            await asyncio.sleep(_LOG_SECONDS)
+            for service in self._services:
+                shorten(service.spec.log)
 
     async def stop(self) -> None:
         """Stops all services, the one started last first, and waits until they have ended."""

@@ -101,7 +101,7 @@ def test_what_is_produced_passes_the_learners_check_and_survives_the_wire(
 ) -> None:
     episode = play(script, 2, terminated, not terminated).episode(seconds=1.0)
     message = episode_to_pb(episode)
-    check(message)
+    check(message, 1000)
     assert episode_from_pb(message) == episode
 
 

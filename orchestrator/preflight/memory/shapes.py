@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.errors import NotFoundError
 from core.paths import user_path
 from serving.model import BUNDLED
 
@@ -20,7 +21,7 @@ _NORMED = ("qwen3",)
 """Model types that normalise queries and keys, with a weight for each number of a head."""
 
 
-class UnknownShapeError(Exception):
+class UnknownShapeError(NotFoundError):
     """The model's shape is not known; the message says where it was looked for, or what is missing."""
 
 
