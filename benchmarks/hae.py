@@ -20,7 +20,7 @@ from hae import EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", normalize=False)
 LOOPS: dict[str, Callable[..., object]] = {"hae": literal_hae, "dgae": literal_dgae}
-"""The loop over turns, or over decisions, of each estimator that is timed."""
+"""Loop over turns, or over decisions, of each estimator that is timed."""
 
 
 def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:

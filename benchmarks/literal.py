@@ -124,7 +124,7 @@ def _levels(
     lambda_segment: float,
     lambda_boundary: float,
 ) -> tuple[list[float], list[float], list[float]]:
-    """Of the actions, of the subgoals, and the returns of the decisions."""
+    """Advantages of the actions and of the subgoals, and the returns of the decisions."""
     gamma, turns = settings.gamma, len(episode.reward)
     reward = literal_rewards(episode, settings)
     starts = [t for t in range(turns) if t == 0 or episode.switch[t]]

@@ -40,7 +40,7 @@ class ServiceDiedError(UnavailableError):
 
 
 class ServiceRefusedError(PreconditionError, ServiceDiedError):
-    """A process of the run ended because its configuration cannot work; its log says why."""
+    """A server process has ended because its configuration cannot work; its log says why."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class _LocalExecutor:
 
 @dataclass(frozen=True)
 class _OnEpisode:
-    """An `Observer` that passes on the episodes alone."""
+    """An `Observer` that passes on only finished episodes."""
 
     episode: OnEpisode
 

@@ -106,7 +106,7 @@ class ErringBenchmark:
         return tuple(turns)
 
     def player(self) -> ErringPlayer:
-        """The player whose demonstrations these are."""
+        """The player that makes the demonstrations."""
         return ErringPlayer(self._errors, self._seed)
 
     def policy(self, name: str, seed: int) -> Policy:
