@@ -11,7 +11,7 @@ from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
-from trajectory.episode import EMPTY_SPAN, Act, TurnContext
+from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,7 +34,7 @@ class ExecutorService:
             settings.max_new_tokens,
         )
 
-    async def act(self, context: TurnContext, admissible_actions: Sequence[str], seed: int) -> Act:
+    async def act(self, context: TurnContext, actions: Sequence[AdmissibleAction], seed: int) -> Act:
         """Samples one action.
 
         Raises:
@@ -42,18 +42,18 @@ class ExecutorService:
             PromptTooLongError: the prompt does not fit the context.
             QueueFullError: too many calls wait.
         """
-        generation = await self._sampler.sample(self.prompt_ids(context, admissible_actions), seed)
+        generation = await self._sampler.sample(self.prompt_ids(context, actions), seed)
         parsed = self._parser.parse(generation.token_ids)
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 
-    def prompt_only(self, context: TurnContext, admissible_actions: Sequence[str]) -> Act:
+    def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
         """The prompt of `act`, with nothing sampled."""
-        generation = self._sampler.unsampled(self.prompt_ids(context, admissible_actions))
+        generation = self._sampler.unsampled(self.prompt_ids(context, actions))
         return Act("", False, generation, EMPTY_SPAN)
 
-    def prompt_ids(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
+    def prompt_ids(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Checks the context and renders it."""
         for name, text in (("goal", context.goal), ("subgoal", context.subgoal)):
             if not text.strip():
                 raise InvalidInputError(f"context.{name}: must not be empty")
-        return self._prompt.render(context, admissible_actions)
+        return self._prompt.render(context, actions)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
+from configuration.syntax import NoSections, Syntax
 from core.paths import user_path
 from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
 
@@ -119,10 +123,16 @@ def draw(batch: TurnBatch, result: Advantages, path: Path) -> None:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="hae_example", description=__doc__)
-    parser.add_argument("--out", default="docs/hae.svg", help="where the picture goes")
-    path = user_path(parser.parse_args(arguments).out)
+class Flags(Section):
+    """Options of this command."""
+
+    out: Path = Path("docs/hae.svg")
+    """File of the picture."""
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, Syntax("hae_example", NoSections, Flags, __doc__))
+    path = user_path(line.flags.out)
     batch = episode()
     result = estimate(batch, SETTINGS)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,4 +145,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

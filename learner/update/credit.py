@@ -129,7 +129,7 @@ def turn_batch(
 
 
 def state_id(observation: str) -> int:
-    """A number for the state that a turn began in: equal for equal observations, in every process."""
+    """Number of the state that a turn began in: equal for equal observations, in every process."""
     digest = hashlib.blake2b(observation.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
