@@ -36,6 +36,22 @@ class UnavailableError(HiperError):
     """The service cannot answer now: it is starting, shutting down, has failed, or cannot be reached."""
 
 
+class BehindError(UnavailableError):
+    """A model server does not serve the adapter that the call needs yet, or any more."""
+
+
+class SlowError(UnavailableError):
+    """The service has not answered within the deadline of the call."""
+
+
+class LapsedError(PreconditionError):
+    """The lease of an episode is not open any more; another may be asked for."""
+
+
+class ClaimedError(PreconditionError):
+    """A run has claimed the model server, so that only this run changes what is served."""
+
+
 class AddressInUseError(UnavailableError):
     """A server cannot listen at its address: the port is in use, or the machine does not have the address."""
 

@@ -12,6 +12,7 @@ from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
 from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
+from trajectory.fence import Fence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,15 +36,22 @@ class ExecutorService:
             settings.max_new_tokens,
         )
 
-    async def act(self, context: TurnContext, actions: Sequence[AdmissibleAction], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: Sequence[AdmissibleAction],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         """Samples one action.
 
         Raises:
             InvalidInputError: there is no goal or no subgoal.
             PromptTooLongError: the prompt does not fit into the context.
             QueueFullError: too many calls are waiting.
+            BehindError: the adapter that is served is behind `fence`.
         """
-        generation = await self._sampler.sample(self.prompt_ids(context, actions), seed)
+        generation = await self._sampler.sample(self.prompt_ids(context, actions), seed, fence=fence)
         parsed = self._parser.parse(generation.token_ids)
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 

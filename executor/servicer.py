@@ -7,7 +7,7 @@ from hiper.v1 import executor_pb2 as pb
 from hiper.v1 import executor_pb2_grpc as pb_grpc
 
 from executor.service import ExecutorService
-from trajectory.wire import actions_from_pb, context_from_pb, generation_to_pb, span_to_pb
+from trajectory.wire import actions_from_pb, context_from_pb, fence_from_pb, generation_to_pb, span_to_pb
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ExecutorService"].full_name
 
@@ -24,7 +24,7 @@ class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
         if request.prompt_only:
             act = self._service.prompt_only(turn, actions)
         else:
-            act = await self._service.act(turn, actions, request.seed)
+            act = await self._service.act(turn, actions, request.seed, fence_from_pb(request))
         return pb.ActResponse(
             action=act.action,
             valid=act.valid,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -26,9 +27,11 @@ from learner.service.servicer import EpisodeServicer, LearnerServicer
 from learner.service.training_run import TrainingRun
 from learner.update.ranks import ALONE, CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
+from run_folder.epoch import count_epoch
 from run_folder.folder import RunFolder
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
+from serving.adapters.claims import ServerClaims
 from serving.adapters.publisher import AdapterPublisher, Target
 from serving.model import ModelFolder, resolve_model, use_gpus, vocabulary_size
 from serving.rpc.channel import open_channel
@@ -56,15 +59,18 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
 
 def training_run(
     configuration: Configuration, folder: RunFolder, targets: dict[Role, Target], ranks: Ranks
-) -> TrainingRun:
-    """The run in `folder`, from whose store, checkpoints and metrics it continues."""
+) -> tuple[TrainingRun, ServerClaims]:
+    """The run in `folder`, from whose store, checkpoints and metrics it continues; its claims."""
     folder.root.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
     learner = configuration.learner
-    return TrainingRun.of(
+    epoch = count_epoch(folder)
+    claims = ServerClaims(store.run_id, f"{socket.gethostname()}:{os.getpid()}")
+    run = TrainingRun.of(
         folder=folder,
+        epoch=epoch,
         schedule=Schedule(
             updates=learner.updates,
             episodes_per_update=learner.episodes_per_update,
@@ -79,10 +85,16 @@ def training_run(
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
         publisher=AdapterPublisher(
-            targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
+            targets,
+            store.run_id,
+            model.fingerprint,
+            configuration.orchestrator.start_seconds,
+            epoch=epoch,
+            claims=claims,
         ),
         sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )
+    return run, claims
 
 
 def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
@@ -114,12 +126,15 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
     """Serves until it is told to end; the training goes on beside."""
-    run = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
+    run, claims = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
     training = asyncio.create_task(run.loop.run())
+    renewing = asyncio.create_task(claims.keep())
     try:
         await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
     finally:
         training.cancel()
+        renewing.cancel()
+        await claims.release()
 
 
 def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:

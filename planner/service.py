@@ -11,6 +11,7 @@ from planner.prompt import PlannerPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
 from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
+from trajectory.fence import Fence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,16 +35,17 @@ class PlannerService:
             settings.max_new_tokens,
         )
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """Samples a decision and, with SWITCH, a subgoal.
 
         Raises:
             InvalidInputError: there is no goal, or after turn 0 no subgoal.
             PromptTooLongError: the prompt does not fit into the context.
             QueueFullError: too many calls are waiting.
+            BehindError: the adapter that is served is behind `fence`.
         """
         complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
-        generation = await self._sampler.sample(self.prompt_ids(context), seed, complete)
+        generation = await self._sampler.sample(self.prompt_ids(context), seed, complete, fence)
         parsed = self._parser.parse(generation.token_ids, context.turn, context.goal, context.subgoal)
         return Plan(
             decision=parsed.decision,

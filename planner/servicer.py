@@ -7,7 +7,7 @@ from hiper.v1 import planner_pb2 as pb
 from hiper.v1 import planner_pb2_grpc as pb_grpc
 
 from planner.service import PlannerService
-from trajectory.wire import context_from_pb, decision_to_pb, generation_to_pb, span_to_pb
+from trajectory.wire import context_from_pb, decision_to_pb, fence_from_pb, generation_to_pb, span_to_pb
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["PlannerService"].full_name
 
@@ -23,7 +23,7 @@ class PlannerServicer(pb_grpc.PlannerServiceServicer):
         if request.prompt_only:
             plan = self._service.prompt_only(turn)
         else:
-            plan = await self._service.plan(turn, request.seed)
+            plan = await self._service.plan(turn, request.seed, fence_from_pb(request))
         return pb.PlanResponse(
             decision=decision_to_pb(plan.decision),
             subgoal=plan.subgoal,

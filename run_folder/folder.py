@@ -37,6 +37,11 @@ class RunFolder:
         return self.root / "ends.jsonl"
 
     @property
+    def epoch(self) -> Path:
+        """Text file with the number of times that the run's learner was started again."""
+        return self.root / "epoch"
+
+    @property
     def adapters(self) -> Path:
         """Folder of all adapters, by role and version."""
         return self.root / "adapters"

@@ -45,8 +45,13 @@ class GenerationResult:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Natural log-probability of each token under the distribution it was drawn from."""
-    adapter_version: int
+    adapter: LoadedAdapter | None
+    """What sampled all of it; None for the base model alone."""
     finish_reason: FinishReason
+
+    @property
+    def adapter_version(self) -> int:
+        return self.adapter.version if self.adapter else BASE_VERSION
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class LoadedAdapter:
     version: int
     folder: Path
     """PEFT folder: adapter_config.json and adapter_model.safetensors."""
+    run_id: str = ""
+    epoch: int = 0
+    """Adapters of a run are ordered by epoch, then by version."""
+    sha256: bytes = b""
 
 
 class EngineFailedError(UnavailableError):
@@ -83,6 +92,11 @@ class Engine(Protocol):
 
     @property
     def counters(self) -> EngineCounters: ...
+
+    @property
+    def adapter(self) -> LoadedAdapter | None:
+        """What answers new requests now; None for the base model alone."""
+        ...
 
     async def start(self) -> None: ...
 

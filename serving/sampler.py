@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 
 from configuration.servers import ModelServerSettings
-from serving.engine import BASE_VERSION, Engine, FinishReason, GenerationRequest
+from core.errors import BehindError
+from serving.engine import BASE_VERSION, Engine, FinishReason, GenerationRequest, LoadedAdapter
 from trajectory.episode import Generation
+from trajectory.fence import Fence
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,17 @@ class Sampler:
         prompt_ids: tuple[int, ...],
         seed: int,
         complete_answers: frozenset[tuple[int, ...]] = frozenset(),
+        fence: Fence | None = None,
     ) -> Generation:
         """Draws an answer; one that is in `complete_answers` ends without a token that says so.
 
         Raises:
+            BehindError: what is served is behind `fence`.
             PromptTooLongError: the prompt does not fit the context.
             QueueFullError: too many calls wait.
         """
         began = time.perf_counter()
+        _check(fence, self.engine.adapter)
         result = await self.engine.generate(
             GenerationRequest(
                 prompt_ids=prompt_ids,
@@ -42,6 +47,8 @@ class Sampler:
                 complete_answers=complete_answers,
             )
         )
+        # Again, as what is served may have changed while the request waited.
+        _check(fence, result.adapter)
         return Generation(
             prompt_ids=prompt_ids,
             token_ids=result.token_ids,
@@ -50,8 +57,17 @@ class Sampler:
             temperature=self.settings.temperature,
             length_limited=result.finish_reason is FinishReason.LENGTH,
             engine_seconds=time.perf_counter() - began,
+            adapter_epoch=result.adapter.epoch if result.adapter else 0,
+            adapter_sha256=result.adapter.sha256 if result.adapter else b"",
         )
 
     def unsampled(self, prompt_ids: tuple[int, ...]) -> Generation:
         """The prompt alone, as a generation of no tokens."""
         return Generation(prompt_ids, (), (), BASE_VERSION, self.settings.temperature, False, 0.0)
+
+
+def _check(fence: Fence | None, adapter: LoadedAdapter | None) -> None:
+    if fence is None or (adapter and fence.admits(adapter.run_id, adapter.epoch, adapter.version)):
+        return
+    served = f"{adapter.name} of epoch {adapter.epoch}" if adapter else "the base model alone"
+    raise BehindError(f"the call needs {fence} or later; served is {served}")

@@ -33,8 +33,8 @@ class LoraEngine(Protocol):
 class Served(Generic[RequestT]):
     """What new requests are, or were, answered by."""
 
-    def __init__(self, version: int, number: int, lora: RequestT | None) -> None:
-        self.version = version
+    def __init__(self, adapter: LoadedAdapter | None, number: int, lora: RequestT | None) -> None:
+        self.adapter = adapter
         self.number = number
         """vLLM's id of the adapter."""
         self.lora = lora
@@ -56,6 +56,10 @@ class Served(Generic[RequestT]):
                 self._drained.set()
 
     @property
+    def version(self) -> int:
+        return self.adapter.version if self.adapter else BASE_VERSION
+
+    @property
     def running(self) -> int:
         return self._running
 
@@ -70,10 +74,15 @@ class ServedAdapters(Generic[RequestT]):
     def __init__(self, make_request: Callable[[LoadedAdapter, int], RequestT]) -> None:
         """`make_request` makes what the engine knows an adapter by, from the adapter and a new id."""
         self._make_request = make_request
-        self._served: Served[RequestT] = Served(BASE_VERSION, 0, None)
+        self._served: Served[RequestT] = Served(None, 0, None)
         self._to_remove: list[Served[RequestT]] = []
         self._last_number = 0
         self._switching = asyncio.Lock()
+
+    @property
+    def adapter(self) -> LoadedAdapter | None:
+        """What answers a request that begins now; None for the base model alone."""
+        return self._served.adapter
 
     @contextmanager
     def request(self) -> Iterator[Served[RequestT]]:
@@ -91,12 +100,12 @@ class ServedAdapters(Generic[RequestT]):
         async with self._switching:
             # What could not be removed before would take the place of the new one.
             await self._remove_old(engine)
-            new: Served[RequestT] = Served(BASE_VERSION, 0, None)
+            new: Served[RequestT] = Served(None, 0, None)
             if adapter is not None:
                 self._last_number += 1
                 lora = self._make_request(adapter, self._last_number)
                 await _load(engine, lora, adapter.name)
-                new = Served(adapter.version, self._last_number, lora)
+                new = Served(adapter, self._last_number, lora)
             old, self._served = self._served, new
             self._to_remove.append(old)
             await old.drained()

@@ -73,6 +73,10 @@ class VllmEngine:
     def counters(self) -> EngineCounters:
         return self._counters
 
+    @property
+    def adapter(self) -> LoadedAdapter | None:
+        return self._adapters.adapter
+
     async def start(self) -> None:
         self._llm = AsyncLLM.from_engine_args(self._arguments)
 
@@ -85,7 +89,7 @@ class VllmEngine:
                 output, complete = await self._closing.unless_closed(sampled)
             except EngineDeadError as error:
                 raise EngineFailedError(f"vLLM has failed: {error}") from error
-        return self._result(request, output, complete, served.version)
+        return self._result(request, output, complete, served.adapter)
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
         await self._adapters.switch(self._engine, adapter)
@@ -149,7 +153,7 @@ class VllmEngine:
         return last, False
 
     def _result(
-        self, request: GenerationRequest, output: RequestOutput, complete: bool, version: int
+        self, request: GenerationRequest, output: RequestOutput, complete: bool, adapter: LoadedAdapter | None
     ) -> GenerationResult:
         answer = output.outputs[0]
         token_ids = tuple(answer.token_ids)
@@ -167,7 +171,7 @@ class VllmEngine:
         )
         ended = complete or answer.finish_reason == "stop" or token_ids in request.complete_answers
         return GenerationResult(
-            token_ids, logprobs, version, FinishReason.STOP if ended else FinishReason.LENGTH
+            token_ids, logprobs, adapter, FinishReason.STOP if ended else FinishReason.LENGTH
         )
 
 

@@ -44,6 +44,10 @@ class Generation:
     """Whether the answer was cut off at the limit on its length."""
     engine_seconds: float
     """Time the engine took, including the wait in its queue."""
+    adapter_epoch: int = 0
+    """Epoch of the adapter; 0 for the base model alone, and in episodes of versions without epochs."""
+    adapter_sha256: bytes = b""
+    """Hash of the adapter, see `serving.adapters.folder.adapter_hash`; empty for the base model alone."""
 
 
 def ending_of(won: bool, terminated: bool) -> str:

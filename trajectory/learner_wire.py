@@ -84,6 +84,8 @@ def _lease_to_pb(lease: Lease) -> episode_pb2.EpisodeLease:
         task_seed=lease.task_seed,
         seed=lease.seed,
         version=lease.version,
+        epoch=lease.epoch,
+        seconds=lease.seconds,
     )
 
 
@@ -97,4 +99,6 @@ def _lease_from_pb(message: episode_pb2.EpisodeLease) -> Lease:
         task_seed=message.task_seed,
         seed=message.seed,
         version=message.version,
+        epoch=message.epoch,
+        seconds=message.seconds,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trajectory.fence import Fence
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -23,6 +25,15 @@ class Lease:
     """Seed of everything drawn at random in the episode."""
     version: int
     """Adapter version that both model servers had reached when the lease was granted."""
+    epoch: int = 0
+    """Number of times that the run's learner was started again."""
+    seconds: float = 0.0
+    """Time after which it lapses unless it is renewed; 0 if it does not lapse."""
+
+    @property
+    def fence(self) -> Fence:
+        """The oldest adapter that may answer in the episode."""
+        return Fence(self.run_id, self.epoch, self.version)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hiper.v1 import episode_pb2 as pb
+from hiper.v1 import executor_pb2, planner_pb2
 
 from core.errors import InvalidInputError
 from trajectory.episode import (
@@ -21,6 +22,7 @@ from trajectory.episode import (
     Turn,
     TurnContext,
 )
+from trajectory.fence import Fence
 
 _DECISION_TO_PB = {Decision.KEEP: pb.DECISION_KEEP, Decision.SWITCH: pb.DECISION_SWITCH}
 # A decision added by a newer version of the protocol is read as KEEP, like an answer that cannot be parsed.
@@ -52,6 +54,8 @@ def generation_to_pb(generation: Generation) -> pb.Generation:
         temperature=generation.temperature,
         length_limited=generation.length_limited,
         engine_seconds=generation.engine_seconds,
+        adapter_epoch=generation.adapter_epoch,
+        adapter_sha256=generation.adapter_sha256,
     )
 
 
@@ -64,7 +68,22 @@ def generation_from_pb(message: pb.Generation) -> Generation:
         temperature=message.temperature,
         length_limited=message.length_limited,
         engine_seconds=message.engine_seconds,
+        adapter_epoch=message.adapter_epoch,
+        adapter_sha256=message.adapter_sha256,
     )
+
+
+def fence_to_pb(fence: Fence | None) -> pb.AdapterFence | None:
+    if fence is None:
+        return None
+    return pb.AdapterFence(run_id=fence.run_id, epoch=fence.epoch, version=fence.version)
+
+
+def fence_from_pb(message: planner_pb2.PlanRequest | executor_pb2.ActRequest) -> Fence | None:
+    """The request's fence; None if any adapter may answer."""
+    if not message.HasField("fence"):
+        return None
+    return Fence(message.fence.run_id, message.fence.epoch, message.fence.version)
 
 
 def told_to_pb(told: Told | None) -> pb.ToldObservation | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hiper.v1 import episode_pb2 as pb
 
-from core.errors import InvalidInputError, PreconditionError, UnavailableError
+from core.errors import InvalidInputError, LapsedError, PreconditionError, UnavailableError
 from learner.service.gate import RETRY_SECONDS, LeaseGate, Schedule
+from learner.service.provenance import check_answers, check_lease
+from learner.service.published import PublishedAdapters
 from learner.service.status import StatusBoard
 from run_folder.store import EpisodeStore
 from trajectory.learner_status import Phase
@@ -26,14 +28,19 @@ class Admission:
         status: StatusBoard,
         vocabulary: int,
         clock: Callable[[], float],
+        published: PublishedAdapters,
     ) -> None:
-        """`vocabulary` is the number of token ids of the base model; `clock` gives seconds."""
+        """`vocabulary` is the number of token ids of the base model; `clock` gives seconds.
+
+        `published` says what may have answered in an episode.
+        """
         self._schedule = schedule
         self._store = store
         self._status = status
         self._vocabulary = vocabulary
         self._clock = clock
-        self._gate = LeaseGate(store.run_id, schedule, store.numbers(), 0)
+        self._gate = LeaseGate(store.run_id, schedule, store.numbers(), 0, published.epoch)
+        self._published = published
         self._changed = asyncio.Event()
         self._stopping = False
         self._count()
@@ -58,15 +65,35 @@ class Admission:
         self._count()
         return outcome
 
+    def renew(self, run_id: str, lease_ids: Sequence[str]) -> tuple[str, ...]:
+        """Keeps leases for their whole time from now on; those of them that are not open any more.
+
+        Raises:
+            PreconditionError: the caller takes part in another run.
+        """
+        self._check_run(run_id)
+        return self._gate.renew(lease_ids, self._clock())
+
     async def submit(self, episode: pb.Episode) -> bool:
         """Stores an episode; when this returns it is on disk. False if its place was taken already.
 
+        Once it has begun, storing runs to its end even if the caller is cancelled, so that what is on disk
+        and what is leased never disagree.
+
         Raises:
             InvalidInputError: names the turn and field that are wrong; nothing is stored.
-            PreconditionError: an episode of another run.
+            LapsedError: the lease is not open any more; nothing is stored.
+            PreconditionError: an episode of another run, not played as it was leased, or not answered by
+                what was published; names turn and field. Nothing is stored, and the place is leased again.
             ExhaustedError: the disk is full; nothing is stored.
         """
         self._check_episode(episode)
+        if self._gate.is_stored(episode.number):
+            return False
+        self._check_provenance(episode)
+        return await asyncio.shield(asyncio.ensure_future(self._keep(episode)))
+
+    async def _keep(self, episode: pb.Episode) -> bool:
         new = await asyncio.to_thread(self._store.add, episode)
         self._gate.complete(episode.number)
         self._count()
@@ -99,6 +126,20 @@ class Admission:
             raise InvalidInputError(
                 f"episode {episode.number}: number: the run has {self._schedule.episodes} episodes, from 0"
             )
+
+    def _check_provenance(self, episode: pb.Episode) -> None:
+        lease = self._gate.leased(episode.number)
+        if lease is None or lease.lease_id != episode.lease_id:
+            raise LapsedError(
+                f"episode {episode.number}: lease {episode.lease_id or '(none)'} is not open; "
+                f"{f'lease {lease.lease_id} is' if lease else 'the place is not leased'}"
+            )
+        try:
+            check_lease(episode, lease)
+            check_answers(episode, lease, self._published)
+        except PreconditionError:
+            self._gate.free(episode.number)
+            raise
 
     def _check_run(self, run_id: str) -> None:
         if run_id != self._store.run_id:

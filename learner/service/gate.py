@@ -7,7 +7,9 @@ most `max_lag` versions after the one it was begun with, and every episode that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from core.seeds import derive
 from trajectory.lease import Finished, Lease, Wait
@@ -45,8 +47,11 @@ class _Open:
 class LeaseGate:
     """Grants leases. Not thread-safe: its owner calls it from one thread; time is passed in, in seconds."""
 
-    def __init__(self, run_id: str, schedule: Schedule, stored: frozenset[int], version: int) -> None:
+    def __init__(
+        self, run_id: str, schedule: Schedule, stored: frozenset[int], version: int, epoch: int = 0
+    ) -> None:
         self._run_id = run_id
+        self._epoch = epoch
         self._schedule = schedule
         self._stored = set(stored)
         self._version = version
@@ -75,6 +80,35 @@ class LeaseGate:
             return Wait(f"update {self._version + 1} comes first", RETRY_SECONDS)
         return self._lease(number, now)
 
+    def leased(self, number: int) -> Lease | None:
+        """The lease of this place that its episode must have been played under; None if there is none.
+
+        A lease whose time is over stays open until its place is leased again.
+        """
+        held = self._open.get(number)
+        return held.lease if held else None
+
+    def is_stored(self, number: int) -> bool:
+        return number in self._stored
+
+    def renew(self, lease_ids: Iterable[str], now: float) -> tuple[str, ...]:
+        """Keeps these leases for their whole time from now on; those of them that are not open any more."""
+        places = {held.lease.lease_id: number for number, held in self._open.items()}
+        lapsed = []
+        for lease_id in lease_ids:
+            if lease_id in places:
+                number = places[lease_id]
+                expires = now + self._schedule.lease_seconds
+                self._open[number] = replace(self._open[number], expires=expires)
+            else:
+                lapsed.append(lease_id)
+        return tuple(lapsed)
+
+    def free(self, number: int) -> None:
+        """The lease of this place ends now: the next one who asks gets the place."""
+        if held := self._open.get(number):
+            self._open[number] = replace(held, expires=-math.inf)
+
     def complete(self, number: int) -> None:
         """The episode at this place is stored."""
         self._open.pop(number, None)
@@ -100,7 +134,7 @@ class LeaseGate:
         schedule, attempt = self._schedule, self._attempts.get(number, 0)
         group = number // schedule.group_size
         lease = Lease(
-            lease_id=f"{number}.{attempt}",
+            lease_id=f"{self._epoch}.{number}.{attempt}",
             run_id=self._run_id,
             number=number,
             group=group,
@@ -108,6 +142,8 @@ class LeaseGate:
             task_seed=derive(schedule.seed, "tasks"),
             seed=derive(schedule.seed, "episode", number, attempt),
             version=self._version,
+            epoch=self._epoch,
+            seconds=schedule.lease_seconds,
         )
         self._open.pop(number, None)
         self._open[number] = _Open(lease, now + schedule.lease_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from learner.service.published import PublishedAdapters
 from learner.service.run_parts import Publisher
 from learner.service.status import StatusBoard
 from run_folder.folder import RunFolder
@@ -18,6 +19,8 @@ class Publication:
     folder: RunFolder
     publisher: Publisher
     status: StatusBoard
+    published: PublishedAdapters
+    """Is told what servers may answer with from now on."""
 
     async def publish(self, version: int) -> None:
         """Returns once both servers answer new calls with this version.
@@ -27,10 +30,9 @@ class Publication:
             PreconditionError: a server refused its adapter; says why.
         """
         self.status.show(Phase.PUBLISHING, f"version {version} goes to the servers")
+        pair = self.folder.pair(version)
+        self.published.add(version, await asyncio.to_thread(pair.hashes))
         await asyncio.gather(
-            *(
-                self.publisher.publish(role, version, folder)
-                for role, folder in self.folder.pair(version).items()
-            )
+            *(self.publisher.publish(role, version, folder) for role, folder in pair.items())
         )
         self.status.published(version)

@@ -21,6 +21,12 @@ class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
     ) -> episode_pb2.LeaseResponse:
         return lease_outcome_to_pb(self._admission.lease(request.run_id))
 
+    async def Renew(
+        self, request: episode_pb2.RenewRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.RenewResponse:
+        lapsed = self._admission.renew(request.run_id, request.lease_ids)
+        return episode_pb2.RenewResponse(lapsed_ids=lapsed)
+
     async def Submit(
         self, request: episode_pb2.SubmitRequest, context: grpc.aio.ServicerContext
     ) -> episode_pb2.SubmitResponse:

@@ -12,6 +12,7 @@ from learner.service.admission import Admission
 from learner.service.gate import Schedule
 from learner.service.persistence import Persistence
 from learner.service.publication import Publication
+from learner.service.published import PublishedAdapters
 from learner.service.run_parts import Publisher, Trainer
 from learner.service.status import StatusBoard
 from learner.service.stopwatch import Stopwatch
@@ -42,14 +43,16 @@ class TrainingRun:
         vocabulary: int,
         clock: Callable[[], float] = time.monotonic,
         keep_checkpoints: int = 3,
+        epoch: int = 0,
         sinks: Sequence[MetricsSink] = (),
     ) -> Self:
         """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
 
-        Episodes with token ids from `vocabulary` on are refused.
+        Episodes with token ids from `vocabulary` on are refused. `epoch` counts the learner's starts.
         """
         status = StatusBoard(store.run_id, schedule)
-        admission = Admission(schedule, store, status, vocabulary, clock)
+        published = PublishedAdapters(epoch)
+        admission = Admission(schedule, store, status, vocabulary, clock, published)
         loop = TrainingLoop(
             schedule=schedule,
             folder=folder,
@@ -58,7 +61,7 @@ class TrainingRun:
             warm_start=warm_start,
             admission=admission,
             persistence=Persistence(folder, keep_checkpoints, sinks),
-            publication=Publication(folder, publisher, status),
+            publication=Publication(folder, publisher, status, published),
             status=status,
             stopwatch=Stopwatch(clock),
         )

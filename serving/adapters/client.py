@@ -24,6 +24,10 @@ class AdapterState:
     generated_tokens: int
     prompt_tokens: int
     shared_prompt_tokens: int
+    epoch: int
+    """Of the served adapter; 0 for the base model alone."""
+    claimed_by: str | None
+    """The run that has claimed the server; None if there is none."""
 
 
 _ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "executor"}
@@ -49,9 +53,14 @@ class AdapterClient:
             generated_tokens=state.generated_tokens,
             prompt_tokens=state.prompt_tokens,
             shared_prompt_tokens=state.shared_prompt_tokens,
+            epoch=state.epoch,
+            claimed_by=state.claim.run_id if state.HasField("claim") else None,
         )
 
-    async def serve_base(self) -> None:
-        """The base model alone answers from now on. A `HiperError` names the server."""
-        request = adapter_pb2.RollbackRequest(version=-1)
+    async def serve_base(self, take_over: bool = False) -> None:
+        """The base model alone answers from now on. A `HiperError` names the server.
+
+        With `take_over`, also if a run has claimed the server.
+        """
+        request = adapter_pb2.RollbackRequest(version=-1, take_over=take_over)
         await self._connection.call(self._stub.Rollback, request)

@@ -11,9 +11,11 @@ import grpc
 from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
-from core.errors import PreconditionError, UnavailableError
+from core.errors import ClaimedError, PreconditionError, UnavailableError
 from core.role import Role
+from serving.adapters.claims import ServerClaims
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
+from serving.rpc.codes import REASONS, reason_of
 
 _CHUNK_BYTES = 512 * 1024
 _WORTH_RETRYING = (
@@ -47,11 +49,15 @@ class AdapterPublisher:
         seconds: float,
         pause: float = 1.0,
         try_seconds: float | None = None,
+        epoch: int = 0,
+        claims: ServerClaims | None = None,
+        take_over: bool = False,
     ) -> None:
         """`seconds` bounds the whole of a push, its `pause`s between tries included.
 
         Each try ends after `try_seconds`, a third of that unless given: what a server has taken by then is
-        acknowledged when it is sent again.
+        acknowledged when it is sent again. With `claims`, each server is claimed for the run first; with
+        `take_over`, the claim of another run does not count.
         """
         self._targets = targets
         self._run_id = run_id
@@ -59,13 +65,15 @@ class AdapterPublisher:
         self._seconds = seconds
         self._pause = pause
         self._try_seconds = try_seconds or seconds / 3
+        self._epoch, self._claims, self._take_over = epoch, claims, take_over
 
     async def publish(self, role: Role, version: int, folder: Path) -> None:
         """Returns once the server answers new calls with this version.
 
         Raises:
             UnavailableError: the server could not be reached in time; names it.
-            PreconditionError: the server refused the adapter; says why.
+            PreconditionError: the server refused the adapter, or answers with another one; says why.
+            ClaimedError: another run has claimed the server; names it.
         """
         target = self._targets[role]
         name = f"the {role.value} at {target.address}"
@@ -79,17 +87,21 @@ class AdapterPublisher:
             last = f"; its last answer: {refusal}" if refusal else ""
             raise UnavailableError(f"{name} took no adapter within {self._seconds:g} s{last}") from error
         except grpc.aio.AioRpcError as error:
-            raise PreconditionError(f"{name} refused version {version}: {error.details()}") from error
+            kind = ClaimedError if reason_of(error) == REASONS[ClaimedError] else PreconditionError
+            raise kind(f"{name} refused version {version}: {error.details()}") from error
 
     async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> str | None:
         """One try; why the server does not take it yet, None once it has."""
         try:
+            if self._claims is not None:
+                await self._claims.claim(target.channel)
             stub = pb_grpc.AdapterServiceStub(target.channel)
-            await stub.Push(_parts(header, weights), timeout=self._try_seconds)
+            response = await stub.Push(_parts(header, weights), timeout=self._try_seconds)
         except grpc.aio.AioRpcError as error:
             if error.code() in _WORTH_RETRYING:
                 return error.details() or error.code().name
             raise
+        _check_served(target, header, response.state)
         return None
 
     def _header(self, role: Role, version: int, folder: Path) -> pb.AdapterHeader:
@@ -103,6 +115,19 @@ class AdapterPublisher:
             config_json=config,
             weights_size=weights.stat().st_size,
             sha256=adapter_hash(config, weights),
+            epoch=self._epoch,
+            take_over=self._take_over,
+        )
+
+
+def _check_served(target: Target, header: pb.AdapterHeader, state: pb.AdapterState) -> None:
+    """A server that has acknowledged an adapter need not serve it: it may keep it beside a newer one."""
+    pushed = (header.run_id, header.epoch, header.version, header.sha256)
+    if (state.run_id, state.epoch, state.version, state.sha256) != pushed:
+        raise PreconditionError(
+            f"the server at {target.address} has taken version {header.version} of run {header.run_id}, "
+            f"epoch {header.epoch}, but answers with version {state.version} of run "
+            f"{state.run_id or 'none'}, epoch {state.epoch}, hash {state.sha256.hex()[:16] or 'none'}"
         )
 
 

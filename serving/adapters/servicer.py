@@ -11,6 +11,7 @@ from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
 from core.errors import ExhaustedError, InvalidInputError
 from core.role import Role
+from serving.adapters.claim import Claim
 from serving.adapters.slot import AdapterSlot
 from serving.adapters.upload import AdapterManifest
 from serving.engine import Engine
@@ -39,13 +40,17 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
     async def Rollback(
         self, request: pb.RollbackRequest, context: grpc.aio.ServicerContext
     ) -> pb.RollbackResponse:
-        await self._slot.rollback(request.version)
+        await self._slot.rollback(request.version, request.run_id, request.take_over)
         return pb.RollbackResponse(state=self._state())
 
     async def GetState(
         self, request: pb.GetStateRequest, context: grpc.aio.ServicerContext
     ) -> pb.AdapterState:
         return self._state()
+
+    async def Claim(self, request: pb.ClaimRequest, context: grpc.aio.ServicerContext) -> pb.ClaimResponse:
+        self._slot.claim.claim(request.run_id, request.holder, request.seconds)
+        return pb.ClaimResponse(state=self._state())
 
     def _state(self) -> pb.AdapterState:
         state, counters, model = self._slot.state, self._engine.counters, self._slot.model
@@ -60,7 +65,18 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
             generated_tokens=counters.generated_tokens,
             prompt_tokens=counters.prompt_tokens,
             shared_prompt_tokens=counters.shared_prompt_tokens,
+            epoch=state.epoch,
+            sha256=state.sha256,
+            claim=_claim_to_pb(self._slot.claim.current),
         )
+
+
+def _claim_to_pb(claim: Claim | None) -> pb.AdapterClaim | None:
+    if claim is None:
+        return None
+    return pb.AdapterClaim(
+        run_id=claim.run_id, holder=claim.holder, age_seconds=claim.age, left_seconds=claim.left
+    )
 
 
 async def _each_within(
@@ -94,4 +110,6 @@ def _manifest(header: pb.AdapterHeader) -> AdapterManifest:
         config_json=header.config_json,
         weights_size=header.weights_size,
         sha256=header.sha256,
+        epoch=header.epoch,
+        take_over=header.take_over,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from core.errors import (
 )
 from core.role import Role
 from core.temporary_folder import TemporaryFolder
+from serving.adapters.claim import ClaimHolder
 from serving.adapters.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -43,28 +45,27 @@ class SlotState:
     """What is served, and what a rollback can go to."""
 
     run_id: str
+    epoch: int
+    """0 while the base model alone is served."""
     version: int
+    sha256: bytes
+    """Empty while the base model alone is served."""
     kept_versions: tuple[int, ...]
     """Oldest first, the current one among them."""
 
 
 @dataclass(frozen=True)
-class _Kept:
-    adapter: LoadedAdapter
-    sha256: bytes
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The adapters that are held, all of one run."""
+class _Branch:
+    """The adapters that are held, all of one run and epoch."""
 
     run_id: str = ""
+    epoch: int = 0
     current: int = BASE_VERSION
-    kept: dict[int, _Kept] = field(default_factory=dict)
+    kept: dict[int, LoadedAdapter] = field(default_factory=dict)
 
 
 class AdapterSlot:
-    """Holds the last adapters of one run and has the engine serve one of them.
+    """Holds the last adapters of one run and epoch, and has the engine serve one of them.
 
     A failure at any point leaves the engine with what it served. Changes wait for one another.
     """
@@ -77,17 +78,20 @@ class AdapterSlot:
         max_rank: int,
         keep: int,
         max_arriving: int = 4,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`keep` adapters are held, the current one among them, in a temporary folder until `close`.
 
-        At most `max_arriving` adapters are taken in at once: each needs room on the disk.
+        At most `max_arriving` adapters are taken in at once: each needs room on the disk. `clock` gives
+        seconds, for the claim.
         """
         self._engine, self._role, self._model = engine, role, model
         self._max_rank, self._keep = max_rank, keep
         self._shapes = base_shapes(model.path)
         self._folder = TemporaryFolder(f"hiper-slot-{role.value}-")
         self._max_arriving, self._arriving = max_arriving, 0
-        self._run = _Run()
+        self._branch = _Branch()
+        self.claim = ClaimHolder(clock)
         self._changing = asyncio.Lock()
 
     @property
@@ -100,7 +104,12 @@ class AdapterSlot:
 
     @property
     def state(self) -> SlotState:
-        return SlotState(self._run.run_id, self._run.current, tuple(sorted(self._run.kept)))
+        branch = self._branch
+        kept = tuple(sorted(branch.kept))
+        if branch.current == BASE_VERSION:
+            return SlotState(branch.run_id, 0, BASE_VERSION, b"", kept)
+        sha256 = branch.kept[branch.current].sha256
+        return SlotState(branch.run_id, branch.epoch, branch.current, sha256, kept)
 
     async def take(self, manifest: AdapterManifest, chunks: AsyncIterator[bytes]) -> bool:
         """Takes an adapter in, checks it and switches to it; True if it was held already.
@@ -111,12 +120,14 @@ class AdapterSlot:
         Raises:
             InvalidInputError: a malformed header, not plain LoRA, a rank or size over the limit, or a tensor
                 that does not fit the base model or is not finite.
-            PreconditionError: another role or base model, or older than the current version.
+            PreconditionError: another role or base model, or older than the current epoch and version.
+            ClaimedError: another run has claimed the server.
             ConflictError: this version is held with another hash.
             CorruptDataError: the hash or length does not fit.
             ExhaustedError: as many adapters as are allowed arrive already, or the disk is full.
         """
         self._check_manifest(manifest)
+        self._check_claim(manifest.run_id, manifest.take_over)
         if self._arriving >= self._max_arriving:
             raise ExhaustedError(f"{self._arriving} adapters arrive already; try again later")
         self._arriving += 1
@@ -138,21 +149,28 @@ class AdapterSlot:
             raise
         return upload
 
-    async def rollback(self, version: int) -> None:
+    async def rollback(self, version: int, run_id: str = "", take_over: bool = False) -> None:
         """Serves a held version again, or the base model alone (-1).
+
+        Args:
+            version: To serve.
+            run_id: Run that asks for it; empty for none.
+            take_over: Whether to end the claim of another run.
 
         Raises:
             NotFoundError: names the versions that are held; nothing changes.
+            ClaimedError: another run has claimed the server; nothing changes.
         """
-        await _to_the_end(self._rollback(version))
+        await _to_the_end(self._rollback(version, run_id, take_over))
 
     async def load(self, folder: Path) -> None:
         """Serves an adapter from a PEFT folder, as version 0; used before the first call."""
         check_adapter(folder, self._shapes, self._max_rank)
-        adapter = LoadedAdapter(f"{_LOCAL_RUN}/{self._role.value}@0", 0, folder)
-        await self._engine.switch(adapter)
         sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
-        self._run = _Run(_LOCAL_RUN, 0, {0: _Kept(adapter, sha256)})
+        name = f"{_LOCAL_RUN}/{self._role.value}@0.0"
+        adapter = LoadedAdapter(name, 0, folder, _LOCAL_RUN, 0, sha256)
+        await self._engine.switch(adapter)
+        self._branch = _Branch(_LOCAL_RUN, 0, 0, {0: adapter})
 
     def close(self) -> None:
         """Removes the adapters from the disk."""
@@ -189,69 +207,91 @@ class AdapterSlot:
             upload.discard()
             self._arriving -= 1
 
+    def _check_claim(self, run_id: str, take_over: bool) -> None:
+        if not take_over:
+            self.claim.check(run_id)
+
+    def _end_foreign_claim(self, run_id: str) -> None:
+        claim = self.claim.current
+        if claim is not None and claim.run_id != run_id:
+            self.claim.end()
+
     async def _accept(self, manifest: AdapterManifest, staged: Path) -> bool:
-        same_run = manifest.run_id == self._run.run_id
-        held = self._run.kept.get(manifest.version) if same_run else None
+        self._check_claim(manifest.run_id, manifest.take_over)
+        held = self._held(manifest)
+        if held and manifest.version > self._branch.current:
+            await self._serve(held)
+        elif not held:
+            await asyncio.to_thread(check_adapter, staged, self._shapes, self._max_rank)
+            await self._install(manifest, staged)
+        self._end_foreign_claim(manifest.run_id)
+        return held is not None
+
+    def _held(self, manifest: AdapterManifest) -> LoadedAdapter | None:
+        """The same adapter if it is held; None if it is to be installed."""
+        branch = self._branch
+        if manifest.run_id != branch.run_id or manifest.epoch > branch.epoch:
+            return None
+        if manifest.epoch < branch.epoch:
+            raise PreconditionError(
+                f"epoch {manifest.epoch} of run {branch.run_id} is over: its learner was started again, and "
+                f"version {branch.current} of epoch {branch.epoch} is served"
+            )
+        held = branch.kept.get(manifest.version)
         if held and held.sha256 != manifest.sha256:
             raise ConflictError(
-                f"version {manifest.version} of run {manifest.run_id} is held with another hash, "
-                f"{held.sha256.hex()}"
+                f"version {manifest.version} of run {manifest.run_id}, epoch {manifest.epoch}, is held with "
+                f"another hash, {held.sha256.hex()}"
             )
-        if same_run and not held and manifest.version < self._run.current:
+        if not held and manifest.version < branch.current:
             raise PreconditionError(
-                f"version {manifest.version} is older than version {self._run.current}, which is served"
+                f"version {manifest.version} is older than version {branch.current}, which is served"
             )
-        if held:
-            if manifest.version > self._run.current:
-                await self._serve(held.adapter)
-            return True
-        await asyncio.to_thread(check_adapter, staged, self._shapes, self._max_rank)
-        await self._install(manifest, staged, same_run)
-        return False
+        return held
 
-    async def _install(self, manifest: AdapterManifest, staged: Path, same_run: bool) -> None:
+    async def _install(self, manifest: AdapterManifest, staged: Path) -> None:
         # Names that come from the network are not used as paths.
         folder = self._folder.path / f"{manifest.version}-{manifest.sha256.hex()[:16]}-{staged.name}"
         staged.rename(folder)
-        name = f"{manifest.run_id}/{self._role.value}@{manifest.version}"
-        adapter = LoadedAdapter(name, manifest.version, folder)
+        run_id, epoch, version = manifest.run_id, manifest.epoch, manifest.version
+        name = f"{run_id}/{self._role.value}@{epoch}.{version}"
+        adapter = LoadedAdapter(name, version, folder, run_id, epoch, manifest.sha256)
         try:
             await self._engine.switch(adapter)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        kept = dict(self._run.kept) if same_run else {}
-        dropped = {} if same_run else dict(self._run.kept)
-        kept[manifest.version] = _Kept(adapter, manifest.sha256)
-        for version in sorted(kept)[: -self._keep]:
-            dropped[version] = kept.pop(version)
-        self._run = _Run(manifest.run_id, manifest.version, kept)
-        for old in dropped.values():
-            self._forget(old)
+        old = self._branch
+        same = (run_id, epoch) == (old.run_id, old.epoch)
+        kept = {**(old.kept if same else {}), version: adapter}
+        for oldest in sorted(kept)[: -self._keep]:
+            del kept[oldest]
+        self._branch = _Branch(run_id, epoch, version, kept)
+        for dropped in old.kept.values():
+            if dropped not in kept.values():
+                self._forget(dropped)
 
-    def _forget(self, old: _Kept) -> None:
+    def _forget(self, old: LoadedAdapter) -> None:
         # An adapter that the server was started with belongs to someone else.
-        if old.adapter.folder.parent == self._folder.path:
-            shutil.rmtree(old.adapter.folder, ignore_errors=True)
+        if old.folder.parent == self._folder.path:
+            shutil.rmtree(old.folder, ignore_errors=True)
 
-    async def _rollback(self, version: int) -> None:
+    async def _rollback(self, version: int, run_id: str, take_over: bool) -> None:
         async with self._changing:
-            if version == BASE_VERSION:
-                await self._engine.switch(None)
-                self._run = _Run(self._run.run_id, BASE_VERSION, self._run.kept)
-                return
-            held = self._run.kept.get(version)
-            if held is None:
-                kept = ", ".join(map(str, sorted(self._run.kept))) or "none"
+            self._check_claim(run_id, take_over)
+            held = self._branch.kept.get(version)
+            if held is None and version != BASE_VERSION:
+                kept = ", ".join(map(str, sorted(self._branch.kept))) or "none"
                 raise NotFoundError(
                     f"version {version} is not held; held are: {kept}; {BASE_VERSION} is the base model alone"
                 )
-            if version != self._run.current:
-                await self._serve(held.adapter)
+            if version != self._branch.current:
+                await self._serve(held)
+            self._end_foreign_claim(run_id)
 
-    async def _serve(self, adapter: LoadedAdapter) -> None:
+    async def _serve(self, adapter: LoadedAdapter | None) -> None:
         await self._engine.switch(adapter)
-        self._run = _Run(self._run.run_id, adapter.version, self._run.kept)
+        self._branch = replace(self._branch, current=adapter.version if adapter else BASE_VERSION)
 
 
 async def _to_the_end(change: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -28,6 +28,9 @@ class AdapterManifest:
     weights_size: int
     """Bytes."""
     sha256: bytes
+    epoch: int = 0
+    take_over: bool = False
+    """Whether it replaces what is served although another run has claimed the server."""
 
 
 class AdapterUpload:

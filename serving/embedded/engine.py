@@ -25,7 +25,6 @@ from serving.embedded.runner import ModelRunner
 from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
 from serving.engine import (
-    BASE_VERSION,
     EngineCounters,
     EngineFailedError,
     FinishReason,
@@ -70,7 +69,7 @@ class EmbeddedEngine:
         self._context_length, self._max_batch, self._max_queue = context_length, max_batch, max_queue
         self._scheduler = Scheduler(max_batch)
         self._runner: ModelRunner | None = None
-        self._version = BASE_VERSION
+        self._adapter: LoadedAdapter | None = None
         self._pending: _Switch | None = None
         self._switching = asyncio.Lock()
         self._wake = threading.Condition()
@@ -87,6 +86,10 @@ class EmbeddedEngine:
     @property
     def counters(self) -> EngineCounters:
         return EngineCounters(self._generated, self._computed, self._copied)
+
+    @property
+    def adapter(self) -> LoadedAdapter | None:
+        return self._adapter
 
     async def start(self) -> None:
         """Loads the model and starts the thread that runs it."""
@@ -252,7 +255,7 @@ class EmbeddedEngine:
         runner.forget()
         # What the version before took goes back to the system; else the process grows with each switch.
         return_free_memory()
-        self._version = switch.adapter.version if switch.adapter else BASE_VERSION
+        self._adapter = switch.adapter
         _settle(switch.future, None)
 
     def _take(self, runner: ModelRunner, logits: torch.Tensor) -> None:
@@ -276,7 +279,7 @@ class EmbeddedEngine:
                 self._finish(sequence, reason)
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        result = GenerationResult(tuple(sequence.token_ids), tuple(sequence.logprobs), self._version, reason)
+        result = GenerationResult(tuple(sequence.token_ids), tuple(sequence.logprobs), self._adapter, reason)
         _settle(sequence.future, result)
 
     def _drop_cancelled(self, runner: ModelRunner) -> None:

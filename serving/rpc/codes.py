@@ -5,12 +5,15 @@ from __future__ import annotations
 import grpc
 
 from core.errors import (
+    BehindError,
+    ClaimedError,
     ConflictError,
     CorruptDataError,
     DivergedError,
     ExhaustedError,
     HiperError,
     InvalidInputError,
+    LapsedError,
     NotFoundError,
     PreconditionError,
     UnavailableError,
@@ -28,3 +31,18 @@ CODES: dict[type[HiperError], grpc.StatusCode] = {
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 """Codes by class of error; a class that is missing here has the code of its nearest base class."""
+
+REASON_KEY = "hiper-reason"
+"""Key in the trailing metadata of a status that tells errors of the same code apart."""
+
+REASONS: dict[type[HiperError], str] = {
+    BehindError: "behind",
+    LapsedError: "lapsed",
+    ClaimedError: "claimed",
+}
+"""Values of that key; a class that is missing here has none."""
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """The reason that came with a status; empty if there is none."""
+    return str(dict(error.trailing_metadata() or ()).get(REASON_KEY, ""))

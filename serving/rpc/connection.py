@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import grpc
 
 from core.errors import HiperError, PreconditionError, UnavailableError
-from serving.rpc.codes import CODES
+from serving.rpc.codes import CODES, REASONS, reason_of
 from serving.rpc.retry import Retrier, RetryPolicy
 
 ResponseT = TypeVar("ResponseT")
 
 _ERRORS = {code: kind for kind, code in CODES.items()}
+_OF_REASON = {reason: kind for kind, reason in REASONS.items()}
 
 _NOBODY_THERE = (
     "failed to connect",
@@ -64,11 +65,17 @@ class Connection:
         try:
             return await method(request, timeout=self._seconds)
         except grpc.aio.AioRpcError as error:
-            raise explained(self.server, error.code(), error.details() or "", self._seconds) from error
+            raise explained(
+                self.server, error.code(), error.details() or "", self._seconds, reason_of(error)
+            ) from error
 
 
-def explained(server: Server, code: grpc.StatusCode, details: str, seconds: float) -> HiperError:
-    """The error that a status code stands for."""
+def explained(
+    server: Server, code: grpc.StatusCode, details: str, seconds: float, reason: str = ""
+) -> HiperError:
+    """The error that a status code stands for; the reason tells errors of the same code apart."""
+    if kind := _OF_REASON.get(reason):
+        return kind(f"{server}: {details}")
     if code is grpc.StatusCode.UNAVAILABLE and any(sign in details.lower() for sign in _NOBODY_THERE):
         return UnavailableError(f"{server} is not there ({details})")
     if code is grpc.StatusCode.CANCELLED:

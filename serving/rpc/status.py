@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import grpc
 
 from core.errors import HiperError, InvalidInputError
-from serving.rpc.codes import CODES
+from serving.rpc.codes import CODES, REASON_KEY, REASONS
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,9 @@ async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> A
     try:
         yield
     except HiperError as error:
-        await context.abort(status_code(error), _shortened(str(error)))
+        reason = REASONS.get(type(error))
+        metadata = ((REASON_KEY, reason),) if reason else ()
+        await context.abort(status_code(error), _shortened(str(error)), metadata)
     except grpc.aio.AbortError:
         raise
     except Exception as error:

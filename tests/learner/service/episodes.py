@@ -1,6 +1,16 @@
 """Whole episodes for tests, as the wire has them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 from hiper.v1 import episode_pb2 as pb
+
+from core.role import Role
+from trajectory.lease import Lease
+
+HASHES = {Role.PLANNER: "01" * 32, Role.EXECUTOR: "02" * 32}
+"""Of adapters that nobody made."""
 
 
 def generation(tokens: int = 3, version: int = 0) -> pb.Generation:
@@ -50,3 +60,15 @@ def episode(number: int = 0, turns: int = 3, run_id: str = "run", attempt: int =
         final_observation="done",
         seconds=1.0,
     )
+
+
+def as_leased(lease: Lease, hashes: Mapping[Role, str] = HASHES, turns: int = 3) -> pb.Episode:
+    """The episode of a lease, answered by the adapters of its version, which have these hashes."""
+    played = episode(lease.number, turns, lease.run_id, lease.attempt)
+    played.group, played.lease_id = lease.group, lease.lease_id
+    played.key.task_id, played.key.seed = f"task-{lease.group}", lease.seed
+    for each in played.turns:
+        for role, said in ((Role.PLANNER, each.plan), (Role.EXECUTOR, each.act)):
+            said.adapter_version, said.adapter_epoch = lease.version, lease.epoch
+            said.adapter_sha256 = bytes.fromhex(hashes[role])
+    return played

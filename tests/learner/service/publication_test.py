@@ -10,9 +10,10 @@ import pytest
 from core.errors import UnavailableError
 from core.role import Role
 from learner.service.publication import Publication
+from learner.service.published import PublishedAdapters
 from learner.service.status import StatusBoard
 from run_folder.folder import RunFolder
-from tests.learner.service.runs import SCHEDULE
+from tests.learner.service.runs import SCHEDULE, CountingTrainer
 from trajectory.learner_status import Phase
 
 
@@ -29,17 +30,31 @@ class Servers:
         self.taken[role] = folder
 
 
+def kept(root: Path) -> RunFolder:
+    """A folder with the adapters of version 1."""
+    folder, trainer = RunFolder(root), CountingTrainer()
+    for role, adapter in folder.pair(1).items():
+        trainer.save_adapter(role, adapter)
+    return folder
+
+
 def test_both_adapters_go_to_their_servers(tmp_path: Path) -> None:
-    servers, status, folder = Servers(), StatusBoard("run", SCHEDULE), RunFolder(tmp_path)
-    asyncio.run(Publication(folder, servers, status).publish(1))
+    servers, status, folder = Servers(), StatusBoard("run", SCHEDULE), kept(tmp_path)
+    published = PublishedAdapters(epoch=2)
+    asyncio.run(Publication(folder, servers, status, published).publish(1))
     assert servers.taken == dict(folder.pair(1).items())
     assert (status.now.phase, status.now.version) == (Phase.PUBLISHING, 1)
+    hashes = folder.pair(1).hashes()
+    assert {role: published.hash_of(1, role) for role in Role} == {
+        role: bytes.fromhex(digits) for role, digits in hashes.items()
+    }
+    assert (published.newest, published.hash_of(0, Role.PLANNER)) == (1, None)
 
 
 def test_a_server_that_is_down_leaves_the_version_before(tmp_path: Path) -> None:
     status = StatusBoard("run", SCHEDULE)
     status.published(0)
-    publication = Publication(RunFolder(tmp_path), Servers(down=Role.EXECUTOR), status)
+    publication = Publication(kept(tmp_path), Servers(down=Role.EXECUTOR), status, PublishedAdapters(epoch=0))
     with pytest.raises(UnavailableError, match="executor took no adapter"):
         asyncio.run(publication.publish(1))
     assert status.now.version == 0

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hiper.v1 import episode_pb2 as pb
+
 from core.errors import CorruptDataError, UnavailableError
 from core.progress import Progress
 from core.role import Role
@@ -14,8 +16,9 @@ from learner.service.run_parts import Publisher, Trainer, Update
 from learner.service.training_run import TrainingRun
 from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
-from tests.learner.service.episodes import episode
+from tests.learner.service.episodes import as_leased
 from trajectory.episode import Episode
 from trajectory.lease import Finished, Lease
 
@@ -48,7 +51,8 @@ class CountingTrainer:
 
     def save_adapter(self, role: Role, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weights").write_text(f"{role.value} {self.seen}")
+        (folder / CONFIG_FILE).write_text("{}")
+        (folder / WEIGHTS_FILE).write_text(f"{role.value} {self.seen}")
 
     def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
         if self._crash == self.version:
@@ -71,7 +75,7 @@ class Shelf:
         self.published: list[tuple[Role, int]] = []
 
     async def publish(self, role: Role, version: int, folder: Path) -> None:
-        assert (folder / "weights").exists()
+        assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
 
 
@@ -89,6 +93,7 @@ def open_run(
     keep_checkpoints: int = 3,
     make_trainer: Callable[[], Trainer] | None = None,
     first: Callable[[Progress], AdapterPair | None] = warm_start,
+    epoch: int = 0,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -102,7 +107,13 @@ def open_run(
         1000,
         clock,
         keep_checkpoints,
+        epoch,
     )
+
+
+def played_episode(run: TrainingRun, lease: Lease) -> pb.Episode:
+    """The episode of a lease, answered by the adapters that the run published."""
+    return as_leased(lease, run.loop.folder.pair(lease.version).hashes())
 
 
 async def play(run: TrainingRun) -> None:
@@ -115,7 +126,7 @@ async def play(run: TrainingRun) -> None:
         if isinstance(outcome, Finished):
             return
         if isinstance(outcome, Lease):
-            assert await run.admission.submit(episode(outcome.number))
+            assert await run.admission.submit(played_episode(run, outcome))
         await asyncio.sleep(0)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from hiper.v1 import episode_pb2, learner_pb2
 
 from learner.service.servicer import EpisodeServicer, LearnerServicer
-from tests.learner.service.episodes import episode
-from tests.learner.service.runs import open_run
+from tests.learner.service.runs import open_run, played_episode
+from trajectory.learner_wire import lease_outcome_from_pb
+from trajectory.lease import Lease
 
 CONTEXT: Any = None
 """Unused by the servicers: errors are mapped to status codes outside."""
@@ -29,8 +30,12 @@ def test_an_episode_is_leased_handed_in_counted_and_the_run_stopped(tmp_path: Pa
         training = asyncio.create_task(run.loop.run())
         while (given := await lease()).WhichOneof("outcome") == "wait":
             await asyncio.sleep(0)
-        assert (given.lease.lease_id, given.lease.number) == ("0.0", 0)
-        submit = episode_pb2.SubmitRequest(episode=episode(0))
+        assert (given.lease.lease_id, given.lease.number) == ("0.0.0", 0)
+        renewal = episode_pb2.RenewRequest(run_id="run", holder="host:1", lease_ids=["0.0.0", "7.0.0"])
+        assert list((await episodes.Renew(renewal, CONTEXT)).lapsed_ids) == ["7.0.0"]
+        lease_ = lease_outcome_from_pb(given)
+        assert isinstance(lease_, Lease)
+        submit = episode_pb2.SubmitRequest(episode=played_episode(run, lease_))
         assert [(await episodes.Submit(submit, CONTEXT)).duplicate for _ in range(2)] == [False, True]
         status = await learner.GetStatus(learner_pb2.GetStatusRequest(), CONTEXT)
         assert status.phase == learner_pb2.LEARNER_PHASE_GATHERING

@@ -16,12 +16,11 @@ from learner.service.run_parts import Update
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore
-from tests.learner.service.episodes import episode
-from tests.learner.service.runs import WARM, CountingTrainer, Shelf, open_run, played
+from tests.learner.service.runs import WARM, CountingTrainer, Shelf, open_run, played, played_episode
 from tests.small_disk import files_of_at_most
 from trajectory.episode import Episode
 from trajectory.learner_status import Phase
-from trajectory.lease import Finished, Wait
+from trajectory.lease import Finished, Lease, Wait
 
 
 def lines(root: Path) -> list[Metrics]:
@@ -74,9 +73,9 @@ def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path: Path) -> None:
 
     async def stopped() -> None:
         training = asyncio.create_task(run.loop.run())
-        while isinstance(run.admission.lease("run"), Wait):
+        while not isinstance(lease := run.admission.lease("run"), Lease):
             await asyncio.sleep(0)
-        await run.admission.submit(episode(0))
+        await run.admission.submit(played_episode(run, lease))
         run.admission.stop()
         await training
 

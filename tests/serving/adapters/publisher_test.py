@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -33,16 +33,23 @@ def folder(tmp_path: Path) -> Path:
 class Servicer(pb_grpc.AdapterServiceServicer):
     """Answers each push with the next code; `HANG` never answers."""
 
-    def __init__(self, codes: Sequence[grpc.StatusCode | None]) -> None:
+    def __init__(self, codes: Sequence[grpc.StatusCode | None], **changes: object) -> None:
+        """`changes` of the state that it answers with."""
         self.codes = list(codes)
+        self.changes = changes
 
-    async def Push(self, request_iterator: object, context: grpc.aio.ServicerContext) -> pb.PushResponse:
+    async def Push(
+        self, request_iterator: AsyncIterator[pb.PushRequest], context: grpc.aio.ServicerContext
+    ) -> pb.PushResponse:
+        parts = [part async for part in request_iterator]
         code = self.codes.pop(0)
         if code is HANG:
             await asyncio.Event().wait()
         if code is not grpc.StatusCode.OK:
             await context.abort(code, "as the test says")
-        return pb.PushResponse()
+        header = parts[0].header
+        served = {name: getattr(header, name) for name in ("run_id", "epoch", "version", "sha256")}
+        return pb.PushResponse(state=pb.AdapterState(**{**served, **self.changes}))
 
 
 async def publish(address: str, folder: Path, seconds: float, try_seconds: float | None = None) -> None:
@@ -58,10 +65,14 @@ async def publish(address: str, folder: Path, seconds: float, try_seconds: float
 
 
 def published(
-    folder: Path, codes: Sequence[grpc.StatusCode | None], seconds: float = 20, try_seconds: float = 20
+    folder: Path,
+    codes: Sequence[grpc.StatusCode | None],
+    seconds: float = 20,
+    try_seconds: float = 20,
+    **changes: object,
 ) -> list[grpc.StatusCode | None]:
     """Publishes to a server that answers so; the answers that were not needed."""
-    servicer = Servicer(codes)
+    servicer = Servicer(codes, **changes)
     service = Service(
         "hiper.v1.AdapterService",
         lambda server: pb_grpc.add_AdapterServiceServicer_to_server(servicer, server),
@@ -104,3 +115,13 @@ def test_a_try_without_an_answer_ends_in_time_for_another(folder: Path) -> None:
     assert published(folder, [HANG, grpc.StatusCode.OK], try_seconds=0.2) == []
     with pytest.raises(UnavailableError, match="within 0.5 s; its last answer: .*Deadline"):
         published(folder, [HANG] * 9, seconds=0.5, try_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"version": 3}, {"epoch": 1}, {"run_id": "other"}, {"sha256": b"0" * 32}, {"sha256": b""}]
+)
+def test_a_server_that_takes_an_adapter_and_answers_with_another_is_an_error(
+    folder: Path, changes: dict[str, object]
+) -> None:
+    with pytest.raises(PreconditionError, match="has taken version 1 of run run, epoch 0, but answers with"):
+        published(folder, [grpc.StatusCode.OK], **changes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -28,6 +30,7 @@ from serving.rpc.server import GrpcServer
 from tests.serving.models import plain_logprobs, random_adapter, tiny_model
 from tests.small_disk import files_of_at_most
 
+RUNS = itertools.count()
 ASKED = GenerationRequest(tuple(range(1, 30)), 6, 1.0, 7, frozenset())
 
 
@@ -39,6 +42,8 @@ class Stage:
     model: ModelFolder
     engine: EmbeddedEngine
     stub: pb_grpc.AdapterServiceStub
+    clock: list[float]
+    """Seconds of the slot's clock, one number."""
     files: Path
     """Where the slot keeps adapters."""
 
@@ -57,9 +62,16 @@ class Stage:
     async def _push(self, parts: list[pb.PushRequest]) -> pb.PushResponse:
         return await self.stub.Push(iter(parts), timeout=20)
 
-    def rollback(self, version: int) -> pb.AdapterState:
+    def rollback(self, version: int, **fields: Any) -> pb.AdapterState:
         async def call() -> pb.RollbackResponse:
-            return await self.stub.Rollback(pb.RollbackRequest(version=version), timeout=20)
+            return await self.stub.Rollback(pb.RollbackRequest(version=version, **fields), timeout=20)
+
+        return self.runner.run(call()).state
+
+    def claim(self, run_id: str, seconds: float = 30.0) -> pb.AdapterState:
+        async def call() -> pb.ClaimResponse:
+            request = pb.ClaimRequest(run_id=run_id, holder="host:1", seconds=seconds)
+            return await self.stub.Claim(request, timeout=20)
 
         return self.runner.run(call()).state
 
@@ -109,9 +121,12 @@ def stage(
 ) -> Iterator[Stage]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with asyncio.Runner() as runner:
+        clock = [0.0]
         engine = EmbeddedEngine(model, "float32", context_length=64)
         runner.run(engine.start())
-        slot = AdapterSlot(engine, Role.PLANNER, model, max_rank=4, keep=3, max_arriving=2)
+        slot = AdapterSlot(
+            engine, Role.PLANNER, model, max_rank=4, keep=3, max_arriving=2, clock=lambda: clock[0]
+        )
 
         async def start() -> tuple[GrpcServer, grpc.aio.Channel]:
             server = GrpcServer(
@@ -121,7 +136,7 @@ def stage(
             return server, open_channel(server.address, TlsSettings())
 
         server, channel = runner.run(start())
-        yield Stage(runner, model, engine, pb_grpc.AdapterServiceStub(channel), tmp_path)
+        yield Stage(runner, model, engine, pb_grpc.AdapterServiceStub(channel), clock, tmp_path)
 
         async def stop() -> None:
             await channel.close()
@@ -259,6 +274,96 @@ def test_versions_go_up_and_never_change_their_content(stage: Stage, folders: li
     assert stage.refuses(older)[0] is grpc.StatusCode.FAILED_PRECONDITION
     changed = Push(folders[3], stage.model.fingerprint, version=2).parts()
     assert stage.refuses(changed)[0] is grpc.StatusCode.ALREADY_EXISTS
+
+
+def test_a_later_epoch_makes_versions_again_that_servers_hold_with_other_weights(
+    stage: Stage, folders: list[Path]
+) -> None:
+    def push(folder: int, version: int, epoch: int) -> list[pb.PushRequest]:
+        changes = {"epoch": epoch}
+        return Push(folders[folder], stage.model.fingerprint, version, changes=changes).parts()
+
+    for version in (1, 2, 3):
+        stage.push(push(version, version, epoch=0))
+    state = stage.push(push(1, 1, epoch=1)).state
+    assert (state.epoch, state.version, list(state.kept_versions)) == (1, 1, [1])
+    remade = push(4, 2, epoch=1)
+    state = stage.push(remade).state
+    assert (state.epoch, state.version, state.sha256) == (1, 2, remade[0].header.sha256)
+    assert stage.version_that_answers() == 2
+    for version in (1, 3, 4):
+        code, details = stage.refuses(push(version, version, epoch=0))
+        assert code is grpc.StatusCode.FAILED_PRECONDITION
+        assert "epoch 0 of run run is over" in details
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pushes=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=6
+    )
+)
+def test_what_is_served_never_goes_back_in_epoch_and_version(
+    stage: Stage, folders: list[Path], pushes: list[tuple[int, int, int]]
+) -> None:
+    """Whatever is pushed in whatever order; the third number is the weights."""
+    run_id = f"run {next(RUNS)}"
+    held: dict[tuple[int, int], int] = {}
+    newest = (0, -1)
+    for epoch, version, weights in pushes:
+        push = Push(folders[weights], stage.model.fingerprint, version, run_id, changes={"epoch": epoch})
+        place = (epoch, version)
+        known = held.get(place) if epoch == newest[0] else None
+        if place > newest or known == weights:
+            state = stage.push(push.parts()).state
+            newest = max(newest, place)
+            held[place] = weights
+            kept = sorted(v for e, v in held if e == newest[0])
+            for old in kept[:-3]:
+                del held[newest[0], old]
+            assert (state.run_id, state.epoch, state.version) == (run_id, *newest)
+        else:
+            before = (stage.state().epoch, stage.state().version)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                stage.push(push.parts())
+            code = caught.value.code()
+            conflict = known is not None
+            assert code is (
+                grpc.StatusCode.ALREADY_EXISTS if conflict else grpc.StatusCode.FAILED_PRECONDITION
+            )
+            assert (stage.state().epoch, stage.state().version) == before
+
+
+def test_what_a_run_has_claimed_only_this_run_changes(stage: Stage, folders: list[Path]) -> None:
+    mine = [Push(folders[v], stage.model.fingerprint, v).parts() for v in (0, 1)]
+    stage.claim("run")
+    stage.push(mine[0])
+    stage.clock[0] = 12.0
+    other = Push(folders[2], stage.model.fingerprint, 0, run_id="other").parts()
+    code, details = stage.refuses(other)
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "run run (host:1) has claimed this server: renewed 12 s ago, it lapses in 18 s" in details
+    for version in (-1, 0):
+        with pytest.raises(grpc.aio.AioRpcError, match="run run .* has claimed this server") as caught:
+            stage.rollback(version)
+        assert ("hiper-reason", "claimed") in tuple(caught.value.trailing_metadata() or ())
+    with pytest.raises(grpc.aio.AioRpcError, match="run run .* has claimed this server"):
+        stage.claim("other")
+    assert stage.push(mine[1]).state.claim.run_id == "run"
+    assert stage.rollback(0, run_id="run").version == 0
+
+
+def test_a_claim_ends_when_it_lapses_is_given_up_or_is_taken_over(stage: Stage, folders: list[Path]) -> None:
+    stage.claim("run", seconds=30.0)
+    stage.clock[0] = 30.0
+    assert stage.claim("other").claim.run_id == "other"
+    assert not stage.claim("other", seconds=0.0).HasField("claim")
+    stage.claim("run")
+    taken = Push(folders[0], stage.model.fingerprint, run_id="other", changes={"take_over": True}).parts()
+    state = stage.push(taken).state
+    assert state.run_id == "other" and not state.HasField("claim")
+    stage.claim("run")
+    assert not stage.rollback(-1, take_over=True).HasField("claim")
 
 
 def test_names_from_the_network_are_no_paths(stage: Stage, folders: list[Path]) -> None:
