@@ -22,8 +22,8 @@ class LearnerSettings(ServerSettings):
     """Number of consecutive episodes of the same task; GRPO compares them."""
     max_lag: int = Field(0, ge=0)
     """Number of updates by which an episode may lag behind; 0 is synchronous, as in the paper."""
-    lease_seconds: float = Field(900.0, gt=0)
-    """Seconds after which an episode that was not submitted is leased again."""
+    lease_seconds: float = Field(30.0, gt=0)
+    """Seconds after which an episode is leased again whose orchestrator has stopped renewing its lease."""
     model: str = "bundled"
     """Base model of both policies and the critic; must be the servers' base model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configuration.section import Section
 
@@ -32,8 +33,19 @@ class OrchestratorSettings(Section):
     split: str = "train"
     """Split of the benchmark that tasks are drawn from."""
     call_seconds: float = Field(60.0, gt=0)
-    """Seconds until a Plan or Act call reaches its deadline."""
-    attempts: int = Field(4, ge=1)
-    """Number of attempts at a call that fails with UNAVAILABLE or RESOURCE_EXHAUSTED, with growing pauses."""
+    """Seconds until one try of a call reaches its deadline."""
+    patience_seconds: float = Field(300.0, ge=0)
+    """Seconds in which a call is tried again, with growing pauses, while its server is away, full, too slow
+    or behind with its adapter."""
     start_seconds: float = Field(180.0, gt=0)
     """Seconds in which a server must become healthy."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _patience_in_place_of_attempts(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "attempts" in given:
+            raise ValueError(
+                "orchestrator.attempts has been replaced: write orchestrator.patience_seconds, the seconds "
+                "in which a call is tried again (default 300)"
+            )
+        return given

@@ -47,7 +47,9 @@ def play(request: Request, console: Console) -> None:
     def finished(job: Job, games: Games, seconds: float) -> None:
         rows.append((job.adapters.label, job.split, _conclude(console, request, job, games, seconds)))
 
-    run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
+    run = EvaluationRun(
+        request.configuration, request.benchmark, held.folder, console, finished, request.take_over
+    )
     try:
         ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
     except Interrupted as interruption:

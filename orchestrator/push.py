@@ -27,6 +27,8 @@ class Flags(Section):
     `planner` and `executor`, or `base` (no adapter)."""
     version: int | None = Field(None, ge=0)
     """Version of a run's adapters; the newest unless given."""
+    take_over: bool = False
+    """Whether to replace the adapters of a run that uses the servers now."""
 
 
 def push(argv: Sequence[str]) -> int:
@@ -46,20 +48,22 @@ def push(argv: Sequence[str]) -> int:
             "servers are, one or both"
         )
     choice = named(flags.checkpoint, flags.version)
-    ending.run(_pushed(choice, configuration, there))
+    ending.run(_pushed(choice, configuration, there, flags.take_over))
     for role, address in there.items():
         told = choice.folders.get(role.value, "the base model alone")
         Console().print(f"{role.value} at {address}: {told}", highlight=False, soft_wrap=True)
     return 0
 
 
-async def _pushed(choice: AdapterChoice, configuration: Configuration, there: dict[Role, str]) -> None:
+async def _pushed(
+    choice: AdapterChoice, configuration: Configuration, there: dict[Role, str], take_over: bool
+) -> None:
     async with AsyncExitStack() as open_channels:
         connections = {}
         for role, address in there.items():
             connections[role] = await connect(configuration, role.value, address)
             open_channels.push_async_callback(connections[role].channel.close)
-        await serve(choice, connections, configuration.orchestrator.start_seconds)
+        await serve(choice, connections, configuration.orchestrator.start_seconds, take_over)
 
 
 if __name__ == "__main__":

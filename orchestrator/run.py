@@ -20,6 +20,7 @@ from orchestrator.progress.watch import Watch
 from orchestrator.servers.connections import Connector, supervised
 from orchestrator.servers.services import Supervisor
 from play.dispatch import Dispatcher
+from play.schedule import identity
 from run_folder.folder import RunFolder
 
 
@@ -80,12 +81,15 @@ class Run:
         }
         learner = await connector.connected("learner", addresses)
         dispatcher = Dispatcher(
-            episodes=EpisodeClient(learner, f"{socket.gethostname()}:{os.getpid()}"),
+            episodes=EpisodeClient(
+                learner, f"{socket.gethostname()}:{os.getpid()}", identity(self.inputs.tasks)
+            ),
             players=models.players(
                 self.configuration,
                 self.inputs.benchmark,
                 final_prompts=self.configuration.estimator.bootstrap == "final",
                 on_turn=self.report.turn,
+                fenced=True,
             ),
             benchmark=self.inputs.benchmark,
             tasks=self.inputs.tasks,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core.errors import LapsedError
 from core.together import together
 from environments.benchmark import Benchmark, Task, TextEnvironment
+from play.holding import HeldLeases
 from play.players import Players
 from play.schedule import task_for
 from trajectory.episode import Episode
 from trajectory.lease import Finished, Lease, Wait
+
+log = logging.getLogger(__name__)
 
 _SHORTEST_WAIT = 0.05
 """Seconds; a learner that says to wait is not asked again sooner."""
@@ -22,6 +27,9 @@ class Episodes(Protocol):
     """Who gives leases and takes episodes."""
 
     async def lease(self) -> Lease | Wait | Finished: ...
+
+    async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Renews leases; ids of those that have lapsed."""
 
     async def submit(self, episode: Episode) -> bool: ...
 
@@ -55,18 +63,20 @@ class Dispatcher:
         """Returns when the learner says that the run has all its episodes.
 
         Raises:
-            HiperError: a server failed for good. The other episodes are cancelled; their leases run out.
+            HiperError: a server failed for good, or an episode was refused. The other episodes are
+                cancelled; their leases lapse.
         """
-        await together(*(self._worker() for _ in range(self.concurrency)))
+        held = HeldLeases(self.episodes.renew, self.sleep)
+        await held.renewed_during(together(*(self._worker(held) for _ in range(self.concurrency))))
 
-    async def _worker(self) -> None:
+    async def _worker(self, held: HeldLeases) -> None:
         environment = self.benchmark.environment()
         try:
-            await self._play_all(environment)
+            await self._play_all(environment, held)
         finally:
             environment.close()
 
-    async def _play_all(self, environment: TextEnvironment) -> None:
+    async def _play_all(self, environment: TextEnvironment, held: HeldLeases) -> None:
         while True:
             match await self.episodes.lease():
                 case Finished():
@@ -74,14 +84,23 @@ class Dispatcher:
                 case Wait(seconds=seconds):
                     await self.sleep(max(seconds, _SHORTEST_WAIT))
                 case Lease() as lease:
-                    await self._episode(lease, environment)
+                    held.hold(lease)
+                    try:
+                        await self._episode(lease, environment, held)
+                    except LapsedError as error:
+                        log.info("%s", error)
+                    finally:
+                        held.release(lease)
 
-    async def _episode(self, lease: Lease, environment: TextEnvironment) -> None:
+    async def _episode(self, lease: Lease, environment: TextEnvironment, held: HeldLeases) -> None:
         task = task_for(self.tasks, lease.task_seed, lease.group)
         self.observer.episode_began()
         try:
-            episode = await self.players.play(lease, task, environment)
+            episode = await held.unless_lapsed(lease, self.players.play(lease, task, environment))
         finally:
             self.observer.episode_left()
+        if episode is None:
+            raise LapsedError(f"lease {lease.lease_id} has lapsed while its episode was played")
+        # Not cancelled where the lease lapses now: the episode may be stored already, and the answer lost.
         await self.episodes.submit(episode)
         self.observer.episode(episode)

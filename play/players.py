@@ -11,6 +11,7 @@ from core.seeds import derive
 from environments.benchmark import Benchmark, StepInfo, Task
 from play.telling import shown, told
 from trajectory.episode import Act, AdmissibleAction, Episode, EpisodeKey, Plan, Turn, TurnContext
+from trajectory.fence import Fence
 from trajectory.lease import Lease
 from trajectory.machine import (
     Acting,
@@ -28,7 +29,7 @@ Clock = Callable[[], float]
 class Planner(Protocol):
     """Who is asked for subgoals."""
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan: ...
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan: ...
 
     async def prompt(self, context: TurnContext) -> tuple[int, ...]: ...
 
@@ -36,7 +37,13 @@ class Planner(Protocol):
 class Executor(Protocol):
     """Who is asked for actions."""
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act: ...
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act: ...
 
     async def prompt(
         self, context: TurnContext, actions: tuple[AdmissibleAction, ...]
@@ -70,6 +77,8 @@ class Players:
     final_prompts: bool
     """Whether a truncated episode ends with the prompts at its final observation."""
     on_turn: Callable[[Turn], None] = _ignore
+    fenced: bool = False
+    """Whether only adapters of the lease's run and version, or later ones, may answer."""
     clock: Clock = field(default=time.perf_counter, repr=False)
 
     async def play(self, lease: Lease, task: Task, environment: Playable) -> Episode:
@@ -80,7 +89,7 @@ class Players:
         first = told(self.benchmark.telling, "", observation, goal)
         state: Planning | Finished = begin(self._assignment(lease, task), goal, observation, first)
         while isinstance(state, Planning):
-            state, info = await self._turn(state, lease.seed, environment, info)
+            state, info = await self._turn(state, lease, environment, info)
             self.on_turn(state.progress.turns[-1])
         seconds = self.clock() - started
         if self.final_prompts and state.truncated:
@@ -88,14 +97,17 @@ class Players:
         return state.episode(seconds)
 
     async def _turn(
-        self, state: Planning, seed: int, environment: Playable, info: StepInfo
+        self, state: Planning, lease: Lease, environment: Playable, info: StepInfo
     ) -> tuple[Planning | Finished, StepInfo]:
         began, number = self.clock(), state.context.turn
+        may_plan, may_act = self._fences(lease, state.progress.turns)
         acting: Acting = state.planned(
-            await self.planner.plan(state.context, derive(seed, "planner", number))
+            await self.planner.plan(state.context, derive(lease.seed, "planner", number), may_plan)
         )
         stepping: Stepping = acting.acted(
-            await self.executor.act(acting.context, self._shown(info), derive(seed, "executor", number))
+            await self.executor.act(
+                acting.context, self._shown(info), derive(lease.seed, "executor", number), may_act
+            )
         )
         stepped = self.clock()
         observation, reward, terminated, truncated, after = environment.step(stepping.action)
@@ -111,6 +123,15 @@ class Players:
             told=told(self.benchmark.telling, state.progress.observation, observation, state.progress.goal),
         )
         return stepping.stepped(outcome, ended - began), after
+
+    def _fences(self, lease: Lease, turns: tuple[Turn, ...]) -> tuple[Fence | None, Fence | None]:
+        """What may plan and act in the next turn: nothing older than in the turn before."""
+        if not self.fenced:
+            return None, None
+        if not turns:
+            return lease.fence, lease.fence
+        last = turns[-1]
+        return lease.fence.raised(last.plan.generation), lease.fence.raised(last.act.generation)
 
     async def _final_prompts(
         self, state: Finished, info: StepInfo

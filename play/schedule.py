@@ -5,12 +5,14 @@ A run goes through a split in passes. Each pass has an order of its own and cove
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from core.errors import InvalidInputError
 from environments.benchmark import Task
+from trajectory.lease import TaskList
 
 
 def task_for(tasks: Sequence[Task], task_seed: int, group: int) -> Task:
@@ -26,6 +28,20 @@ def task_for(tasks: Sequence[Task], task_seed: int, group: int) -> Task:
     """
     if not tasks:
         raise InvalidInputError("there are no tasks to play; --environment.generator.games makes some")
-    passes, place = divmod(group, len(tasks))
-    order = np.random.Generator(np.random.PCG64([task_seed, passes])).permutation(len(tasks))
-    return tasks[int(order[place])]
+    return tasks[index_for(len(tasks), task_seed, group)]
+
+
+def index_for(count: int, task_seed: int, group: int) -> int:
+    """Index of a group's task in the list of `count` tasks; see `task_for`."""
+    passes, place = divmod(group, count)
+    order = np.random.Generator(np.random.PCG64([task_seed, passes])).permutation(count)
+    return int(order[place])
+
+
+def identity(tasks: Sequence[Task]) -> TaskList:
+    """What tells a list of tasks from another."""
+    digest = hashlib.sha256()
+    for task in tasks:
+        # With their lengths, so that no two lists give the same bytes.
+        digest.update(len(task.id.encode()).to_bytes(8, "big") + task.id.encode())
+    return TaskList(len(tasks), digest.digest())

@@ -48,7 +48,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
-    + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "attempts", "start_seconds")]
+    + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
     + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
 )
@@ -116,7 +116,10 @@ def saved_tree(root: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"there is no run in {root} to resume; without --resume one is started there"
         )
-    return read_toml(folder.configuration)
+    tree = read_toml(folder.configuration)
+    # Written by versions before `patience_seconds`, which must not keep their runs from being resumed.
+    tree.get("orchestrator", {}).pop("attempts", None)
+    return tree
 
 
 def check(root: Path, configuration: Configuration) -> None:

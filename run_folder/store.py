@@ -181,6 +181,11 @@ class EpisodeStore:
         with self._lock:
             return frozenset(row[0] for row in self._db.execute("SELECT number FROM episodes"))
 
+    def tasks(self) -> dict[int, str]:
+        """Task ids by place of the run."""
+        with self._lock:
+            return dict(self._db.execute("SELECT number, task_id FROM episodes").fetchall())
+
     def load(self, numbers: Sequence[int]) -> tuple[Episode, ...]:
         """The episodes at these places, in this order.
 

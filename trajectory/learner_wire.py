@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hiper.v1 import episode_pb2, learner_pb2
 
+from core.errors import InvalidInputError
 from trajectory.learner_status import LearnerStatus, Phase
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskList, Wait
 
 _PHASE_TO_PB = {
     Phase.STARTING: learner_pb2.LEARNER_PHASE_STARTING,
@@ -50,6 +51,23 @@ def status_from_pb(message: learner_pb2.LearnerStatus) -> LearnerStatus:
         progress=message.progress,
         metrics=dict(message.metrics),
     )
+
+
+def task_list_to_pb(tasks: TaskList) -> episode_pb2.TaskList:
+    return episode_pb2.TaskList(count=tasks.count, sha256=tasks.sha256)
+
+
+def task_list_from_pb(request: episode_pb2.LeaseRequest) -> TaskList | None:
+    """The caller's list of tasks; None if it names none.
+
+    Raises:
+        InvalidInputError: a list without tasks.
+    """
+    if not request.HasField("tasks"):
+        return None
+    if not request.tasks.count:
+        raise InvalidInputError("tasks.count: must not be 0")
+    return TaskList(request.tasks.count, request.tasks.sha256)
 
 
 def lease_outcome_to_pb(outcome: Lease | Wait | Finished) -> episode_pb2.LeaseResponse:

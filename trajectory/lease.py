@@ -37,6 +37,18 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class TaskList:
+    """Identity of the list of tasks that an orchestrator plays."""
+
+    count: int
+    sha256: bytes
+    """Hash of the task ids in their order."""
+
+    def __str__(self) -> str:
+        return f"{self.count} tasks ({self.sha256.hex()[:12]})"
+
+
+@dataclass(frozen=True)
 class Wait:
     """No episode can be played now; ask again later."""
 

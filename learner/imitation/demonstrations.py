@@ -17,6 +17,7 @@ from planner.prompt import PlannerPrompt
 from play.players import Players
 from serving.engine import BASE_VERSION
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Generation, Plan, TurnContext
+from trajectory.fence import Fence
 from trajectory.lease import Lease
 
 _LEASE = Lease(
@@ -122,7 +123,7 @@ class _Demonstrator:
         self._observation, *_, self._info = answer
         return answer
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         before = self.turns[-1].step.subgoal if self.turns else ""
         self.turns.append(self._teacher.turn(self._observation, self._info))
         self.admissible.append(self._info["admissible_actions"])
@@ -139,7 +140,13 @@ class _Demonstrator:
             subgoal_span=read.subgoal_span,
         )
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         answer = self._formats.executor_parser.answer_ids(self.turns[-1].step.action)
         read = self._formats.executor_parser.parse(answer)
         prompt = self._formats.executor_prompt.render(context, actions)

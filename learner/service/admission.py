@@ -12,9 +12,10 @@ from learner.service.gate import RETRY_SECONDS, LeaseGate, Schedule
 from learner.service.provenance import check_answers, check_lease
 from learner.service.published import PublishedAdapters
 from learner.service.status import StatusBoard
+from learner.service.tasks import RunTasks
 from run_folder.store import EpisodeStore
 from trajectory.learner_status import Phase
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskList, Wait
 from trajectory.validation import EpisodeError, check
 
 
@@ -41,19 +42,22 @@ class Admission:
         self._clock = clock
         self._gate = LeaseGate(store.run_id, schedule, store.numbers(), 0, published.epoch)
         self._published = published
+        self._tasks = RunTasks(schedule, store.tasks())
         self._changed = asyncio.Event()
         self._stopping = False
         self._count()
 
-    def lease(self, run_id: str) -> Lease | Wait | Finished:
+    def lease(self, run_id: str, holder: str = "", tasks: TaskList | None = None) -> Lease | Wait | Finished:
         """The next episode to play, or why there is none now.
 
         Raises:
-            PreconditionError: the caller takes part in another run.
+            PreconditionError: the caller takes part in another run, or plays other tasks than others do.
             UnavailableError: the learner has failed.
         """
         if run_id:
             self._check_run(run_id)
+        if tasks is not None:
+            self._tasks.check_list(tasks, holder)
         status = self._status.now
         if status.phase is Phase.FAILED:
             raise UnavailableError(f"the learner has failed: {status.message}")
@@ -137,6 +141,7 @@ class Admission:
         try:
             check_lease(episode, lease)
             check_answers(episode, lease, self._published)
+            self._tasks.take(episode.number, episode.group, episode.key.task_id)
         except PreconditionError:
             self._gate.free(episode.number)
             raise

@@ -7,7 +7,6 @@ most `max_lag` versions after the one it was begun with, and every episode that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -33,6 +32,11 @@ class Schedule:
     def episodes(self) -> int:
         return self.updates * self.episodes_per_update
 
+    @property
+    def task_seed(self) -> int:
+        """Seed of the order of tasks."""
+        return derive(self.seed, "tasks")
+
     def batch(self, update: int) -> range:
         """Places of the episodes that this update trains on."""
         return range(update * self.episodes_per_update, (update + 1) * self.episodes_per_update)
@@ -56,6 +60,7 @@ class LeaseGate:
         self._stored = set(stored)
         self._version = version
         self._open: dict[int, _Open] = {}
+        self._freed: list[int] = []
         self._attempts: dict[int, int] = {}
         self._next = 0
 
@@ -68,8 +73,8 @@ class LeaseGate:
         return len(self._stored)
 
     def grant(self, now: float) -> Lease | Wait | Finished:
-        """The next episode to play: the first whose lease ran out, else the first that was never leased."""
-        number = self._expired(now)
+        """The next episode to play: the first whose lease ended, else the first that was never leased."""
+        number = self._ended(now)
         if number is None:
             number = self._fresh()
         if number is None:
@@ -106,12 +111,12 @@ class LeaseGate:
 
     def free(self, number: int) -> None:
         """The lease of this place ends now: the next one who asks gets the place."""
-        if held := self._open.get(number):
-            self._open[number] = replace(held, expires=-math.inf)
+        if self._open.pop(number, None):
+            self._freed.append(number)
 
     def complete(self, number: int) -> None:
         """The episode at this place is stored."""
-        self._open.pop(number, None)
+        self._close(number)
         self._stored.add(number)
 
     def advance(self, version: int) -> None:
@@ -122,11 +127,18 @@ class LeaseGate:
         """Whether all episodes of the next update are stored."""
         return all(number in self._stored for number in self._schedule.batch(self._version))
 
-    def _expired(self, now: float) -> int | None:
+    def _close(self, number: int) -> None:
+        self._open.pop(number, None)
+        if number in self._freed:
+            self._freed.remove(number)
+
+    def _ended(self, now: float) -> int | None:
+        if self._freed:
+            return self._freed[0]
         return next((number for number, held in self._open.items() if held.expires <= now), None)
 
     def _fresh(self) -> int | None:
-        while self._next in self._stored or self._next in self._open:
+        while self._next in self._stored or self._next in self._attempts:
             self._next += 1
         return self._next if self._next < self._schedule.episodes else None
 
@@ -139,13 +151,13 @@ class LeaseGate:
             number=number,
             group=group,
             attempt=attempt,
-            task_seed=derive(schedule.seed, "tasks"),
+            task_seed=schedule.task_seed,
             seed=derive(schedule.seed, "episode", number, attempt),
             version=self._version,
             epoch=self._epoch,
             seconds=schedule.lease_seconds,
         )
-        self._open.pop(number, None)
+        self._close(number)
         self._open[number] = _Open(lease, now + schedule.lease_seconds)
         self._attempts[number] = attempt + 1
         return lease

@@ -7,7 +7,7 @@ from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grp
 
 from learner.service.admission import Admission
 from learner.service.status import StatusBoard
-from trajectory.learner_wire import lease_outcome_to_pb, status_to_pb
+from trajectory.learner_wire import lease_outcome_to_pb, status_to_pb, task_list_from_pb
 
 
 class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
@@ -19,7 +19,9 @@ class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
     async def Lease(
         self, request: episode_pb2.LeaseRequest, context: grpc.aio.ServicerContext
     ) -> episode_pb2.LeaseResponse:
-        return lease_outcome_to_pb(self._admission.lease(request.run_id))
+        return lease_outcome_to_pb(
+            self._admission.lease(request.run_id, request.holder, task_list_from_pb(request))
+        )
 
     async def Renew(
         self, request: episode_pb2.RenewRequest, context: grpc.aio.ServicerContext

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
 
 from serving.rpc.connection import Connection
 from trajectory.episode import Episode
 from trajectory.learner_status import LearnerStatus
-from trajectory.learner_wire import lease_outcome_from_pb, status_from_pb
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.learner_wire import lease_outcome_from_pb, status_from_pb, task_list_to_pb
+from trajectory.lease import Finished, Lease, TaskList, Wait
 from trajectory.wire import episode_to_pb
 
 
 class EpisodeClient:
     """Requests leases and submits episodes."""
 
-    def __init__(self, connection: Connection, holder: str) -> None:
+    def __init__(self, connection: Connection, holder: str, tasks: TaskList | None = None) -> None:
+        """`holder` names this process; `tasks` is what it plays, which the learner compares."""
         self._stub = episode_pb2_grpc.EpisodeServiceStub(connection.channel)
         self._connection, self._holder = connection, holder
+        self._tasks = task_list_to_pb(tasks) if tasks else None
 
     async def lease(self, run_id: str = "") -> Lease | Wait | Finished:
         """Requests the next episode to play; a `HiperError` names the server."""
-        request = episode_pb2.LeaseRequest(run_id=run_id, holder=self._holder)
+        request = episode_pb2.LeaseRequest(run_id=run_id, holder=self._holder, tasks=self._tasks)
         return lease_outcome_from_pb(await self._connection.call(self._stub.Lease, request))
+
+    async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Renews leases of one run; ids of those that have lapsed."""
+        request = episode_pb2.RenewRequest(
+            run_id=leases[0].run_id, holder=self._holder, lease_ids=[lease.lease_id for lease in leases]
+        )
+        response = await self._connection.call(self._stub.Renew, request)
+        return frozenset(response.lapsed_ids)
 
     async def submit(self, episode: Episode) -> bool:
         """Submits an episode; once this returns, the learner has it on disk. True if it had it before."""

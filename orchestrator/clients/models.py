@@ -15,9 +15,11 @@ from hiper.v1 import (
 
 from serving.rpc.connection import Connection
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
+from trajectory.fence import Fence
 from trajectory.wire import (
     context_to_pb,
     decision_from_pb,
+    fence_to_pb,
     generation_from_pb,
     span_from_pb,
     told_actions_to_pb,
@@ -47,10 +49,10 @@ class PlannerClient:
         self._stub = planner_pb2_grpc.PlannerServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """The planner's decision, with a subgoal; a `HiperError` names the server."""
         begin = self._clock()
-        request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed)
+        request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed, fence=fence_to_pb(fence))
         response = await self._connection.call(self._stub.Plan, request)
         plan = Plan(
             decision=decision_from_pb(response.decision),
@@ -77,11 +79,19 @@ class ExecutorClient:
         self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         """The executor's action for the context's subgoal; a `HiperError` names the server."""
         begin = self._clock()
         request = _act_request(context, actions)
         request.seed = seed
+        if fence is not None:
+            request.fence.CopyFrom(fence_to_pb(fence))
         response = await self._connection.call(self._stub.Act, request)
         act = Act(
             action=response.action,

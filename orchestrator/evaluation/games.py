@@ -165,6 +165,9 @@ class Games:
     async def lease(self) -> Lease | Wait | Finished:
         return await self._leases.lease()
 
+    async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
+        return await self._leases.renew(leases)
+
     async def submit(self, episode: Episode) -> bool:
         return await self._leases.submit(episode)
 

@@ -49,6 +49,8 @@ class Flags(Section):
     """Number of episodes of each task, each with its own seed."""
     task_types: str = ""
     """Types of the tasks to play, separated by commas; by default all."""
+    take_over: bool = False
+    """Whether to replace the adapters of a run that uses the servers now."""
     out: Path | None = None
     """JSON file to write; by default `evaluation/<split>-<adapters>.json` in the run's folder."""
 
@@ -62,6 +64,8 @@ class Request:
     folder: Path
     """Folder of the servers' logs, and of the results unless `--out` is given."""
     jobs: tuple[Job, ...]
+    take_over: bool
+    """Whether to replace the adapters of a run that has claimed the servers."""
 
 
 def read(argv: Sequence[str]) -> Request:
@@ -86,7 +90,7 @@ def read(argv: Sequence[str]) -> Request:
         for choice in choices
         for split in splits
     ]
-    return Request(configuration, benchmark, folder, tuple(jobs))
+    return Request(configuration, benchmark, folder, tuple(jobs), flags.take_over)
 
 
 def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | None:

@@ -47,6 +47,8 @@ class EvaluationRun:
     console: Console
     finished: Callable[[Job, Games, float], None]
     """Callback for each finished job, with its games and the seconds that it took."""
+    take_over: bool = False
+    """Whether to replace the adapters of a run that has claimed the servers."""
 
     async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
         """Plays all jobs, except for episodes that are already in their logs.
@@ -67,7 +69,12 @@ class EvaluationRun:
                 models = models or await self._models(supervisor)
                 if serving is not job.adapters:
                     connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
-                    await serve(job.adapters, connections, self.configuration.orchestrator.start_seconds)
+                    await serve(
+                        job.adapters,
+                        connections,
+                        self.configuration.orchestrator.start_seconds,
+                        self.take_over,
+                    )
                     serving = job.adapters
                 began = time.perf_counter()
                 await self._job(job, games, models)

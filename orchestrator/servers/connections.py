@@ -41,8 +41,12 @@ class ModelConnections:
         benchmark: Benchmark,
         final_prompts: bool = False,
         on_turn: Callable[[Turn], None] = lambda _: None,
+        fenced: bool = False,
     ) -> Players:
-        """The players for episodes of this benchmark; `final_prompts` are needed by some estimators."""
+        """The players for episodes of this benchmark; `final_prompts` are needed by some estimators.
+
+        With `fenced`, they are answered by adapters of the lease's version or later ones only.
+        """
         return Players(
             planner=PlannerClient(self.planner, self.planner_time),
             executor=ExecutorClient(self.executor, self.executor_time),
@@ -50,6 +54,7 @@ class ModelConnections:
             history=max(configuration.planner.history, configuration.executor.history),
             final_prompts=final_prompts,
             on_turn=on_turn,
+            fenced=fenced,
         )
 
 
@@ -98,7 +103,7 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
         await wait_healthy(channel, settings.start_seconds)
     except UnavailableError as error:
         raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
-    policy = RetryPolicy(attempts=settings.attempts, seed=derive(configuration.run.seed, "retry", name))
+    policy = RetryPolicy(settings.patience_seconds, seed=derive(configuration.run.seed, "retry", name))
     connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
     await check_role(connection)
     return connection

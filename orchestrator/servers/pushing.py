@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.errors import ClaimedError
 from core.role import Role
 from core.together import together
 from run_folder.adapters import AdapterChoice
@@ -16,29 +17,56 @@ from serving.adapters.publisher import AdapterPublisher, Target
 from serving.rpc.connection import Connection
 
 
-async def serve(choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float) -> None:
+async def serve(
+    choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float, take_over: bool = False
+) -> None:
     """Pushes the adapters; returns once both servers answer new calls with them.
 
+    Args:
+        choice: Adapters, or the base model alone.
+        connections: To the servers.
+        seconds: In which the servers must be reached.
+        take_over: Whether to replace the adapters of a run that has claimed the servers.
+
     Raises:
+        ClaimedError: a run has claimed a server; names it.
         PreconditionError: a server refused its adapter, because of another base model, for example; says why.
         UnavailableError: a server could not be reached within that many seconds.
     """
+    try:
+        await _serve(choice, connections, seconds, take_over)
+    except ClaimedError as error:
+        raise ClaimedError(
+            f"{error}. Its episodes need its own adapters; --take-over replaces them all the same"
+        ) from error
+
+
+async def _serve(
+    choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float, take_over: bool
+) -> None:
     if choice.pair is None:
-        await together(*(AdapterClient(each).serve_base() for each in connections.values()))
+        await together(*(AdapterClient(each).serve_base(take_over) for each in connections.values()))
         return
     # A new run id: within a run, a server refuses versions that are older than its current one.
     run_id = f"push-{secrets.token_hex(4)}"
     await asyncio.gather(
         *(
-            _push(role, choice.version, choice.pair.of(role), each, run_id, seconds)
+            _push(role, choice.version, choice.pair.of(role), each, run_id, seconds, take_over)
             for role, each in connections.items()
         )
     )
 
 
 async def _push(
-    role: Role, version: int, folder: Path, connection: Connection, run_id: str, seconds: float
+    role: Role,
+    version: int,
+    folder: Path,
+    connection: Connection,
+    run_id: str,
+    seconds: float,
+    take_over: bool,
 ) -> None:
     base = base_of(folder) or (await AdapterClient(connection).state()).base_model
     target: Mapping[Role, Target] = {role: Target(connection.server.address, connection.channel)}
-    await AdapterPublisher(target, run_id, base, seconds).publish(role, version, folder)
+    publisher = AdapterPublisher(target, run_id, base, seconds, take_over=take_over)
+    await publisher.publish(role, version, folder)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from core.errors import HiperError, PreconditionError, UnavailableError
+from core.errors import HiperError, PreconditionError, SlowError, UnavailableError
 from serving.rpc.codes import CODES, REASONS, reason_of
 from serving.rpc.retry import Retrier, RetryPolicy
 
@@ -86,7 +86,7 @@ def explained(
             f"the server at {server.address} is no {server.section}; --{server.section}.address needs one"
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return HiperError(
+        return SlowError(
             f"{server} did not answer within {seconds:g} s. If it is only slow: more seconds "
             f"(orchestrator.call_seconds), or fewer episodes at once (orchestrator.concurrency)"
         )

@@ -1,9 +1,10 @@
-"""Calls that are tried again: a bounded number of times, after jittered growing pauses."""
+"""Calls that are tried again: for a bounded time, after jittered growing pauses."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,15 +15,19 @@ ResultT = TypeVar("ResultT")
 Sleep = Callable[[float], Awaitable[None]]
 
 WORTH_RETRYING = (UnavailableError, ExhaustedError)
-"""A server that starts, drains or is full may answer a moment later; nothing else changes by waiting."""
+"""A server that starts, drains, is full, slow or behind may answer later; nothing else changes by waiting."""
+
+
+_MOST_GROWTH = 50
+"""Exponent from which pauses grow no more: far beyond every bound, and far below what a float can hold."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often, and how long between."""
+    """How long, and how long between."""
 
-    attempts: int
-    """Tries in all."""
+    patience: float
+    """Seconds from the first try to the beginning of the last; with 0 there is only one."""
     first_pause: float = 0.25
     """Seconds before the second try at most."""
     growth: float = 2.0
@@ -31,13 +36,15 @@ class RetryPolicy:
     seed: int = 0
     """Of the jitter."""
     sleep: Sleep = field(default=asyncio.sleep, repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    """Seconds."""
 
     def pause(self, failures: int, jitter: random.Random) -> float:
         """Seconds after that many failures: between half and all of the growing bound.
 
         The jitter keeps callers that failed together from coming back together.
         """
-        bound = min(self.longest_pause, self.first_pause * self.growth ** (failures - 1))
+        bound = min(self.longest_pause, self.first_pause * self.growth ** min(failures - 1, _MOST_GROWTH))
         return bound * (0.5 + 0.5 * jitter.random())
 
 
@@ -49,10 +56,15 @@ class Retrier:
         self._jitter = random.Random(policy.seed)
 
     async def __call__(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """The result of the first try that succeeds; the last error where none does."""
-        for failures in range(1, self._policy.attempts):
+        """The result of the first try that succeeds; the last error if none does within the patience."""
+        policy, failures = self._policy, 0
+        last_try = policy.clock() + policy.patience
+        while True:
             try:
                 return await call()
             except WORTH_RETRYING:
-                await self._policy.sleep(self._policy.pause(failures, self._jitter))
-        return await call()
+                failures += 1
+                pause = policy.pause(failures, self._jitter)
+                if policy.clock() + pause > last_try:
+                    raise
+            await policy.sleep(pause)

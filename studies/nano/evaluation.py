@@ -23,6 +23,7 @@ from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
+from trajectory.fence import Fence
 
 OnEpisode = Callable[[Episode], None]
 """Callback for each finished episode."""
@@ -64,8 +65,8 @@ class Report:
 class _LocalPlanner:
     service: PlannerService
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
-        return await self.service.plan(context, seed)
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
+        return await self.service.plan(context, seed, fence)
 
     async def prompt(self, context: TurnContext) -> tuple[int, ...]:
         return self.service.prompt_ids(context)
@@ -75,8 +76,14 @@ class _LocalPlanner:
 class _LocalExecutor:
     service: ExecutorService
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
-        return await self.service.act(context, actions, seed)
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
+        return await self.service.act(context, actions, seed, fence)
 
     async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
         return self.service.prompt_ids(context, actions)

@@ -1,12 +1,13 @@
 """Concurrent episodes on generated ALFWorld games, played by experts behind the players' interface."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from core.errors import UnavailableError
+from core.errors import LapsedError, UnavailableError
 from environments import registry
 from environments.alfworld import AlfworldBenchmark
 from environments.benchmark import DemonstrationStep
@@ -19,6 +20,7 @@ from play.schedule import task_for
 from tests.play.answers import act, keep, switch
 from tests.play.quiet import Quiet
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
+from trajectory.fence import Fence
 from trajectory.lease import Finished, Lease, Wait
 
 
@@ -47,12 +49,18 @@ class Expert:
         self.running = 0
         self.most_running = 0
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         await self._pause()
         subgoal = self._steps[context.goal][context.turn].subgoal
         return keep(subgoal) if subgoal == context.subgoal else switch(subgoal)
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         await self._pause()
         self.calls.append((context.goal, seed))
         step = self._steps[context.goal][context.turn]
@@ -91,6 +99,9 @@ class Learner:
             self.waits += 1
         return answer
 
+    async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
+        return self._gate.renew([lease.lease_id for lease in leases], now=0.0)
+
     async def submit(self, episode: Episode) -> bool:
         self.episodes.append(episode)
         self._gate.complete(episode.number)
@@ -116,6 +127,7 @@ def play(
             benchmark=benchmark,
             history=2,
             final_prompts=players.get("final_prompts", False),
+            fenced=players.get("fenced", False),
             on_turn=report.turn,
         ),
         benchmark=benchmark,
@@ -188,7 +200,13 @@ def test_a_waiting_dispatcher_asks_again(benchmark: AlfworldBenchmark) -> None:
 
 def test_a_model_that_fails_ends_the_dispatch_with_its_own_error(benchmark: AlfworldBenchmark) -> None:
     class Failing(Expert):
-        async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+        async def act(
+            self,
+            context: TurnContext,
+            actions: tuple[AdmissibleAction, ...],
+            seed: int,
+            fence: Fence | None = None,
+        ) -> Act:
             raise UnavailableError("the executor at 127.0.0.1:1 is not there")
 
     learner = Learner(schedule())
@@ -229,3 +247,83 @@ def test_the_lease_decides_the_task(benchmark: AlfworldBenchmark) -> None:
     play(benchmark, learner, Expert(benchmark), concurrency=2)
     tasks, seed = benchmark.tasks("train"), learner.task_seed
     assert all(episode.key.task_id == task_for(tasks, seed, episode.group).id for episode in learner.episodes)
+
+
+def test_an_episode_whose_lease_lapses_is_given_up_and_its_worker_plays_another(
+    benchmark: AlfworldBenchmark,
+) -> None:
+    class Forgetful(Learner):
+        """Forgets the leases that it gave before the first renewal, as a learner that was started again."""
+
+        forgotten: frozenset[str] | None = None
+
+        async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
+            if self.forgotten is None:
+                self.forgotten = frozenset(lease.lease_id for lease in leases)
+                for lease in leases:
+                    self._gate.free(lease.number)
+                return self.forgotten
+            return await super().renew(leases)
+
+    learner = Forgetful(schedule(1))
+    play(benchmark, learner, Expert(benchmark), concurrency=3)
+    assert learner.forgotten
+    assert sorted(episode.number for episode in learner.episodes) == list(range(6))
+    assert not learner.forgotten & {episode.lease_id for episode in learner.episodes}
+
+
+def test_a_submission_that_comes_too_late_is_given_up(benchmark: AlfworldBenchmark) -> None:
+    class Refusing(Learner):
+        refused = 0
+
+        async def submit(self, episode: Episode) -> bool:
+            if not self.refused:
+                self.refused += 1
+                self._gate.free(episode.number)
+                raise LapsedError(f"lease {episode.lease_id} is not open")
+            return await super().submit(episode)
+
+    learner = Refusing(schedule(1))
+    tally = play(benchmark, learner, Expert(benchmark), concurrency=2)
+    assert sorted(episode.number for episode in learner.episodes) == list(range(6))
+    assert tally.episodes == 6
+
+
+def test_an_episode_is_answered_by_its_leases_version_or_what_answered_before(
+    benchmark: AlfworldBenchmark,
+) -> None:
+    class Fenced(Expert):
+        """Answers the first turn with version 2, and the others with version 1."""
+
+        def __init__(self, benchmark: AlfworldBenchmark) -> None:
+            super().__init__(benchmark)
+            self.fences: list[tuple[str, int, Fence | None]] = []
+
+        async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
+            self.fences.append(("plan", context.turn, fence))
+            plan = await super().plan(context, seed)
+            said = replace(plan.generation, adapter_version=2 if context.turn == 0 else 1)
+            return replace(plan, generation=said)
+
+        async def act(
+            self,
+            context: TurnContext,
+            actions: tuple[AdmissibleAction, ...],
+            seed: int,
+            fence: Fence | None = None,
+        ) -> Act:
+            self.fences.append(("act", context.turn, fence))
+            return await super().act(context, actions, seed)
+
+    expert = Fenced(benchmark)
+    play(benchmark, Learner(schedule(1, 1)), expert, concurrency=1, fenced=True)
+    lease, answered = Fence("run", 0, 0), Fence("run", 0, 2)
+    assert expert.fences[:4] == [
+        ("plan", 0, lease),
+        ("act", 0, lease),
+        ("plan", 1, answered),
+        ("act", 1, lease),
+    ]
+    expert = Fenced(benchmark)
+    play(benchmark, Learner(schedule(1, 1)), expert, concurrency=1)
+    assert {fence for _, _, fence in expert.fences} == {None}

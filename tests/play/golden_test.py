@@ -19,6 +19,7 @@ from play.players import Players
 from serving.model import load_tokenizer, resolve_model
 from tests.play.answers import act, keep, lease, switch
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
+from trajectory.fence import Fence
 
 GOLDEN = Path(__file__).parent / "golden"
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
@@ -47,13 +48,19 @@ class Recording:
             return "The end.", 0.0, False, True, self._info()
         return self._turns[self._turn]["observation"], 0.0, False, False, self._info()
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         for shape, prompt in self._planners.items():
             self.prompts[f"{shape}/p"].append(digest(prompt.render(context)))
         subgoal = self._turns[self._turn]["subgoal"]
         return keep(subgoal) if subgoal == context.subgoal else switch(subgoal)
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         for shape, prompt in self._executors.items():
             self.prompts[f"{shape}/x"].append(digest(prompt.render(context, actions)))
         return act(self._turns[self._turn]["action"])

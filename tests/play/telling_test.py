@@ -16,6 +16,7 @@ from play.telling import shown, told
 from serving.model import load_tokenizer, resolve_model
 from tests.play.answers import act, lease, switch
 from trajectory.episode import Act, AdmissibleAction, Plan, Told, TurnContext
+from trajectory.fence import Fence
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
 TASK = Task("task", "any", "train")
@@ -64,11 +65,17 @@ class Models:
         self.planner_prompts: list[str] = []
         self.executor_prompts: list[str] = []
 
-    async def plan(self, context: TurnContext, seed: int) -> Plan:
+    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         self.planner_prompts.append(TOKENIZER.decode(self._planner.render(context)))
         return switch("try something")
 
-    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+    async def act(
+        self,
+        context: TurnContext,
+        actions: tuple[AdmissibleAction, ...],
+        seed: int,
+        fence: Fence | None = None,
+    ) -> Act:
         self.executor_prompts.append(TOKENIZER.decode(self._executor.render(context, actions)))
         return act(("look", "help", "win")[context.turn])
 

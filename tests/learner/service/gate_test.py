@@ -2,8 +2,10 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from learner.service.gate import RETRY_SECONDS, LeaseGate, Schedule
+from trajectory.fence import Fence
 from trajectory.lease import Finished, Lease, Wait
 
 
@@ -52,6 +54,111 @@ def test_the_end_of_a_run_waits_for_what_is_being_played():
     assert isinstance(gate.grant(0.0), Wait)
     gate.complete(1)
     assert isinstance(gate.grant(0.0), Finished)
+
+
+def test_a_lease_that_is_renewed_stays_and_one_that_is_not_goes_to_the_next():
+    gate = LeaseGate("run", schedule(seconds=30.0), frozenset(), 0)
+    kept, left = gate.grant(0.0), gate.grant(0.0)
+    assert gate.renew([kept.lease_id, "0.9.0"], 20.0) == ("0.9.0",)
+    again = gate.grant(30.0)
+    assert (again.number, again.attempt) == (left.number, 1)
+    assert gate.renew([kept.lease_id, left.lease_id, again.lease_id], 49.0) == (left.lease_id,)
+    assert gate.grant(78.0).number == 2
+    assert gate.grant(79.0).number == 0
+    assert gate.renew([kept.lease_id], 79.0) == (kept.lease_id,)
+
+
+def test_a_place_that_is_freed_is_leased_again_at_once():
+    gate = LeaseGate("run", schedule(), frozenset(), 0)
+    lease = gate.grant(0.0)
+    gate.free(lease.number)
+    gate.free(3)
+    assert gate.renew([lease.lease_id], 0.0) == (lease.lease_id,)
+    assert gate.grant(0.0).lease_id == "0.0.1"
+
+
+def test_a_place_that_is_freed_while_its_episode_is_being_stored_is_not_leased_again():
+    gate = LeaseGate("run", schedule(), frozenset(), 0)
+    lease = gate.grant(0.0)
+    gate.free(lease.number)
+    gate.complete(lease.number)
+    assert gate.grant(0.0).number == 1
+
+
+def test_leases_name_their_epoch():
+    before = LeaseGate("run", schedule(), frozenset(), 0, epoch=0).grant(0.0)
+    gate = LeaseGate("run", schedule(), frozenset(), 0, epoch=1)
+    after = gate.grant(0.0)
+    assert (before.lease_id, after.lease_id, after.fence) == ("0.0.0", "1.0.0", Fence("run", 1, 0))
+    assert gate.renew([before.lease_id], 0.0) == (before.lease_id,)
+
+
+class Renewals(RuleBasedStateMachine):
+    """Orchestrators that come, renew, stop renewing and submit, in any order."""
+
+    SECONDS, EPISODES = 9.0, 6
+
+    def __init__(self):
+        super().__init__()
+        self.gate = LeaseGate("run", schedule(1, self.EPISODES, 1, 0, self.SECONDS), frozenset(), 0)
+        self.now = 0.0
+        self.renewed = {}
+        """Time of the grant or last renewal of each lease that the learner must know."""
+        self.stored, self.freed, self.ids = set(), set(), []
+
+    @rule(seconds=st.integers(0, 10))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def somebody_asks(self):
+        lapsed = {n for n, (_, at) in self.renewed.items() if at + self.SECONDS <= self.now}
+        lapsed = self.freed or lapsed
+        outcome = self.gate.grant(self.now)
+        if not isinstance(outcome, Lease):
+            assert not lapsed and len(self.renewed) + len(self.stored) == self.EPISODES
+            assert isinstance(outcome, Finished) == (len(self.stored) == self.EPISODES)
+            return
+        assert outcome.number not in self.stored
+        assert outcome.number in lapsed if lapsed else outcome.number not in self.renewed
+        assert outcome.lease_id not in self.ids
+        self.ids.append(outcome.lease_id)
+        self.freed.discard(outcome.number)
+        self.renewed[outcome.number] = (outcome.lease_id, self.now)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def some_are_renewed(self, data):
+        ids = data.draw(st.lists(st.sampled_from(self.ids), unique=True))
+        known = {lease_id: number for number, (lease_id, _) in self.renewed.items()}
+        assert set(self.gate.renew(ids, self.now)) == set(ids) - known.keys()
+        for lease_id in known.keys() & set(ids):
+            self.renewed[known[lease_id]] = (lease_id, self.now)
+
+    @precondition(lambda self: self.renewed)
+    @rule(data=st.data())
+    def one_is_submitted(self, data):
+        number = data.draw(st.sampled_from(sorted(self.renewed)))
+        assert self.gate.leased(number).lease_id == self.renewed.pop(number)[0]
+        self.gate.complete(number)
+        self.stored.add(number)
+
+    @precondition(lambda self: self.renewed)
+    @rule(data=st.data())
+    def one_is_freed(self, data):
+        number = data.draw(st.sampled_from(sorted(self.renewed)))
+        self.gate.free(number)
+        self.renewed.pop(number)
+        self.freed.add(number)
+        assert self.gate.leased(number) is None
+
+    @invariant()
+    def nothing_is_lost(self):
+        assert (self.gate.open_leases, self.gate.stored) == (len(self.renewed), len(self.stored))
+
+
+TestRenewals = Renewals.TestCase
+TestRenewals.settings = settings(deadline=None, max_examples=60, stateful_step_count=30)
 
 
 @settings(deadline=None, max_examples=200)

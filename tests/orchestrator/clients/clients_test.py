@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -20,14 +21,22 @@ from hiper.v1 import (
     planner_pb2_grpc,
 )
 
-from core.errors import ExhaustedError, HiperError, InvalidInputError, PreconditionError, UnavailableError
+from core.errors import (
+    BehindError,
+    ExhaustedError,
+    HiperError,
+    InvalidInputError,
+    LapsedError,
+    PreconditionError,
+    UnavailableError,
+)
 from orchestrator.clients.identity import check_role
 from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from serving.adapters.client import AdapterClient
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
-from tests.play.answers import act, switch
+from tests.play.answers import act, lease, switch
 from trajectory.episode import (
     AdmissibleAction,
     Decision,
@@ -37,10 +46,12 @@ from trajectory.episode import (
     Span,
     TurnContext,
 )
+from trajectory.fence import Fence
 from trajectory.learner_status import Phase
-from trajectory.lease import Finished, Wait
+from trajectory.learner_wire import task_list_from_pb
+from trajectory.lease import Finished, TaskList, Wait
 from trajectory.machine import Assignment, StepOutcome, begin
-from trajectory.wire import actions_from_pb, episode_to_pb
+from trajectory.wire import actions_from_pb, episode_to_pb, fence_from_pb
 
 ACTIONS = (AdmissibleAction("open drawer 1"), AdmissibleAction("look", follows=True))
 CONTEXT = TurnContext("put a mug", 1, (PastTurn("room", "look"),), "desk", "find a mug", 1)
@@ -109,13 +120,20 @@ class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
     def __init__(self, *answers: episode_pb2.LeaseResponse) -> None:
         self.answers = list(answers)
         self.holder = ""
+        self.tasks: TaskList | None = None
         self.submitted: list[episode_pb2.Episode] = []
 
     async def Lease(
         self, request: episode_pb2.LeaseRequest, context: grpc.aio.ServicerContext
     ) -> episode_pb2.LeaseResponse:
-        self.holder = request.holder
+        self.holder, self.tasks = request.holder, task_list_from_pb(request)
         return self.answers.pop(0)
+
+    async def Renew(
+        self, request: episode_pb2.RenewRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.RenewResponse:
+        assert (request.run_id, request.holder) == ("run", "host:1")
+        return episode_pb2.RenewResponse(lapsed_ids=request.lease_ids[1:])
 
     async def Submit(
         self, request: episode_pb2.SubmitRequest, context: grpc.aio.ServicerContext
@@ -149,7 +167,7 @@ class LearnerService(learner_pb2_grpc.LearnerServiceServicer):
 
 @asynccontextmanager
 async def served(
-    section: str, *add: Callable[[grpc.aio.Server], None], seconds: float = 20.0, attempts: int = 3
+    section: str, *add: Callable[[grpc.aio.Server], None], seconds: float = 20.0, patience: float = 2.0
 ) -> AsyncIterator[Connection]:
     """A server with these services on a free port, and a connection to it that never really pauses."""
     server = grpc.aio.server()
@@ -160,20 +178,21 @@ async def served(
     address = f"127.0.0.1:{port}"
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            yield connection(channel, section, address, seconds, attempts)
+            yield connection(channel, section, address, seconds, patience)
     finally:
         await server.stop(None)
 
 
 def connection(
-    channel: grpc.aio.Channel, section: str, address: str, seconds: float = 20.0, attempts: int = 3
+    channel: grpc.aio.Channel, section: str, address: str, seconds: float = 20.0, patience: float = 2.0
 ) -> Connection:
-    async def no_time(_: float) -> None:
-        pass
+    now = [0.0]
 
-    return Connection(
-        channel, Server(section, address), seconds, RetryPolicy(attempts=attempts, sleep=no_time)
-    )
+    async def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    policy = RetryPolicy(patience, sleep=pause, clock=lambda: now[0])
+    return Connection(channel, Server(section, address), seconds, policy)
 
 
 def planner(service: PlannerService) -> Callable[[grpc.aio.Server], None]:
@@ -218,19 +237,21 @@ def test_a_plan_comes_back_typed_and_timed() -> None:
 def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
     async def work() -> None:
         service, spent = ExecutorService(), CallTime()
+        fence = Fence("run", 1, 3)
 
         def add(server: grpc.aio.Server) -> None:
             executor_pb2_grpc.add_ExecutorServiceServicer_to_server(service, server)
 
         async with served("executor", add) as connected:
             client = ExecutorClient(connected, spent)
-            done = await client.act(CONTEXT, ACTIONS, seed=5)
+            done = await client.act(CONTEXT, ACTIONS, seed=5, fence=fence)
             prompt = await client.prompt(CONTEXT, ACTIONS[1:])
         assert (done.action, done.action_span) == ("open drawer 1", Span(0, 1))
         assert prompt == (7,)
         assert [request.prompt_only for request in service.requests] == [False, True]
         sent = [actions_from_pb(r.admissible_actions, r.told_actions) for r in service.requests]
         assert sent == [ACTIONS, ACTIONS[1:]]
+        assert [fence_from_pb(r) for r in service.requests] == [fence, None]
         assert spent.engine == 0.5
 
     run(work())
@@ -239,7 +260,7 @@ def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
 def test_a_server_that_is_not_ready_is_asked_again() -> None:
     async def work() -> None:
         service = PlannerService(refusals=2)
-        async with served("planner", planner(service), attempts=3) as connected:
+        async with served("planner", planner(service)) as connected:
             await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
         assert len(service.requests) == 3
 
@@ -248,13 +269,13 @@ def test_a_server_that_is_not_ready_is_asked_again() -> None:
 
 def test_refusals_without_end_name_the_server() -> None:
     async def work() -> None:
-        service = PlannerService(refusals=9, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
-        async with served("planner", planner(service), attempts=3) as connected:
+        service = PlannerService(refusals=99, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
+        async with served("planner", planner(service)) as connected:
             with pytest.raises(
                 ExhaustedError, match=r"the planner at 127.0.0.1:\d+ answered RESOURCE_EXHAUSTED: not now"
             ):
                 await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
-        assert len(service.requests) == 3
+        assert 3 <= len(service.requests) < 99
 
     run(work())
 
@@ -274,7 +295,7 @@ def test_nobody_there() -> None:
     async def work() -> None:
         # Port 1 is privileged: no test leaves a server there.
         async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-            client = PlannerClient(connection(channel, "planner", "127.0.0.1:1", attempts=1), CallTime())
+            client = PlannerClient(connection(channel, "planner", "127.0.0.1:1", patience=0), CallTime())
             with pytest.raises(UnavailableError, match="the planner at 127.0.0.1:1 is not there"):
                 await client.plan(CONTEXT, 1)
 
@@ -300,11 +321,54 @@ def test_a_silent_server_meets_the_deadline() -> None:
             raise AssertionError
 
     async def work() -> None:
-        async with served("planner", planner(Silent()), seconds=0.05) as connected:
+        async with served("planner", planner(Silent()), seconds=0.05, patience=0) as connected:
             with pytest.raises(
                 HiperError, match=r"the planner at .* did not answer within 0.05 s. .*call_seconds"
             ):
                 await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+
+    run(work())
+
+
+def test_one_slow_answer_is_asked_for_again() -> None:
+    class SlowOnce(PlannerService):
+        async def Plan(
+            self, request: planner_pb2.PlanRequest, context: grpc.aio.ServicerContext
+        ) -> planner_pb2.PlanResponse:
+            if not self.requests:
+                self.requests.append(request)
+                await asyncio.Event().wait()
+            return await super().Plan(request, context)
+
+    async def work() -> None:
+        service = SlowOnce()
+        async with served("planner", planner(service), seconds=1.0) as connected:
+            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        assert len(service.requests) == 2
+
+    run(work())
+
+
+def test_a_fence_goes_with_the_request_and_a_server_behind_it_is_asked_again() -> None:
+    class Behind(PlannerService):
+        async def Plan(
+            self, request: planner_pb2.PlanRequest, context: grpc.aio.ServicerContext
+        ) -> planner_pb2.PlanResponse:
+            if not self.requests:
+                self.requests.append(request)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "served is 2", (("hiper-reason", "behind"),))
+            return await super().Plan(request, context)
+
+    async def work() -> None:
+        service = Behind()
+        fence = Fence("run", 1, 3)
+        async with served("planner", planner(service)) as connected:
+            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1, fence)
+        assert [fence_from_pb(request) for request in service.requests] == [fence, fence]
+        service = Behind()
+        async with served("planner", planner(service), patience=0) as connected:
+            with pytest.raises(BehindError, match=r"the planner at .*: served is 2"):
+                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1, fence)
 
     run(work())
 
@@ -373,6 +437,8 @@ def test_leases_waits_and_the_end() -> None:
                     task_seed=2**64 - 1,
                     seed=5,
                     version=0,
+                    epoch=2,
+                    seconds=30.0,
                 )
             ),
             episode_pb2.LeaseResponse(
@@ -381,13 +447,44 @@ def test_leases_waits_and_the_end() -> None:
             episode_pb2.LeaseResponse(finished=episode_pb2.RunFinished()),
         )
         async with served("learner", episodes(service)) as connected:
-            client = EpisodeClient(connected, "host:1")
+            client = EpisodeClient(connected, "host:1", TaskList(7, b"digest"))
             lease = await client.lease()
             assert not isinstance(lease, Wait | Finished)
             assert (lease.number, lease.group, lease.attempt, lease.task_seed) == (3, 2, 1, 2**64 - 1)
+            assert (lease.fence, lease.seconds) == (Fence("r", 2, 0), 30.0)
             assert await client.lease() == Wait("update 1 is running", 0.25)
             assert await client.lease() == Finished()
-        assert service.holder == "host:1"
+        assert (service.holder, service.tasks) == ("host:1", TaskList(7, b"digest"))
+
+    run(work())
+
+
+def test_leases_are_renewed_and_those_that_have_lapsed_are_named() -> None:
+    async def work() -> None:
+        async with served("learner", episodes(EpisodeService())) as connected:
+            client = EpisodeClient(connected, "host:1")
+            assert set(await client.renew([lease(0), lease(1), lease(2)])) == {"1.0", "2.0"}
+
+    run(work())
+
+
+def test_an_episode_whose_lease_has_lapsed_is_told_from_other_refusals() -> None:
+    class Refusing(EpisodeService):
+        async def Submit(
+            self, request: episode_pb2.SubmitRequest, context: grpc.aio.ServicerContext
+        ) -> episode_pb2.SubmitResponse:
+            reason = (("hiper-reason", "lapsed"),) if request.episode.number == 3 else ()
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not as leased", reason)
+            raise AssertionError
+
+    async def work() -> None:
+        async with served("learner", episodes(Refusing())) as connected:
+            client = EpisodeClient(connected, "host:1")
+            with pytest.raises(LapsedError, match=r"the learner at .*: not as leased"):
+                await client.submit(short_episode())
+            with pytest.raises(PreconditionError) as caught:
+                await client.submit(replace(short_episode(), number=4))
+            assert not isinstance(caught.value, LapsedError)
 
     run(work())
 
