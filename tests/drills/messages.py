@@ -81,6 +81,16 @@ def _rpcs() -> list[Rpc]:
         Rpc("planner", "/hiper.v1.AdapterService/Rollback", [adapter_pb2.RollbackRequest(version=3)]),
         Rpc("executor", "/hiper.v1.AdapterService/GetState", [adapter_pb2.GetStateRequest()]),
         Rpc("learner", "/hiper.v1.EpisodeService/Lease", [episode_pb2.LeaseRequest(run_id="r", holder="h")]),
+        Rpc(
+            "executor",
+            "/hiper.v1.AdapterService/Claim",
+            [adapter_pb2.ClaimRequest(run_id="r", holder="h", seconds=1.0)],
+        ),
+        Rpc(
+            "learner",
+            "/hiper.v1.EpisodeService/Renew",
+            [episode_pb2.RenewRequest(run_id="r", holder="h", lease_ids=["0.0.0"])],
+        ),
         Rpc("learner", "/hiper.v1.EpisodeService/Submit", [episode_pb2.SubmitRequest(episode=episode())]),
         Rpc("learner", "/hiper.v1.LearnerService/GetStatus", [learner_pb2.GetStatusRequest()]),
     ]

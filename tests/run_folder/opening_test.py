@@ -183,3 +183,20 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         opening.hold(tmp_path, configured(tmp_path, resume=True))
     held.release()
     opening.hold(tmp_path, configured(tmp_path, resume=True)).release()
+
+
+def test_a_run_that_began_before_patience_and_short_leases_is_resumed(tmp_path: Path) -> None:
+    started(tmp_path, learner={"lease_seconds": 900.0})
+    saved = RunFolder(tmp_path).configuration
+    written = saved.read_text()
+    assert "patience_seconds = 300.0\n" in written
+    saved.write_text(written.replace("patience_seconds = 300.0\n", "attempts = 4\n"))
+    resumed = opened("--run-dir", tmp_path, "--resume")
+    assert (resumed.orchestrator.patience_seconds, resumed.learner.lease_seconds) == (300.0, 900.0)
+
+
+def test_attempts_are_refused_with_what_to_write(tmp_path: Path) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text("[orchestrator]\nattempts = 4\n")
+    with pytest.raises(InvalidInputError, match=r"attempts has been replaced: write .*patience_seconds"):
+        opened("--config", file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from run_folder.store import EpisodeStore
 from tests.learner.service.episodes import HASHES, as_leased, episode
 from tests.learner.service.runs import SCHEDULE
 from trajectory.learner_status import Phase
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskList, Wait
 
 
 @pytest.fixture
@@ -264,3 +265,23 @@ def test_a_cancelled_submission_is_both_on_disk_and_counted(
 
     asyncio.run(cancelled())
     assert leased(admission).number == 1
+
+
+def test_another_list_of_tasks_gets_no_lease_and_another_task_is_refused(
+    tmp_path: Path, status: StatusBoard
+) -> None:
+    admission = opened(tmp_path, status)
+    tasks = TaskList(4, b"digest")
+    lease = admission.lease("run", "host:1", tasks)
+    assert isinstance(lease, Lease)
+    with pytest.raises(PreconditionError, match=r"host:2 plays 5 tasks .*; host:1 plays 4 tasks"):
+        admission.lease("run", "host:2", TaskList(5, b"digest"))
+    assert asyncio.run(admission.submit(as_leased(lease)))
+
+    again = opened(tmp_path, status)
+    second = again.lease("run", "host:1", replace(tasks, count=1))
+    assert isinstance(second, Lease)
+    played = as_leased(second)
+    with pytest.raises(PreconditionError, match="key.task_id is task-.; task 0 of the run's list is task-0"):
+        asyncio.run(again.submit(played))
+    assert leased(again).number == second.number
