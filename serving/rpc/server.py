@@ -24,7 +24,7 @@ from core.errors import HiperError, InvalidInputError, UnavailableError
 from core.paths import user_path
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
-from serving.rpc.channel import MESSAGE_BYTES
+from serving.rpc.channel import MESSAGE_BYTES, Keepalive
 from serving.rpc.status import StatusInterceptor
 from serving.rpc.tls import server_credentials
 
@@ -33,6 +33,11 @@ _log = logging.getLogger(__name__)
 _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
+    *Keepalive().options(),
+    # Clients ask for signs of life as often as they like; else gRPC would close a connection for asking more
+    # than once in five minutes.
+    ("grpc.http2.min_ping_interval_without_data_ms", 100),
+    ("grpc.http2.max_ping_strikes", 0),
     # Two servers on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
 )
