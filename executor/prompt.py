@@ -37,10 +37,10 @@ class ExecutorPrompt:
         max_new_tokens: int = 24,
     ) -> None:
         """`context_length` is that of prompt and answer together; `max_new_tokens` of it are left free."""
-        self._chat = Chat(tokenizer)
+        self._room = context_length - max_new_tokens
+        self._chat = Chat(tokenizer, self._room)
         self._format = _FORMATS[format]
         self._history = history
-        self._room = context_length - max_new_tokens
 
     def render(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
         """Token ids, the chat template's own included.

@@ -21,7 +21,7 @@ class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
     async def Act(self, request: pb.ActRequest, context: grpc.aio.ServicerContext) -> pb.ActResponse:
         turn, actions = context_from_pb(request.context), tuple(request.admissible_actions)
         if request.prompt_only:
-            act = self._service.prompt_only(turn, actions)
+            act = await self._service.prompt_only(turn, actions)
         else:
             act = await self._service.act(turn, actions, request.seed)
         return pb.ActResponse(
