@@ -9,17 +9,20 @@ import multiprocessing
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from configuration.command import main as run
+from configuration.command import parse
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from core.paths import user_path
+from configuration.section import Section
 from environments import command, registry
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.compiler import load_game
@@ -49,25 +52,34 @@ class Pace:
     step: float
 
 
-def main() -> int:
-    options = command.parser(__doc__.splitlines()[0])
-    options.add_argument("--games", type=int, default=6, help="ALFWorld games that both engines play")
-    options.add_argument("--steps", type=int, default=20, help="at most so many actions in a game")
-    options.add_argument(
-        "--environments", type=int, default=1000, help="for the memory of many in one process"
-    )
-    options.add_argument(
-        "--data", type=user_path, default=None, help="ALFWorld games; else where they are found"
-    )
-    options.add_argument("--seed", type=int, default=0)
-    arguments = options.parse_args()
+class Flags(Section):
+    """Options of this command alone."""
+
+    games: int = Field(6, ge=1)
+    """ALFWorld games that both engines play."""
+    steps: int = Field(20, ge=1)
+    """Actions in a game at most."""
+    environments: int = Field(1000, ge=1)
+    """Environments whose memory in one process is measured."""
+
+
+SYNTAX = command.syntax(
+    "environments",
+    f"{__doc__.splitlines()[0]} --data names ALFWorld games; else they are taken where they are found.",
+    Flags,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings, flags = line.configuration.environment, line.flags
     console = Console() if sys.stdout.isatty() else Console(width=110)
-    found = shared_data_path(arguments.data, "ALFWORLD_DATA", "alfworld")
-    source = alfworld_source(found, arguments.environments)
+    found = shared_data_path(settings.data, "ALFWORLD_DATA", "alfworld")
+    source = alfworld_source(found, flags.environments)
     console.print(
-        f"ALFWorld: {'games in ' + str(found) if found else 'generated games'}, seed {arguments.seed}"
+        f"ALFWorld: {'games in ' + str(found) if found else 'generated games'}, seed {settings.seed}"
     )
-    plays = alfworld_plays(AlfworldBenchmark(source), arguments.games, arguments.steps, arguments.seed)
+    plays = alfworld_plays(AlfworldBenchmark(source), flags.games, flags.steps, settings.seed)
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         bar = progress.add_task("the stock engine plays", total=len(plays))
         stock = pace(AlfworldBenchmark(source, 10**6, "textworld"), plays, 1, lambda: progress.advance(bar))
@@ -75,7 +87,7 @@ def main() -> int:
     console.print(
         alfworld_table(ours, load_seconds(source, plays), stock, sum(len(said) for _, said in plays))
     )
-    console.print(memory_table(found, arguments.environments))
+    console.print(memory_table(found, flags.environments))
     console.print(webshop_table())
     return 0
 
@@ -229,4 +241,4 @@ def say_all(environment: TextEnvironment, plays: list[Play]) -> float:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

@@ -1,49 +1,53 @@
-"""One tree of errors for all services; `serving/rpc/status.py` maps it to gRPC status codes, in one place."""
+"""The tree of errors; `serving/rpc/codes.py` has their gRPC status codes, `core/exit_codes.py` exit codes."""
 
 
 class HiperError(Exception):
-    """An error whose message tells a person what was wrong and what is accepted."""
+    """Base of all errors raised on purpose; the message says what was wrong and what is accepted."""
 
 
 class InvalidInputError(HiperError):
-    """The caller's input can never succeed as it is."""
+    """The caller's input is wrong: repeating the call with it can never succeed."""
 
 
 class CorruptDataError(HiperError):
-    """Data arrived or was read that is not what was sent or written, such as a wrong hash."""
+    """Data that was received or read differs from what was sent or written; its hash may show it."""
 
 
 class PreconditionError(HiperError):
-    """The system is not in the state that the call needs, such as another run, role or base model."""
+    """The system is in the wrong state for the call: another run, role or base model, for example."""
 
 
 class NotFoundError(HiperError):
-    """A named thing that is not there; the message lists those that are."""
+    """Something with the given name does not exist; the message lists the names that do."""
 
 
 class ConflictError(HiperError):
-    """A name that is taken by something else."""
+    """The name is already taken by something else."""
 
 
 class ExhaustedError(HiperError):
-    """No room now, in a queue or on a disk; later may succeed."""
+    """A queue or a disk is full; the same call may succeed later."""
 
 
 class UnavailableError(HiperError):
-    """The service cannot answer now: it starts, drains, has failed, or is not there."""
+    """The service cannot answer now: it is starting, shutting down, has failed, or cannot be reached."""
+
+
+class AddressInUseError(UnavailableError):
+    """A server cannot listen at its address: the port is in use, or the address is not of this machine."""
 
 
 class DivergedError(HiperError):
-    """Training has come to numbers that are not finite, and cannot mend itself."""
+    """Training produced infinities or NaNs and cannot recover by itself."""
 
 
 class PromptTooLongError(InvalidInputError):
-    """A prompt that leaves no room for its answer within the context length."""
+    """The prompt leaves no room for an answer within the model's context length."""
 
 
 class QueueFullError(ExhaustedError):
-    """More requests wait than the engine takes."""
+    """The engine's queue of waiting requests is full."""
 
 
-class ConfigurationError(HiperError):
-    """What a person did wrong on the command line or in a configuration file; commands exit with 2."""
+class ConfigurationError(InvalidInputError):
+    """A mistake on the command line or in a configuration file."""

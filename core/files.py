@@ -1,4 +1,4 @@
-"""Folders and lines that are there whole or not at all, also on a full disk; folders that can be checked."""
+"""Atomic writes: folders and lines that are written whole or not at all, even on a full disk; manifests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,15 +18,19 @@ from safetensors import SafetensorError
 from core.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
+_UNFINISHED = re.compile(r"\..+\.(?:new|[a-z0-9_]{8})")
+"""Names that `replace_file` and `written_beside` give to what is not whole yet."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Names what is being written where the disk, a quota or a limit on files leaves no room for it.
+    """Replaces the system's "no space" error by one that names the file or folder being written.
+
+    Covers a full disk, an exhausted quota and a limit on the size of files; other errors pass unchanged.
 
     Raises:
-        ExhaustedError: in place of the system's error.
+        ExhaustedError: there is no room for `path`.
     """
     try:
         yield
@@ -38,13 +43,13 @@ def room_for(path: Path) -> Iterator[None]:
 def _no_room(error: OSError | SafetensorError) -> str | None:
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno in _NO_ROOM else None
-    # safetensors has the system's error in its text only.
+    # safetensors passes the system's error number on only inside its message.
     return next((os.strerror(code) for code in _NO_ROOM if f"(os error {code})" in str(error)), None)
 
 
 @contextmanager
 def appended_whole(file: Path) -> Iterator[None]:
-    """Cuts `file` back to the length that it had if the block, which adds to it, fails.
+    """Truncates `file` to its earlier length if the block, which appends to it, fails.
 
     Raises:
         ExhaustedError: there is no room for more.
@@ -61,10 +66,10 @@ def appended_whole(file: Path) -> Iterator[None]:
 
 @contextmanager
 def written_beside(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder to fill, which takes the place of `folder` when the block ends well.
+    """Yields an empty folder to fill, which replaces `folder` once the block has succeeded.
 
-    Its files are on disk before it gets the name; a folder that had the name is gone afterwards. If the block
-    fails, nothing changes.
+    All files are flushed to disk before the folder gets its name, and an earlier folder of that name is
+    deleted. If the block fails, nothing changes.
 
     Raises:
         ExhaustedError: there is no room for it.
@@ -76,12 +81,15 @@ def written_beside(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _filled_beside(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that the renaming below stays within one file system and is atomic.
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield unfinished
+        # mkdtemp lets nobody else in, but another user may serve what was written here.
         unfinished.chmod(0o755)
+        # Before the renaming: after a power failure the name must not lead to empty files.
         for path in (*unfinished.rglob("*"), unfinished):
-            _to_disk(path)
+            to_disk(path)
         _take_place(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -89,16 +97,16 @@ def _filled_beside(folder: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Records the SHA-256 of each file in `folder`."""
+    """Writes the SHA-256 of each file in `folder` to its manifest."""
     hashes = {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)}
     (folder / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
 
 
 def check_manifest(folder: Path) -> None:
-    """Checks that `folder` holds what its manifest says.
+    """Checks that every file in the manifest of `folder` exists with the SHA-256 recorded there.
 
     Raises:
-        CorruptDataError: names the first file that is missing or differs.
+        CorruptDataError: the manifest is unreadable, or a file is missing or differs; names the first one.
     """
     try:
         hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -110,7 +118,7 @@ def check_manifest(folder: Path) -> None:
         if not path.is_file():
             raise CorruptDataError(f"{path} is missing")
         if _sha256(path) != sha256:
-            raise CorruptDataError(f"{path} is not what was written: its SHA-256 differs from {MANIFEST}")
+            raise CorruptDataError(f"{path} was changed or damaged: its SHA-256 differs from {MANIFEST}")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -122,7 +130,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Returns once the content of a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -134,15 +143,47 @@ def _take_place(unfinished: Path, folder: Path) -> None:
     if not folder.exists():
         unfinished.rename(folder)
     else:
+        # A folder cannot be renamed onto one that holds files: the old one is moved out of the way first.
         replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         folder.rename(replaced / "replaced")
         unfinished.rename(folder)
         shutil.rmtree(replaced)
-    _to_disk(folder.parent)
+    # The new name is an entry of the parent folder, which must reach the disk too.
+    to_disk(folder.parent)
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Writes beside and renames."""
+    """Gives `path` this content: after a crash or a power loss it holds all of it, or what it held before.
+
+    Raises:
+        ExhaustedError: there is no room for it; the file is as it was.
+    """
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with room_for(path):
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                # A rename may reach the disk before the content does: power loss would leave an empty file.
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        to_disk(path.parent)
+
+
+def sweep_unfinished(folder: Path) -> list[str]:
+    """Removes what processes that were killed left half-written in `folder`; their names.
+
+    Only for a folder that nobody else writes to now: the unfinished work of a living process looks the same.
+    """
+    if not folder.is_dir():
+        return []
+    left = sorted(path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name))
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [path.name for path in left]

@@ -1,4 +1,4 @@
-"""How sure a measured success rate or score is."""
+"""Confidence intervals of measured success rates and scores."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.stats import norm
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean, with the interval that the true mean lies in."""
+    """A mean with its confidence interval."""
 
     mean: float
     half: float
-    """Half of the interval's width; 0 for a single value."""
+    """Half of the interval's width; 0 for a single value, which says nothing about the spread."""
 
     @property
     def low(self) -> float:
@@ -32,7 +32,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of successes, with the interval that the true share lies in; all three in [0, 1]."""
+    """A rate of successes with its confidence interval; all three numbers are in [0, 1]."""
 
     rate: float
     low: float
@@ -43,7 +43,7 @@ class Proportion:
 
 
 def normal(values: Sequence[float], confidence: float = 0.95) -> Mean:
-    """The mean of at least one independent value with its normal interval."""
+    """The mean of one or more independent values with the interval of the normal approximation."""
     count = len(values)
     deviation = stdev(values) if count > 1 else 0.0
     return Mean(fmean(values), float(norm.ppf((1 + confidence) / 2)) * deviation / math.sqrt(count))
@@ -53,15 +53,21 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
     """Wilson's score interval: E. B. Wilson, Probable inference, JASA 22 (1927), pp. 209-212.
 
     Unlike the normal approximation it stays within [0, 1] and is usable for few trials and rates near 0 or 1.
-    `ValueError` unless 0 <= successes <= trials, trials > 0 and 0 < confidence < 1.
+
+    Raises:
+        ValueError: unless 0 <= successes <= trials, trials > 0 and 0 < confidence < 1.
     """
     if not (0 <= successes <= trials and trials > 0 and 0 < confidence < 1):
-        raise ValueError(f"{successes} successes of {trials} trials at confidence {confidence}")
+        raise ValueError(
+            f"{successes} successes of {trials} trials at confidence {confidence}: needed are "
+            "0 <= successes <= trials, trials > 0 and 0 < confidence < 1"
+        )
     z = float(norm.ppf((1 + confidence) / 2))
     rate = successes / trials
     scale = 1 + z * z / trials
     centre = (rate + z * z / (2 * trials)) / scale
     half = z / scale * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    # At the extremes the exact bounds are 0 and 1; rounding would leave something like 1e-17.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return Proportion(rate, low, high)

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line now and then in a log."""
+"""Progress of a long command: a bar on a terminal, at most about twenty lines in a log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 
 Progress = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what is being done; from any thread."""
+"""Callback that takes the share that is done, in [0, 1], and what is being done; callable from any thread."""
 
 _LINES = 20
 
 
 @contextmanager
 def progress(console: Console, title: str) -> Iterator[Progress]:
-    """Gives what is to be told of the progress of `title`."""
+    """Yields the callback that reports the progress of `title` to the console."""
     if console.is_terminal:
         with _bar(console) as bar:
             task = bar.add_task(title, total=1.0)

@@ -6,9 +6,9 @@ from enum import Enum
 
 
 class Role(Enum):
-    """What a model server is for; the values name adapters, folders and sections."""
+    """A model server's part in an episode; the values also name adapters, folders and settings sections."""
 
     PLANNER = "planner"
     """Keeps or switches the subgoal."""
     EXECUTOR = "executor"
-    """Acts on the subgoal."""
+    """Chooses the action that pursues the subgoal."""

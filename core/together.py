@@ -1,4 +1,4 @@
-"""Coroutines that succeed or fail as one."""
+"""Running coroutines at the same time, so that they succeed or fail together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ ResultT = TypeVar("ResultT")
 
 
 async def together(*work: Coroutine[Any, Any, ResultT]) -> list[ResultT]:
-    """Runs them side by side; their results in this order.
+    """Runs the coroutines concurrently and returns their results in the given order.
 
-    The first failure cancels the others, which are waited for, and is raised as it is.
+    The first failure cancels the others, waits until they have ended, and is raised itself rather than
+    inside an exception group.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,1 +1,1 @@
-"""Text environments in one process: ALFWorld, WebShop, and whatever the registry is given."""
+"""Text environments that run in the calling process: ALFWorld, WebShop, and any other in the registry."""

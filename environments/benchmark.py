@@ -1,4 +1,4 @@
-"""What the orchestrator knows of an environment: tasks to choose from, and episodes played as text."""
+"""The interface between the orchestrator and a benchmark: tasks to choose from, episodes played as text."""
 
 from __future__ import annotations
 
@@ -8,40 +8,47 @@ from typing import Protocol, Self, TypedDict, runtime_checkable
 
 import gymnasium
 
+from environments.telling import Telling
+
 
 @dataclass(frozen=True, order=True)
 class Task:
-    """One task of a benchmark; tasks sort by their id, so that a split has one order on every machine."""
+    """One task of a benchmark; tasks sort by id, so that a split has the same order on every machine."""
 
     id: str
-    """Unique within the benchmark, the same on every machine."""
+    """Name that is unique within the benchmark and the same on every machine."""
     type: str
-    """The kind of task that success is broken down by, such as `pick_and_place_simple`."""
+    """Kind of task, such as `pick_and_place_simple`; results are also reported by kind."""
     split: str
 
 
 class StepInfo(TypedDict):
-    """The `info` of `reset` and `step`."""
+    """The `info` that `reset` and `step` return."""
 
     admissible_actions: tuple[str, ...]
-    """Sorted where the reference sorts them; `search[<your query>]` stands for a free text search."""
+    """Actions that are possible now, in the reference implementation's order; `search[<your query>]` means a
+    search with any text."""
     goal: str
-    """The task in words, as the first observation states it."""
+    """Task in words, as the first observation states it."""
     task_id: str
     task_type: str
     won: bool
     score: float
-    """In [0, 1]: the graded success of the episode so far (WebShop), or `won` as a number."""
+    """Success of the episode so far, in [0, 1]: graded in WebShop, elsewhere `won` as 0 or 1."""
 
 
 class TextEnvironment(gymnasium.Env[str, str], ABC):
-    """One episode at a time: text in, text out, with gymnasium's five values from `step`.
+    """Plays one episode at a time: text in, text out, with gymnasium's five values from `step`.
 
-    `reset(seed=..., options={"task": task_id})` starts the named task, or one drawn with the seed where
-    none is named. `step` never raises for the text of an action: what the game does not understand is
-    answered as the reference answers it. `truncated` is true at the step limit, `terminated` when the
-    episode is won or lost for good. The reward is the benchmark's own (0 or 1, or a score in [0, 1]);
-    scaling it is the learner's business.
+    `reset(seed=..., options={"task": task_id})` starts the named task, or without a name one drawn with the
+    seed. `step` never raises because of an action's text: what the game does not understand gets the answer
+    that the reference implementation gives. `truncated` is true at the step limit, `terminated` when the
+    episode is won or finally lost. The reward is the benchmark's own (0 or 1, or a score in [0, 1]); the
+    learner scales it.
+
+    `step` before the first `reset`, or after the end of an episode, raises `EpisodeError`. The reference
+    WebShop repeats its last page instead. But a turn after the end belongs to no episode: only a faulty play
+    loop asks for one, and such a fault must not pass unnoticed.
     """
 
     @abstractmethod
@@ -56,50 +63,65 @@ class TextEnvironment(gymnasium.Env[str, str], ABC):
 
     @abstractmethod
     def snapshot(self) -> Self:
-        """A copy in mid-episode that shares the immutable game; both go on independently."""
+        """A copy in the middle of an episode: it shares the immutable game and continues on its own."""
 
 
 @dataclass(frozen=True)
 class DemonstrationStep:
-    """One turn of an expert: the subgoal it follows and the action it takes."""
+    """One turn of a scripted player: the subgoal it pursues and the action it takes."""
 
     subgoal: str
     action: str
 
 
 class Policy(Protocol):
-    """A scripted player, such as the rule baseline: state is kept between `begin` and the last `act`."""
+    """A scripted player, such as the rule baseline; it keeps state from one `begin` to the next."""
 
-    def begin(self, observation: str, info: StepInfo) -> None: ...
+    def begin(self, observation: str, info: StepInfo) -> None:
+        """Starts an episode with the observation and info of `reset`; to be called before `act`."""
+        ...
 
-    def act(self, observation: str, info: StepInfo) -> DemonstrationStep: ...
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        """The turn to play after the latest observation; the first call is given that of `reset` again."""
+        ...
 
 
 class Benchmark(Protocol):
-    """A loaded benchmark; the data behind it is shared by all environments it makes."""
+    """A loaded benchmark; all environments that it makes share its data."""
 
     name: str
     splits: tuple[str, ...]
 
-    def tasks(self, split: str) -> tuple[Task, ...]:
-        """The tasks of a split in sorted order; an unknown split raises `UnknownSplitError`."""
+    @property
+    def telling(self) -> Telling:
+        """How observations and actions are told to the models; `Telling()` tells everything as it is."""
         ...
 
-    def environment(self) -> TextEnvironment: ...
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        """The tasks of a split, sorted; raises `UnknownSplitError` for an unknown split."""
+        ...
+
+    def environment(self) -> TextEnvironment:
+        """A new environment, which plays one episode at a time."""
+        ...
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
-        """An expert's winning (or, where the ceiling forbids it, best) episode, split into subgoals."""
+        """An expert's episode with its subgoals: it wins or, where a task cannot be won, does its best."""
         ...
 
     def policy(self, name: str, seed: int) -> Policy:
-        """The scripted player `expert`, `rule` or `random`, or another one of the benchmark's own."""
+        """A scripted player: `expert`, `rule`, `random`, or another that the benchmark has.
+
+        Raises:
+            UnknownPolicyError: the benchmark has no player of that name; the message lists those it has.
+        """
         ...
 
 
 @runtime_checkable
 class ReferencedBenchmark(Protocol):
-    """A benchmark that says what its results should be read beside: a ceiling, baselines."""
+    """A benchmark that reports figures to compare results with: the best possible score, and baselines."""
 
     def reference_lines(self, split: str) -> tuple[str, ...]:
-        """Lines to print beneath a result on the split."""
+        """Lines to print below a result on the split."""
         ...

@@ -1,4 +1,4 @@
-"""What replaying a recording of a reference system found."""
+"""The result of replaying a recording of a reference implementation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ConformanceReport:
-    """Counts over all compared answers; a recording conforms when `differences` is 0."""
+    """Counts over all compared answers; our engine conforms when `differences` is 0."""
 
     steps: int
-    """Actions replayed; the answer to each reset is compared too, but is no step."""
+    """Number of actions replayed; the answers to resets are compared too, but not counted here."""
     differences: int
-    """Answers (of resets and steps) in which any compared field differs."""
+    """Number of answers, to resets and steps, in which any compared field differs."""
     first: str | None
-    """The first difference in words: where, which field, recorded and ours."""
+    """First difference in words: where, in which field, the recorded value and ours."""

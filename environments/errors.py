@@ -1,33 +1,35 @@
-"""What can be wrong with a benchmark's data, or with what was asked of it; messages are for the user."""
+"""Errors in a benchmark's data or in what was asked of it; the messages are written for the user."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
+from core.errors import InvalidInputError
 
-class BenchmarkError(Exception):
+
+class BenchmarkError(InvalidInputError):
     """Base of the errors that `environments` raises."""
 
 
 class EnvironmentDataError(BenchmarkError):
-    """Data is missing, incomplete, truncated, or of another program."""
+    """Data is missing, incomplete or truncated, or was not made for this benchmark."""
 
 
 class DataNotFoundError(EnvironmentDataError):
-    """There is no data where it was looked for; none that is broken either."""
+    """There is no data at all where it was looked for."""
 
 
 class OutputError(BenchmarkError):
-    """Something is already where a command was told to write."""
+    """A command was told to write where something exists already."""
 
 
 class MissingDependencyError(BenchmarkError):
-    """An optional package that the request needs is not installed."""
+    """An optional package that is needed here is not installed."""
 
 
 class UnknownNameError(BenchmarkError, LookupError):
-    """A name that is none of the accepted ones."""
+    """A name that is not accepted; the message lists the accepted ones and suggests the closest."""
 
     kind = "name"
 
@@ -41,13 +43,13 @@ class UnknownNameError(BenchmarkError, LookupError):
 
 
 class UnknownEnvironmentError(UnknownNameError):
-    """No environment of that name is registered."""
+    """There is no environment of that name in the registry."""
 
     kind = "environment"
 
 
 class UnknownTaskError(UnknownNameError):
-    """The benchmark has no task of that id."""
+    """The benchmark has no task with that id."""
 
     kind = "task"
 
@@ -71,11 +73,11 @@ class UnknownPolicyError(UnknownNameError):
 
 
 class ActionTypeError(BenchmarkError, TypeError):
-    """An action that is no text; the episode is as it was."""
+    """The action is not a string; the episode has not changed."""
 
     def __init__(self, action: object) -> None:
-        super().__init__(f"an action is text (str), not {type(action).__name__}")
+        super().__init__(f"an action must be text (str), not {type(action).__name__}")
 
 
 class EpisodeError(BenchmarkError, RuntimeError):
-    """`step` or `snapshot` before the first `reset`."""
+    """`step` or `snapshot` before the first `reset`, or `step` after the end of an episode."""

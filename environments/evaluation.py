@@ -21,7 +21,7 @@ class Outcome:
 
 
 def play_episode(environment: TextEnvironment, policy: Policy, task: Task) -> Outcome:
-    """Plays the task to its end: won, lost, or cut off at the step limit."""
+    """Plays the task until it is won, lost, or cut off at the step limit."""
     observation, info = environment.reset(options={"task": task.id})
     policy.begin(observation, info)
     steps, over = 0, False
@@ -35,7 +35,7 @@ def play_episode(environment: TextEnvironment, policy: Policy, task: Task) -> Ou
 def evaluate(
     benchmark: Benchmark, policy: Policy, split: str, done: Callable[[], object] = lambda: None
 ) -> list[Outcome]:
-    """One outcome a task, in the order of the tasks; `done` is called after each."""
+    """The outcome of each task, in the order of the tasks; `done` is called after each."""
     environment = benchmark.environment()
     outcomes = []
     for task in benchmark.tasks(split):
@@ -46,7 +46,7 @@ def evaluate(
 
 
 def by_type(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of each task type, sorted by its name."""
+    """The outcomes grouped by task type, sorted by its name."""
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.task.type].append(outcome)

@@ -1,4 +1,4 @@
-"""Where a benchmark's files are looked for."""
+"""Where to look for a benchmark's files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.paths import user_path
 
 
 def data_path(given: Path | None, variable: str) -> Path | None:
-    """The path that was given, else the one in the environment variable, else None."""
+    """The given path, or the one in the environment variable `variable`, or None."""
     if given is not None:
         return user_path(given)
     named = os.environ.get(variable)
@@ -17,7 +17,7 @@ def data_path(given: Path | None, variable: str) -> Path | None:
 
 
 def shared_data_path(given: Path | None, variable: str, name: str) -> Path | None:
-    """As `data_path`, else the folder `name` in HIPER_DATA, or in ../shared beside the workspace."""
+    """The result of `data_path`, or else the folder `name` in HIPER_DATA or in ../shared, or None."""
     if (path := data_path(given, variable)) is not None:
         return path
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())

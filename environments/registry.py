@@ -1,25 +1,33 @@
-"""The environments by name. Another one is one line here."""
+"""The environments by name. A new environment needs one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from configuration.environment import EnvironmentSettings
-from environments.benchmark import Benchmark
 from environments.errors import UnknownEnvironmentError
 
-Loader = Callable[[EnvironmentSettings], Benchmark]
+if TYPE_CHECKING:
+    # It imports gymnasium, which the user's Python that runs //environments/webshop:nouns may lack.
+    from environments.benchmark import Benchmark
+
+Loader = Callable[[EnvironmentSettings], "Benchmark"]
 
 LOADERS: dict[str, str] = {
     "alfworld": "environments.alfworld:load",
     "webshop": "environments.webshop:load",
 }
-"""Name to `module:function`, imported when it is asked for, so that nobody pays for what is not played."""
+"""`module:function` by name, imported only when the environment is used, so that the others cost no time."""
 
 
 def load(settings: EnvironmentSettings) -> Benchmark:
-    """The benchmark that `settings` name, its data read; `UnknownEnvironmentError` for a strange name."""
+    """Loads the benchmark that `settings` name, with its data.
+
+    Raises:
+        UnknownEnvironmentError: there is no environment of that name.
+    """
     try:
         module, _, function = LOADERS[settings.name].partition(":")
     except KeyError:

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 
 from serving.text.chat import Chat
 from serving.text.transcript import transcript
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "Text game."
 """The same for both roles, which so share transcripts: a subgoal without its age asks for an action."""
 
-_GO = "go to "
 
-
-def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
+def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     done = {past.action for past in context.history}
-    new = [action.removeprefix(_GO) for action in actions if action.startswith(_GO) and action not in done]
+    new = [action.place for action in actions if action.place and action.text not in done]
     return "\n".join(
         [
             *transcript(chat, context),

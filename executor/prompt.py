@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from configuration.servers import PromptFormat
 from executor import compact_format, nano_format, paper_format, transcript_format
 from serving.text.chat import Chat, fit
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-HIDDEN_ACTIONS = frozenset({"help"})
-"""Admissible, but of no use to a player: left out of the prompt."""
 
 _FORMATS = {
     "compact": compact_format,
@@ -42,7 +39,7 @@ class ExecutorPrompt:
         self._format = _FORMATS[format]
         self._history = history
 
-    def render(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
+    def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Token ids, the chat template's own included.
 
         A context that is too long loses its oldest turns first, then the middle of its observation; the
@@ -51,7 +48,6 @@ class ExecutorPrompt:
         Raises:
             PromptTooLongError: it does not fit even so.
         """
-        actions = [action for action in admissible_actions if action not in HIDDEN_ACTIONS]
         kept = context.history[-self._history :] if self._history else ()
 
         def rendered(shown: TurnContext) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
 from serving.text.prompt_thread import PromptThread
-from trajectory.episode import EMPTY_SPAN, Act, TurnContext
+from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +36,7 @@ class ExecutorService:
         )
         self._rendering = PromptThread()
 
-    async def act(self, context: TurnContext, admissible_actions: Sequence[str], seed: int) -> Act:
+    async def act(self, context: TurnContext, actions: Sequence[AdmissibleAction], seed: int) -> Act:
         """Samples one action.
 
         Raises:
@@ -44,20 +44,20 @@ class ExecutorService:
             PromptTooLongError: the prompt does not fit the context.
             QueueFullError: too many calls wait.
         """
-        prompt_ids = await self._rendering.run(self.prompt_ids, context, admissible_actions)
+        prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
         generation = await self._sampler.sample(prompt_ids, seed)
         parsed = self._parser.parse(generation.token_ids)
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 
-    async def prompt_only(self, context: TurnContext, admissible_actions: Sequence[str]) -> Act:
+    async def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
         """The prompt of `act`, with nothing sampled."""
-        prompt_ids = await self._rendering.run(self.prompt_ids, context, admissible_actions)
+        prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
         generation = self._sampler.unsampled(prompt_ids)
         return Act("", False, generation, EMPTY_SPAN)
 
-    def prompt_ids(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
+    def prompt_ids(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Checks the context and renders it."""
         for name, text in (("goal", context.goal), ("subgoal", context.subgoal)):
             if not text.strip():
                 raise InvalidInputError(f"context.{name}: must not be empty")
-        return self._prompt.render(context, admissible_actions)
+        return self._prompt.render(context, actions)

@@ -7,7 +7,7 @@ from hiper.v1 import executor_pb2 as pb
 from hiper.v1 import executor_pb2_grpc as pb_grpc
 
 from executor.service import ExecutorService
-from trajectory.wire import context_from_pb, generation_to_pb, span_to_pb
+from trajectory.wire import actions_from_pb, context_from_pb, generation_to_pb, span_to_pb
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ExecutorService"].full_name
 
@@ -19,7 +19,8 @@ class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
         self._service = service
 
     async def Act(self, request: pb.ActRequest, context: grpc.aio.ServicerContext) -> pb.ActResponse:
-        turn, actions = context_from_pb(request.context), tuple(request.admissible_actions)
+        turn = context_from_pb(request.context)
+        actions = actions_from_pb(request.admissible_actions, request.told_actions)
         if request.prompt_only:
             act = await self._service.prompt_only(turn, actions)
         else:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from hiper.v1 import episode_pb2 as pb
 
-from core.errors import CorruptDataError, ExhaustedError, NotFoundError, PreconditionError
-from trajectory.episode import Episode
+from core.errors import (
+    CorruptDataError,
+    ExhaustedError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
+from core.files import to_disk
+from trajectory.episode import Episode, ending_of
 from trajectory.wire import episode_from_pb
 
 FORMAT = 1
 """Of the tables below; a file of another format is refused."""
 
+_LOCK_SECONDS = 5.0
+"""Time that a call waits for another process's lock."""
+# Also an I/O error: SQLite says `full` only where the database or its log is what had no room.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
 _TABLES = """
-CREATE TABLE IF NOT EXISTS run (format INTEGER NOT NULL, run_id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS episodes (
+CREATE TABLE run (format INTEGER NOT NULL, run_id TEXT NOT NULL);
+CREATE TABLE episodes (
     number INTEGER PRIMARY KEY,      -- place in the run: one episode each, whatever is retried
     task_id TEXT NOT NULL,
     seed TEXT NOT NULL,              -- unsigned 64 bits do not fit SQLite's integers
@@ -31,7 +45,7 @@ CREATE TABLE IF NOT EXISTS episodes (
     turns INTEGER NOT NULL,
     message BLOB NOT NULL            -- hiper.v1.Episode
 ) STRICT;
-CREATE TABLE IF NOT EXISTS advantages (
+CREATE TABLE advantages (
     number INTEGER NOT NULL,
     turn INTEGER NOT NULL,
     low REAL NOT NULL,
@@ -51,8 +65,15 @@ class EpisodeSummary:
     task_type: str
     attempt: int
     won: bool
+    terminated: bool
+    """Whether it was won or lost; otherwise the step limit ended it."""
     score: float
     turns: int
+
+    @property
+    def ending(self) -> str:
+        """The ending in words: `won`, `lost` or `out of turns`."""
+        return ending_of(self.won, self.terminated)
 
 
 @dataclass(frozen=True)
@@ -70,39 +91,65 @@ class EpisodeStore:
     """The episodes of one run. Safe to use from several threads; one process writes."""
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
-        """Opens the file, or makes it for `run_id`.
+        """Opens the file for writing; with a run id, makes it first where there is none.
+
+        The file gets its name only once it is whole, so that a crash while it is made leaves none.
 
         Raises:
             NotFoundError: there is no such file, and no run id to make it for.
             PreconditionError: the file is another run's, or of another format.
-            CorruptDataError: it is no SQLite file.
+            CorruptDataError: it is not an episode store.
             ExhaustedError: the disk is full.
+            UnavailableError: another process holds the file's lock.
         """
-        if run_id is None and not path.exists():
+        if run_id is not None and not _is_made(path):
+            with _errors_of(path):
+                _make(path, run_id)
+        self._open(path, "rw")
+        if run_id is not None and self.run_id != run_id:
+            self.close()
+            raise PreconditionError(f"{path} holds run {self.run_id}, not {run_id}")
+
+    @classmethod
+    def of_run(cls, path: Path, new_run_id: str) -> Self:
+        """Opens the file for writing, whichever run's it is; makes it for `new_run_id` where there is none.
+
+        Raises:
+            HiperError: as for a store that is opened by its constructor.
+        """
+        return cls(path) if _is_made(path) else cls(path, new_run_id)
+
+    @classmethod
+    def reading(cls, path: Path) -> Self:
+        """Opens the file without ever changing it, for those who look at a run that may be going on.
+
+        Raises:
+            HiperError: as for a store that is opened for writing.
+        """
+        store = cls.__new__(cls)
+        store._open(path, "ro")
+        return store
+
+    def _open(self, path: Path, mode: str) -> None:
+        if not path.exists():
             raise NotFoundError(f"no episodes at {path}")
         self._path = path
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_TABLES)
-            self.run_id = self._claim(run_id)
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            if _no_room(error):
-                raise self._full(error) from error
-            raise CorruptDataError(f"{path} is not an episode store: {error}") from error
+        with _errors_of(path):
+            self._db = _connected(path, mode)
+            try:
+                self.run_id = self._read_run()
+            except BaseException:
+                self._db.close()
+                raise
 
-    def _claim(self, run_id: str | None) -> str:
+    def _read_run(self) -> str:
+        self._db.execute("PRAGMA synchronous = FULL")
         row = self._db.execute("SELECT format, run_id FROM run").fetchone()
         if row is None:
-            self._db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id or ""))
-            return run_id or ""
+            raise CorruptDataError(f"{self._path} names no run: it is not an episode store")
         if row[0] != FORMAT:
             raise PreconditionError(f"{self._path} has format {row[0]}; this version reads format {FORMAT}")
-        if run_id is not None and row[1] != run_id:
-            raise PreconditionError(f"{self._path} holds run {row[1]}, not {run_id}")
         return str(row[1])
 
     def add(self, episode: pb.Episode) -> bool:
@@ -151,10 +198,12 @@ class EpisodeStore:
 
     def summaries(self) -> tuple[EpisodeSummary, ...]:
         """All episodes in the order of their places."""
-        query = "SELECT number, task_id, task_type, attempt, won, score, turns FROM episodes ORDER BY number"
+        query = (
+            "SELECT number, task_id, task_type, attempt, won, score, turns, message FROM episodes "
+            "ORDER BY number"
+        )
         with self._lock:
-            rows = self._db.execute(query).fetchall()
-        return tuple(EpisodeSummary(n, i, k, a, bool(w), s, t) for n, i, k, a, w, s, t in rows)
+            return tuple(_summary(row) for row in self._db.execute(query))
 
     def set_advantages(self, number: int, turns: Sequence[TurnAdvantages]) -> None:
         """Keeps what an episode's turns were given, in place of what may stand there."""
@@ -171,26 +220,79 @@ class EpisodeStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._lock:
+        with self._lock, _errors_of(self._path):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if _no_room(error):
-                    raise self._full(error) from error
                 raise
-
-    def _full(self, error: sqlite3.Error) -> ExhaustedError:
-        return ExhaustedError(f"{self._path} cannot be written ({error}); nothing was stored")
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
 
 
-def _no_room(error: sqlite3.Error) -> bool:
-    """Also of an I/O error: SQLite says `full` only where the database or its log is what had no room."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        timeout=_LOCK_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+    )
+
+
+def _make(path: Path, run_id: str) -> None:
+    """Writes an empty store beside `path`, then gives it that name."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        with contextlib.closing(_connected(unfinished, "rwc")) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(_TABLES)
+            db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id))
+        # What an unfinished store left beside itself must not be taken for the new one's log.
+        for ending in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        to_disk(unfinished)
+        unfinished.rename(path)
+        to_disk(path.parent)
+
+
+def _is_made(path: Path) -> bool:
+    """False for a file without run and episodes, which earlier versions left when killed while making it."""
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(_connected(path, "rw")) as db:
+            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            runs = db.execute("SELECT run_id FROM run").fetchall() if "run" in tables else []
+            stored = db.execute("SELECT 1 FROM episodes LIMIT 1").fetchone() if "episodes" in tables else None
+    except sqlite3.DatabaseError:
+        return True  # Opening it says what is wrong.
+    return bool(stored or tables - {"run", "episodes", "advantages"} or any(run for (run,) in runs))
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _NO_ROOM:
+            raise ExhaustedError(f"{path} cannot be written ({error}); nothing was stored") from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise UnavailableError(f"another process holds the lock of {path}; nothing was stored") from error
+        if isinstance(error, sqlite3.DatabaseError) and code != sqlite3.SQLITE_READONLY:
+            raise CorruptDataError(f"{path} is not an episode store: {error}") from error
+        raise
+
+
+def _summary(row: tuple[Any, ...]) -> EpisodeSummary:
+    number, task_id, task_type, attempt, won, score, turns, message = row
+    terminated = pb.Episode.FromString(message).terminated
+    return EpisodeSummary(number, task_id, task_type, attempt, bool(won), terminated, score, turns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,12 @@ from prometheus_client import CollectorRegistry
 from configuration.files import to_toml
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from core.errors import HiperError
 from core.freed_memory import keep_freed_memory
 from core.paths import user_path
 from core.role import Role
 from serving.adapters.servicer import AdapterServicer
 from serving.adapters.slot import AdapterSlot
-from serving.engine import Engine, EngineFailedError
+from serving.engine import Engine
 from serving.engines import make_engine
 from serving.model import load_tokenizer, resolve_model, use_gpus
 from serving.model_metrics import ModelMetrics
@@ -41,11 +39,7 @@ MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings],
 def run_model_server(
     role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
 ) -> int:
-    """Serves until told to stop. Returns the exit code.
-
-    0 at the end; after a line that says what was wrong 2, or 1 where the engine has failed, so that only that
-    is worth a new start.
-    """
+    """Serves until told to stop; the exit code."""
     if flags.dry_run:
         print(to_toml(configuration))
         return 0
@@ -53,11 +47,7 @@ def run_model_server(
     settings = configuration.planner if role is Role.PLANNER else configuration.executor
     use_gpus(settings.gpus)
     keep_freed_memory()
-    try:
-        asyncio.run(serve_model(role, settings, flags, make_service))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1 if isinstance(error, EngineFailedError) else 2
+    asyncio.run(serve_model(role, settings, flags, make_service))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Episodes as plain frozen values: what was shown, said, done and rewarded, turn by turn."""
+"""Episodes as plain frozen values: observations, answers, actions and rewards, turn by turn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import Enum
 
 
 class Decision(Enum):
-    """What the planner decided at a turn."""
+    """The planner's decision at a turn."""
 
     KEEP = "keep"
     """The current subgoal stays; an answer that cannot be parsed counts as this."""
     SWITCH = "switch"
-    """A new subgoal begins, and with it a segment."""
+    """A new subgoal begins, and with it a new segment of the episode."""
 
 
 @dataclass(frozen=True)
@@ -31,41 +31,73 @@ EMPTY_SPAN = Span(0, 0)
 
 @dataclass(frozen=True)
 class Generation:
-    """What a model was shown and what it said, as sampled; never re-tokenised."""
+    """A model's prompt and answer as the token ids that were sampled; the text is never tokenised again."""
 
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
-    """Natural logarithm of each token's probability under the distribution it was drawn from."""
+    """Natural logarithm of each sampled token's probability under the distribution it was drawn from."""
     adapter_version: int
-    """-1 for the base model alone."""
+    """Version of the adapter that answered; -1 for the base model alone."""
     temperature: float
     length_limited: bool
+    """Whether the answer was cut off at the limit on its length."""
     engine_seconds: float
+    """Time the engine took, including the wait in its queue."""
+
+
+def ending_of(won: bool, terminated: bool) -> str:
+    """The ending of an episode in words: `won`, `lost`, or `out of turns` if the step limit ended it."""
+    return "won" if won else "lost" if terminated else "out of turns"
+
+
+@dataclass(frozen=True)
+class Told:
+    """An observation as a prompt tells it that shows the whole episode."""
+
+    alone: str
+    """The text where the prompt does not show the turn before."""
+    after: str
+    """The text where the prompt shows the turn before as well."""
 
 
 @dataclass(frozen=True)
 class PastTurn:
-    """An earlier turn, as a prompt shows it."""
+    """An earlier turn as prompts show it."""
 
     observation: str
     action: str
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
 
 
 @dataclass(frozen=True)
 class TurnContext:
-    """What both models are told of the present turn."""
+    """What a model is told about the current turn."""
 
     goal: str
     turn: int
-    """0 for the first."""
+    """Number of the turn, from 0."""
     history: tuple[PastTurn, ...]
-    """The last turns, oldest first."""
+    """The most recent turns, oldest first."""
     observation: str
     subgoal: str
-    """For the planner the current one, empty at turn 0; for the executor the one to follow."""
+    """Subgoal in force: for the planner before its decision (empty at turn 0), for the executor after it."""
     subgoal_age: int
-    """Turns for which it has been followed."""
+    """Number of turns for which the subgoal has been in force."""
+    told: Told | None = None
+    """The observation as it is told; None to tell it unchanged."""
+
+
+@dataclass(frozen=True)
+class AdmissibleAction:
+    """An action that the environment accepts now, as the executor's prompt may show it."""
+
+    text: str
+    follows: bool = False
+    """Whether a reader of the whole episode knows that it is possible; a transcript does not list it then."""
+    place: str = ""
+    """The place that it goes to, empty for every other action."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +106,14 @@ class Plan:
 
     decision: Decision
     subgoal: str
-    """In force from now on."""
+    """Subgoal in force from this turn on, whether kept or new."""
     valid: bool
+    """Whether the answer could be parsed."""
     generation: Generation
     decision_span: Span
+    """Tokens of `generation` that state the decision."""
     subgoal_span: Span
+    """Tokens of `generation` that state the new subgoal; empty where it is kept."""
 
 
 @dataclass(frozen=True)
@@ -87,27 +122,31 @@ class Act:
 
     action: str
     valid: bool
+    """Whether the answer could be parsed."""
     generation: Generation
     action_span: Span
+    """Tokens of `generation` that state the action."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn: both answers, and what came of them."""
+    """One turn: both models' answers and the environment's response."""
 
     observation: str
-    """What the turn began with."""
+    """Observation at the beginning of the turn, before the action."""
     plan: Plan
     act: Act
     reward: float
-    """The benchmark's own, unscaled and unshaped."""
+    """Reward of the benchmark, neither scaled nor shaped."""
     seconds: float
+    """Duration of the whole turn."""
     environment_seconds: float
+    """Duration of the environment's step, a part of `seconds`."""
 
 
 @dataclass(frozen=True)
 class EpisodeKey:
-    """What makes an episode one and the same, however often it is sent."""
+    """Identity of an episode: one that is sent twice has the same key both times."""
 
     run_id: str
     task_id: str
@@ -121,9 +160,9 @@ class Episode:
 
     key: EpisodeKey
     number: int
-    """Place in the run, from 0."""
+    """Position in the run, from 0."""
     group: int
-    """Episodes of one group play the same task."""
+    """Group of the episode; all episodes of a group play the same task."""
     lease_id: str
     benchmark: str
     task_type: str
@@ -135,13 +174,18 @@ class Episode:
     score: float
     final_observation: str
     final_planner_prompt_ids: tuple[int, ...]
-    """The planner's prompt at `final_observation`, for bootstrap = final; else empty."""
+    """Planner's prompt at `final_observation`, needed with bootstrap = final; else empty."""
     final_executor_prompt_ids: tuple[int, ...]
     seconds: float
 
     @property
+    def ending(self) -> str:
+        """The ending in words: `won`, `lost` or `out of turns`."""
+        return ending_of(self.won, self.terminated)
+
+    @property
     def versions(self) -> frozenset[int]:
-        """Adapter versions that spoke in it."""
+        """Versions of all adapters that answered in the episode, planner's and executor's."""
         return frozenset(
             v
             for t in self.turns

@@ -1,4 +1,4 @@
-"""What the learner answers to a request for work: an episode to play, a pause, or the end of the run."""
+"""The learner's answers to a request for work: an episode to play, a pause, or the end of the run."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Lease:
-    """Permission to play the episode at one place of a run."""
+    """Permission to play the episode at one position of a run."""
 
     lease_id: str
     run_id: str
     number: int
-    """Place in the run, from 0."""
+    """Position in the run, from 0."""
     group: int
-    """Episodes of one group play the same task."""
+    """Group of the episode; all episodes of a group play the same task."""
     attempt: int
-    """Earlier leases of the same place."""
+    """Number of earlier leases for the same position."""
     task_seed: int
-    """Seed of the run's order of tasks, in which the group has its place."""
+    """Seed of the order in which the run's groups go through the tasks."""
     seed: int
-    """Seed of everything drawn in the episode."""
+    """Seed of everything drawn at random in the episode."""
     version: int
-    """Adapter version that both model servers had at least when the lease was granted."""
+    """Adapter version that both model servers had reached when the lease was granted."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """No episode now."""
+    """No episode can be played now; ask again later."""
 
     reason: str
     seconds: float

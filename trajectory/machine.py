@@ -1,7 +1,7 @@
-"""One episode as a state machine: planning, acting, stepping, and again until it ends.
+"""One episode as a state machine: planning, acting and stepping, repeated until the episode ends.
 
-Every state is a frozen value that knows only the move which comes next, so that a turn cannot be recorded
-without its plan, its act and what the environment made of it. No clock, no gRPC, no environment in here.
+Every state is a frozen value with a method for the next transition only, so that no turn can be recorded
+without its plan, its act and the environment's response. Clocks, gRPC and environments stay outside.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.errors import PreconditionError
-from trajectory.episode import Act, Decision, Episode, EpisodeKey, PastTurn, Plan, Turn, TurnContext
+from trajectory.episode import Act, Decision, Episode, EpisodeKey, PastTurn, Plan, Told, Turn, TurnContext
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which episode of which run this is."""
+    """Identity of the episode, and how much history its prompts show."""
 
     key: EpisodeKey
     number: int
@@ -23,12 +23,12 @@ class Assignment:
     benchmark: str
     task_type: str
     history: int
-    """Earlier turns that the models are told of at most."""
+    """Largest number of earlier turns that the models are shown."""
 
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What the environment made of an action."""
+    """The environment's response to an action."""
 
     observation: str
     reward: float
@@ -37,43 +37,52 @@ class StepOutcome:
     won: bool
     score: float
     seconds: float
-    """In the environment."""
+    """Duration of the environment's step."""
+    told: Told | None = None
+    """The observation as prompts tell it; None to tell it unchanged."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What has happened so far."""
+    """The episode so far."""
 
     assignment: Assignment
     goal: str
     observation: str
+    told: Told | None = None
+    """The observation as prompts tell it."""
     turns: tuple[Turn, ...] = ()
+    past_told: tuple[Told | None, ...] = ()
+    """The observation of each of the turns, as prompts tell it."""
     subgoal: str = ""
     subgoal_age: int = 0
-    """Turns for which the subgoal has been followed."""
+    """Number of turns for which the subgoal has been in force."""
 
     @property
     def context(self) -> TurnContext:
-        """The present turn as the models are told of it."""
-        last = self.turns[max(0, len(self.turns) - self.assignment.history) :]
+        """What the models are told about the current turn."""
+        # Not turns[-history:], which for a history of 0 would be all turns.
+        first = max(0, len(self.turns) - self.assignment.history)
+        last = zip(self.turns[first:], self.past_told[first:], strict=True)
         return TurnContext(
             goal=self.goal,
             turn=len(self.turns),
-            history=tuple(PastTurn(turn.observation, turn.act.action) for turn in last),
+            history=tuple(PastTurn(turn.observation, turn.act.action, told) for turn, told in last),
             observation=self.observation,
             subgoal=self.subgoal,
             subgoal_age=self.subgoal_age,
+            told=self.told,
         )
 
 
-def begin(assignment: Assignment, goal: str, observation: str) -> Planning:
-    """The episode before its first turn."""
-    return Planning(Progress(assignment, goal, observation))
+def begin(assignment: Assignment, goal: str, observation: str, told: Told | None = None) -> Planning:
+    """The state before the first turn."""
+    return Planning(Progress(assignment, goal, observation, told))
 
 
 @dataclass(frozen=True)
 class Planning:
-    """A turn has begun; the planner is asked."""
+    """A turn has begun, and the planner must decide."""
 
     progress: Progress
 
@@ -82,11 +91,10 @@ class Planning:
         return self.progress.context
 
     def planned(self, plan: Plan) -> Acting:
-        """The planner has answered.
+        """The state after the planner's answer.
 
         Raises:
-            PreconditionError: it keeps a subgoal where there is none, exchanges one that it keeps, or names
-                none where it switches.
+            PreconditionError: the planner named no subgoal, or kept one that is not in force.
         """
         before = self.progress
         number, turn = before.assignment.number, len(before.turns)
@@ -96,15 +104,15 @@ class Planning:
             return Acting(replace(before, subgoal=plan.subgoal, subgoal_age=0), plan)
         if plan.subgoal != before.subgoal:
             raise PreconditionError(
-                f"the planner kept {plan.subgoal!r} at turn {turn} of episode {number}, "
-                f"where the subgoal is {before.subgoal!r}"
+                f"the planner kept the subgoal {plan.subgoal!r} at turn {turn} of episode {number}, "
+                f"but the one in force is {before.subgoal!r}"
             )
         return Acting(before, plan)
 
 
 @dataclass(frozen=True)
 class Acting:
-    """The subgoal stands; the executor is asked."""
+    """The subgoal is decided, and the executor must act."""
 
     progress: Progress
     plan: Plan
@@ -114,13 +122,13 @@ class Acting:
         return self.progress.context
 
     def acted(self, act: Act) -> Stepping:
-        """The executor has answered."""
+        """The state after the executor's answer."""
         return Stepping(self.progress, self.plan, act)
 
 
 @dataclass(frozen=True)
 class Stepping:
-    """The action stands; the environment is asked."""
+    """The action is chosen, and the environment must carry it out."""
 
     progress: Progress
     plan: Plan
@@ -131,13 +139,15 @@ class Stepping:
         return self.act.action
 
     def stepped(self, outcome: StepOutcome, seconds: float) -> Planning | Finished:
-        """The environment has answered, `seconds` after the turn began."""
+        """The state after the environment's response; the whole turn took `seconds`."""
         before = self.progress
         turn = Turn(before.observation, self.plan, self.act, outcome.reward, seconds, outcome.seconds)
         after = replace(
             before,
             observation=outcome.observation,
+            told=outcome.told,
             turns=(*before.turns, turn),
+            past_told=(*before.past_told, before.told),
             subgoal_age=before.subgoal_age + 1,
         )
         ended = outcome.terminated or outcome.truncated
@@ -153,12 +163,12 @@ class Finished:
 
     @property
     def truncated(self) -> bool:
-        """Winning with the very last turn that the limit allows is winning, not truncation."""
+        """Whether the step limit ended the episode; winning at the last allowed turn is not truncation."""
         return not self.last.terminated
 
     @property
     def context(self) -> TurnContext:
-        """The turn that did not take place, for prompts at the final observation."""
+        """The turn that would come next, for prompts at the final observation."""
         return self.progress.context
 
     def episode(
@@ -167,7 +177,7 @@ class Finished:
         planner_prompt_ids: tuple[int, ...] = (),
         executor_prompt_ids: tuple[int, ...] = (),
     ) -> Episode:
-        """The record, with the prompts at the final observation where the estimator asks for them."""
+        """The finished episode, with the prompts at the final observation if the estimator needs them."""
         assignment = self.progress.assignment
         return Episode(
             key=assignment.key,

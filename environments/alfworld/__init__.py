@@ -1,4 +1,4 @@
-"""ALFWorld in text: an engine of ours for its game files, the stock engine as oracle, and new games."""
+"""ALFWorld as text: our own engine for its game files, TextWorld to check it against, and a generator."""
 
 from environments.alfworld.benchmark import AlfworldBenchmark, load
 

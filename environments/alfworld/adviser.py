@@ -1,4 +1,4 @@
-"""What a player should do, judged only by the transcript of its episode and by where things usually are."""
+"""Advice for a player, based only on the transcript of its episode and on where objects usually are."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from environments.errors import BenchmarkError
 __all__ = ["Advice", "Memory", "advise"]
 
 OPENABLE = frozenset({"cabinet", "drawer", "fridge", "microwave", "safe"})
-"""Kinds of places that may be closed."""
+"""Kinds of places that can be closed."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What serves the task next."""
+    """The next step towards the goal."""
 
     subgoal: str
     actions: tuple[str, ...]
-    """Admissible actions that serve the subgoal, at least one, the best first."""
+    """Admissible actions that serve the subgoal, the best first; never empty."""
 
 
 def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str]) -> Advice:
     """The next subgoal and actions.
 
     Args:
-        goal_text: The task.
-        observations: All observations of the episode, the first of which names the places.
-        admissible: The actions that the environment accepts now.
+        goal_text: Task in words.
+        observations: All observations of the episode; the first one names the places.
+        admissible: Actions that the environment accepts now.
 
     Raises:
-        BenchmarkError: the goal is none of ALFWorld's.
+        BenchmarkError: the goal is not worded like a goal of ALFWorld.
     """
     goal = read_goal(goal_text)
     if goal is None:
@@ -48,10 +48,10 @@ def advise(goal_text: str, observations: Sequence[str], admissible: Sequence[str
 
 
 class _Adviser:
-    """Approaches, of the places that may serve, the one with the highest worth per step.
+    """Of all useful places, approaches the one with the highest worth per step.
 
-    Once the player is there, fewer steps are left and the worth is the same, so that the place stays the best
-    until it has been opened and looked into, or used. Whoever follows the advice never walks in circles.
+    As the player comes closer, fewer steps remain and the worth stays the same: the place stays the best one
+    until it was opened and looked into, or used. A player that follows the advice never walks in circles.
     """
 
     def __init__(self, goal: Goal, memory: Memory, admissible: Sequence[str]) -> None:
@@ -73,6 +73,7 @@ class _Adviser:
 
     def _get(self) -> Advice:
         wanted, home = self._goal.object_type, self._home()
+        # The first of two objects must stay where it was put, or the player would carry it off again.
         takes = [
             action for action in self._starting(f"take {wanted} ") if action.rpartition(" from ")[2] != home
         ]
@@ -83,9 +84,9 @@ class _Adviser:
         )
 
     def _home(self) -> str | None:
-        """The place of the first of two objects, where the second belongs too.
+        """In tasks with two objects: the place of the first one, where the second must go too; else None.
 
-        A place elsewhere is preferred, so that an object that lies here can be taken there.
+        Prefers a place away from the player, so that an object that lies here can be taken there.
         """
         if self._goal.task_type is not TaskType.TWO:
             return None
@@ -94,10 +95,10 @@ class _Adviser:
         return min(filled, key=lambda place: (not self._is_away(place), _numbered(place)), default=None)
 
     def _put_down(self, held: str) -> Advice:
-        """Puts an object that is not needed at the first place that takes it.
+        """Puts down an object that is not needed, at the first place that accepts it.
 
-        The transcript does not tell which places do. Those that were open before the player while it was held
-        did not, or were left by mistake: they are tried again after all others, the longest ago first.
+        The transcript does not say which places do. Those whose contents the player saw while holding the
+        object probably do not: they are tried again after all others, the one seen longest ago first.
         """
         memory, likely = self._memory, training_placements()
         untried = [place for place in memory.places if memory.shown.get(place, 0) <= memory.held_since]
@@ -136,16 +137,16 @@ class _Adviser:
         return [place for place in self._memory.places if kind_of(place) == kind]
 
     def _to(self, places: Iterable[str], worth: Callable[[str], float] = lambda _: 1.0) -> list[str]:
-        """The actions that lead to the contents of the places, those with the highest worth per step first.
+        """The actions that reveal the contents of the places, those with the highest worth per step first.
 
-        Of equals, what is here comes before what is elsewhere, and low numbers before high ones.
+        Among equals, places here come before places elsewhere, and low numbers before high ones.
         """
         return self._approach(
             sorted(places, key=lambda p: (-worth(p) / self._steps(p), self._is_away(p), *_numbered(p)))
         )
 
     def _approach(self, places: Iterable[str]) -> list[str]:
-        """For each place: opens it if it is here, else walks there; none where its contents are in view."""
+        """For each place: opens it if it is here, else walks there; no action if its contents are in view."""
         actions = []
         for place in places:
             choices = [f"open {place}", f"go to {place}"]
@@ -155,7 +156,7 @@ class _Adviser:
         return actions
 
     def _steps(self, place: str) -> int:
-        """Steps until the contents of the place can be seen and taken."""
+        """Number of steps until the contents of the place can be seen and taken."""
         if not self._is_away(place):
             return 1
         memory = self._memory
@@ -170,7 +171,7 @@ class _Adviser:
 
 
 def _first_possible(*choices: Sequence[str]) -> tuple[str, ...]:
-    """The first of the choices that is not empty; `look` where nothing is left to be done."""
+    """The first of the choices that is not empty; `look` if all of them are."""
     return next((tuple(choice) for choice in choices if choice), ("look",))
 
 

@@ -1,4 +1,4 @@
-"""The packed benchmark. It is read once from end to end into a small index; nothing is unpacked."""
+"""Games in a packed archive, which is read once from end to end into a small index and never unpacked."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _VERSION = 1
 class ArchiveSource:
     """Games of a `.tar`, `.tar.xz`, `.tar.gz` or `.tar.bz2` that holds the tree of `alfworld-download`.
 
-    The index (SQLite, each game compressed on its own, about 40 MB for the whole benchmark) is kept in the
-    user's cache folder under the archive's SHA-256, and in memory where that folder cannot be written.
+    The index (SQLite, each game compressed separately, about 40 MB for the whole benchmark) is kept in the
+    user's cache folder under the archive's SHA-256, or in memory if that folder cannot be written to.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -47,8 +47,9 @@ class ArchiveSource:
 
 
 def read_members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Id and content of every game, in the archive's order; `EnvironmentDataError` where it is cut off."""
+    """Id and content of every game, in the archive's order; `EnvironmentDataError` if it is not complete."""
     try:
+        # Read as a stream: seeking in a compressed archive means decompressing it again from the start.
         with tarfile.open(archive, "r|*") as members:
             for member in members:
                 folder, _, name = member.name.removeprefix("./").rpartition("/")
@@ -57,7 +58,9 @@ def read_members(archive: Path) -> Iterator[tuple[str, bytes]]:
                     assert content is not None  # regular files always have one
                     yield "/".join(folder.split("/")[-3:]), content.read()
     except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-        raise EnvironmentDataError(f"{archive} is no complete archive of ALFWorld games ({error})") from None
+        raise EnvironmentDataError(
+            f"{archive} is not a complete archive of ALFWorld games ({error})"
+        ) from None
 
 
 def _open_index(archive: Path) -> sqlite3.Connection:
@@ -67,11 +70,13 @@ def _open_index(archive: Path) -> sqlite3.Connection:
     if not cached.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            # Renamed when it is complete, so that other processes never see an index half made.
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 _connect(Path(scratch) / name, archive).close()
                 os.replace(Path(scratch) / name, cached)
         except (OSError, sqlite3.OperationalError):
             return _connect(None, archive)
+    # Immutable: SQLite takes no locks, which read-only and network file systems may not support.
     return sqlite3.connect(f"{cached.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
@@ -81,7 +86,7 @@ def _sha256(path: Path) -> str:
 
 
 def _connect(path: Path | None, archive: Path) -> sqlite3.Connection:
-    """A new index of the archive in the file `path`, or in memory."""
+    """A new index of the archive, in the file `path` or in memory."""
     index = sqlite3.connect(path or ":memory:", check_same_thread=False)
     index.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
     index.execute("CREATE TABLE games (id TEXT PRIMARY KEY, game BLOB NOT NULL) WITHOUT ROWID")
@@ -90,9 +95,9 @@ def _connect(path: Path | None, archive: Path) -> sqlite3.Connection:
         bar = progress.add_task(f"indexing {archive.name}", total=None)
         for task_id, content in read_members(archive):
             if not dictionary:
-                dictionary = content[
-                    : 1 << 15
-                ]  # the rules, the same in every game, as far as DEFLATE looks back
+                # Every game begins with the same rules, so that the first one serves as a dictionary for the
+                # others; DEFLATE looks back 32 kB at most.
+                dictionary = content[: 1 << 15]
                 index.execute("INSERT INTO meta VALUES ('dictionary', ?)", (dictionary,))
             packer = zlib.compressobj(level=1, zdict=dictionary)
             packed = packer.compress(content) + packer.flush()

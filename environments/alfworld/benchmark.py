@@ -1,4 +1,4 @@
-"""ALFWorld as a benchmark: its tasks, its environments, its demonstrations and its scripted players."""
+"""ALFWorld as a benchmark: tasks, environments, demonstrations and scripted players."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from environments.alfworld.game_source import GameSource
 from environments.alfworld.policies import make_policy
 from environments.alfworld.sources import open_source
 from environments.alfworld.task_types import read_task_type
+from environments.alfworld.telling import AlfworldTelling
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import (
     DataNotFoundError,
@@ -27,13 +28,14 @@ from environments.errors import (
 from environments.locations import data_path
 
 KEPT_GAMES = 2048
-"""Compiled games that are kept for the next reset, about 60 kB each."""
+"""Number of compiled games kept for later resets, about 60 kB each."""
 
 
 class AlfworldBenchmark:
-    """All games of a source; environments share what they have compiled."""
+    """All games of a source; the environments share the compiled games."""
 
     name = "alfworld"
+    telling = AlfworldTelling()
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class AlfworldBenchmark:
         backend: Literal["native", "textworld"] = "native",
         task_types: Collection[str] = (),
     ) -> None:
-        """`task_types` are those that are kept, all where it is empty; `UnknownTaskTypeError` for another."""
+        """Keeps the games of `task_types`, all if it is empty; `UnknownTaskTypeError` for an unknown type."""
         kept = {read_task_type(name) for name in task_types}
         self._source = source
         self._step_limit = step_limit
@@ -93,7 +95,7 @@ class AlfworldBenchmark:
 
 
 class _NativeBackend:
-    """Starts episodes of the benchmark's compiled games; it holds nothing, so that all may share it."""
+    """Starts episodes of the benchmark's compiled games; without state, so that all environments share it."""
 
     def __init__(self, benchmark: AlfworldBenchmark) -> None:
         self._benchmark = benchmark
@@ -106,11 +108,17 @@ class _NativeBackend:
         return self
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 def load(settings: EnvironmentSettings) -> AlfworldBenchmark:
-    """The games that `settings` ask for: those found on disk, or generated ones."""
+    """The games that `settings` ask for: real ones found on disk, or generated ones.
+
+    Raises:
+        DataNotFoundError: real games are asked for and none are found.
+        UnknownTaskTypeError: there is no such task type.
+        MissingDependencyError: games must be generated and the alfworld package is not installed.
+    """
     path = None if settings.source == "generated" else data_path(settings.data, "ALFWORLD_DATA")
     if path is not None:
         source: GameSource = open_source(path)

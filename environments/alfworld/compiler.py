@@ -1,4 +1,4 @@
-"""From the facts of a problem to a `Game`."""
+"""Compiles the facts of a PDDL problem into a `Game`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,29 @@ _NEEDED = {TaskType.CLEAN: "cleanable", TaskType.HEAT: "heatable", TaskType.COOL
 
 
 def load_game(text: str | bytes, origin: str) -> Game:
-    """The game in the text of a `game.tw-pddl`; `GameFileError` names `origin` and what is wrong."""
+    """The compiled game of a `game.tw-pddl`.
+
+    Args:
+        text: Contents of the file.
+        origin: Name of the game in error messages.
+
+    Raises:
+        GameFileError: names `origin` and what is wrong with the file.
+    """
     return compile_game(parse_game_file(text, origin), origin)
 
 
 def compile_game(file: GameFile, origin: str) -> Game:
+    """As `load_game`, for a file that has been parsed."""
     return _Compiler(parse_problem(file.problem, origin), origin).game(file)
 
 
 class _Compiler:
-    """Numbers everything in the order of its identifier, as TextWorld sorts the facts that it lists."""
+    """Numbers objects, receptacles and locations in the order of their identifiers.
+
+    TextWorld lists facts in this order, so that walking over the bits of a mask gives the texts' order.
+    Names are interned: the same few hundred occur in thousands of games, and comparing them is fast.
+    """
 
     def __init__(self, problem: Problem, origin: str) -> None:
         self.problem = problem
@@ -42,6 +55,7 @@ class _Compiler:
         self.receptacle_types = self._types("receptacleType")
         self.where = self._single(pairs["receptacleAtLocation"], "receptacle location")
         self.start = self._start()
+        # Objects without a type exist too: they can be seen, but the goal never asks for them.
         held = {
             name
             for name, _ in (*pairs["inReceptacle"], *pairs["objectAtLocation"], *pairs["inReceptacleObject"])
@@ -57,6 +71,7 @@ class _Compiler:
         problem = self.problem
         places = self._receptacles()
         goal = problem.goal
+        # The goals `clean`, `heat` and `cool` ask for an object to which that can be done; others do not.
         needed = problem.marks.get(_NEEDED.get(goal.task_type, ""), None)
         targets = [name for name in self.objects if self.object_types.get(name) == goal.object_type]
         lamps = [
@@ -88,23 +103,25 @@ class _Compiler:
         values: dict[str, str] = {}
         for name, value in facts:
             if values.setdefault(name, value) != value:
-                raise GameFileError(self.origin, f"its PDDL problem gives {name} two values of {what}")
+                raise GameFileError(self.origin, f"its PDDL problem gives two values of {what} for {name}")
         return values
 
     def _start(self) -> str:
         starts = [location for _, location in self.problem.pairs["atLocation"]]
         if len(starts) != 1:
-            raise GameFileError(self.origin, f"its PDDL problem places {len(starts)} agents, not one")
+            raise GameFileError(self.origin, f"its PDDL problem places {len(starts)} agents instead of one")
         return starts[0]
 
     def _check_known(self) -> None:
-        """Receptacles without a type, or things without a number, would be played wrongly."""
+        """Refuses receptacles without a type and things without a name, which would be played wrongly."""
         used = {*self.where, *(receptacle for _, receptacle in self.problem.pairs["inReceptacle"])}
         strange = sorted(used - set(self.receptacles)) + sorted(
             {*self.objects, *self.receptacles} - set(self.names)
         )
         if strange or set(self.objects) & set(self.receptacles):
-            raise GameFileError(self.origin, f"its PDDL problem says too little of {(strange or ['?'])[0]}")
+            raise GameFileError(
+                self.origin, f"its PDDL problem does not say what kind of thing {(strange or ['?'])[0]} is"
+            )
 
     def _mask(self, names: Iterable[str]) -> int:
         return sum(self.bits.get(name, 0) for name in set(names))

@@ -1,4 +1,4 @@
-"""Replays games recorded on stock TextWorld, and compares every answer."""
+"""Replays games that were recorded with TextWorld's engine, and compares every answer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from environments.errors import EnvironmentDataError
 def replay(file: Path, data: Path | None, seed: int | None = None) -> ConformanceReport:
     """Plays the recording on our engine.
 
-    file: JSON lines (.xz or plain), one game a line: `game` (a task id), `reset` (observation, admissible)
-    and `steps` (action, observation, admissible, won), as in shared/alfworld/transcripts.jsonl.xz.
-    data: a tree of games or the packed archive that holds them.
-    seed: Not used; ALFWorld draws nothing.
-    `EnvironmentDataError` where either is missing, broken, or of another program.
+    Args:
+        file: Recording as JSON lines (.xz or plain), one game per line: `game` (a task id), `reset`
+            (observation, admissible) and `steps` (action, observation, admissible, won), as in
+            shared/alfworld/transcripts.jsonl.xz.
+        data: Tree of games, or the packed archive that holds them.
+        seed: Not used; nothing in ALFWorld is random.
+
+    Raises:
+        EnvironmentDataError: either is missing, broken, or of another kind.
     """
     if data is None:
         raise EnvironmentDataError(
-            "the recorded games are needed: name a tree made by alfworld-download, or the packed archive, "
-            "in --data or ALFWORLD_DATA"
+            "the recorded games are needed: name a folder made by alfworld-download, or the packed archive, "
+            "with --data or ALFWORLD_DATA"
         )
     benchmark = AlfworldBenchmark(open_source(data))
     steps = differences = 0
@@ -39,12 +43,12 @@ def replay(file: Path, data: Path | None, seed: int | None = None) -> Conformanc
                 differences += difference is not None
                 first = first or difference
         except (KeyError, TypeError, AttributeError) as error:
-            raise EnvironmentDataError(f"{file}, line {line}: no recorded game ({error!r})") from error
+            raise EnvironmentDataError(f"{file}, line {line}: not a recorded game ({error!r})") from error
     return ConformanceReport(steps, differences, first)
 
 
 def _compare(benchmark: AlfworldBenchmark, record: dict[str, Any]) -> Iterator[tuple[bool, str | None]]:
-    """For each answer: whether it answers a step, and the difference in words, if there is one."""
+    """For each answer: whether it is the answer to a step, and the difference in words or None."""
     episode = Episode(benchmark.game(str(record["game"])))
     where = f"{record['game']}, reset"
     yield False, _difference(where, record["reset"], episode.introduction(), episode)
@@ -68,4 +72,4 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for number, line in enumerate(lines, 1):
                 yield number, json.loads(line)
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        raise EnvironmentDataError(f"{file} is no readable recording: {error}") from error
+        raise EnvironmentDataError(f"{file} is not a readable recording: {error}") from error

@@ -1,4 +1,4 @@
-"""A game's walkthrough, cut into the subgoals that it reaches one after the other."""
+"""A game's walkthrough, divided into the subgoals that it reaches one after the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from environments.alfworld.game import Game
 from environments.benchmark import DemonstrationStep
 
 _REACHING = frozenset({"take", "clean", "heat", "cool", "move", "use"})
-"""Verbs whose action reaches a subgoal; what comes before it leads there."""
+"""Verbs of the actions that reach a subgoal; the actions before them lead there."""
 
 
 def demonstrate(game: Game) -> tuple[DemonstrationStep, ...]:

@@ -1,4 +1,4 @@
-"""Ours against the stock engine: the same games and actions, and every answer compared."""
+"""Plays the same games with the same actions on our engine and TextWorld's, and compares every answer."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ JUNK = (
     "slice bread 1 with knife 1",
     "ł" * 2000,
 )
-"""Actions that a model may well say; two of them are understood all the same, blanks around them dropped."""
+"""Actions that a model might write: most are malformed, and the engines ignore the blanks around others."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first field in which one answer differs."""
+    """The first field in which an answer of the two engines differs."""
 
     game: str
     step: int
-    """0 is the answer to the reset."""
+    """Number of the step, from 1; 0 for the answer to the reset."""
     action: str
     field: str
     stock: str
@@ -45,11 +45,11 @@ class Difference:
 
     def __str__(self) -> str:
         where = f"{self.game}, step {self.step} ({self.action!r})"
-        return f"{where}, {self.field}: {self.stock!r}, ours {self.ours!r}"
+        return f"{where}, {self.field}: TextWorld {self.stock!r}, ours {self.ours!r}"
 
 
 def spread(benchmark: AlfworldBenchmark, count: int, seed: int) -> list[Task]:
-    """Games of all splits, as evenly over the task types as there are games."""
+    """`count` random games of all splits, spread as evenly over the task types as possible."""
     tasks = [task for split in benchmark.splits for task in benchmark.tasks(split)]
     random.Random(seed).shuffle(tasks)
     by_type: dict[str, Iterator[Task]] = {
@@ -68,7 +68,7 @@ def spread(benchmark: AlfworldBenchmark, count: int, seed: int) -> list[Task]:
 
 
 def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: Iterator[str]) -> str:
-    """Mostly admissible actions, leaning to those that change something; the walkthrough's next; junk."""
+    """The walkthrough's next action, or an admissible one (preferably one with an effect), or junk."""
     kind = rng.random()
     if kind < 0.15:
         return rng.choice(JUNK)
@@ -81,7 +81,7 @@ def draw_action(rng: random.Random, game: Game, episode: Episode, walkthrough: I
 
 
 def compare(name: str, game: Game, stock: Playthrough, steps: int, seed: int) -> Iterator[Difference | None]:
-    """One item for the reset and one for each step: None where all of an answer agrees. Stops at the win."""
+    """Yields an item for the reset and for each step: None if the answers agree. Stops when won."""
     rng = random.Random(f"{seed} {name}")
     ours, walkthrough = Episode(game), iter(game.walkthrough)
     yield _difference(name, 0, "", (stock.introduction(), ours.introduction()), stock, ours)

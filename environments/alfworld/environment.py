@@ -1,4 +1,4 @@
-"""The environment that the orchestrator plays: gymnasium's `reset` and `step` around one episode."""
+"""ALFWorld as an environment: gymnasium's `reset` and `step` around one episode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from environments.errors import ActionTypeError, EpisodeError
 
 
 class Playthrough(Protocol):
-    """An episode of either backend: the native `Episode`, or TextWorld's."""
+    """An episode of either engine: our `Episode`, or TextWorld's."""
 
     @property
     def admissible(self) -> tuple[str, ...]: ...
@@ -30,7 +30,7 @@ class Playthrough(Protocol):
 
 @dataclass(frozen=True)
 class Started:
-    """A game at its first turn."""
+    """A game that has just been started."""
 
     task: Task
     goal: str
@@ -38,24 +38,26 @@ class Started:
 
 
 class Backend(Protocol):
-    """What starts games for one environment: the native engine, or TextWorld."""
+    """Starts games for one environment, on our engine or TextWorld's."""
 
-    def start(self, task_id: str) -> Started: ...
+    def start(self, task_id: str) -> Started:
+        """Starts the game of a task; `UnknownTaskError` if there is none."""
+        ...
 
     def twin(self) -> Backend:
-        """A backend for a snapshot, which starts its games without disturbing those started here."""
+        """A backend for a snapshot: the games it starts do not disturb those started here."""
         ...
 
     def close(self) -> None:
-        """Gives up what the backend holds; starting a game takes it again."""
+        """Releases the backend's resources; starting another game acquires them again."""
         ...
 
 
 class AlfworldEnvironment(TextEnvironment):
-    """ALFWorld as text. The reward is 1 on the step that wins and 0 otherwise; nothing ever loses a game."""
+    """ALFWorld as text. The reward is 1 for the step that wins and 0 otherwise; a game cannot be lost."""
 
     def __init__(self, backend: Backend, task_ids: tuple[str, ...], step_limit: int) -> None:
-        """`task_ids` are those that `reset` draws from where none is named."""
+        """`task_ids` are the tasks that `reset` draws from when none is named."""
         self._backend = backend
         self._task_ids = task_ids
         self._step_limit = step_limit
@@ -85,6 +87,7 @@ class AlfworldEnvironment(TextEnvironment):
     def snapshot(self) -> Self:
         twin = copy.copy(self)
         twin._backend = self._backend.twin()
+        # The shallow copy would share the random generator, and each draw would disturb the other.
         twin._np_random = copy.deepcopy(self._np_random)
         if self._started is not None:
             task, goal = self._started.task, self._started.goal

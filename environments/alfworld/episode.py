@@ -1,4 +1,7 @@
-"""One episode of a game: a few integers, the rules that change them, and what the player reads."""
+"""One episode of a game: its state as a few integers, the rules that change it, and the texts.
+
+The rules and texts are those of `alfred.pddl` and `alfred.twl2` of the alfworld package, written out as code.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ _NOBODY = -1
 
 
 class Episode:
-    """The changing state of a game. Sets of objects are masks: bit i stands for object i of the game.
+    """The changing state of a game. Sets of objects are bit masks: bit i stands for object i of the game.
 
-    `admissible` is kept for the present state; `act` takes exactly its members (blanks around them do not
-    count) and answers everything else with "Nothing happens.", as TextWorld does.
+    `admissible` lists the actions that are possible in the current state. `act` accepts exactly these, with
+    blanks around them ignored, and answers everything else with "Nothing happens.", as TextWorld does.
     """
 
     __slots__ = (
@@ -62,7 +65,7 @@ class Episode:
         return twin
 
     def introduction(self) -> str:
-        """What a player reads at the start, before the first action."""
+        """The text that a player reads at the start, before the first action."""
         game = self.game
         if game.locations[self.location].receptacles:
             surroundings = self._surroundings()
@@ -72,7 +75,7 @@ class Episode:
         return f"{WELCOME}\n\n{surroundings}\n\nYour task is to: {game.goal_text}"
 
     def act(self, command: str) -> str:
-        """Carries out `command` and returns what the player reads."""
+        """Carries out `command` and returns the text that the player reads."""
         command = command.strip()
         if command not in self.admissible:
             return NOTHING_HAPPENS
@@ -80,7 +83,7 @@ class Episode:
         return _VERBS[verb](self, rest)
 
     def _changed(self) -> None:
-        """Brings `admissible` and `won` up to date."""
+        """Updates `admissible` and `won`; called after changes that can affect the possible actions."""
         self.admissible = self._commands()
         self.won = self._is_won()
 
@@ -88,6 +91,7 @@ class Episode:
         game = self.game
         kind, targets = game.goal.task_type, game.targets
         if kind is TaskType.LOOK:
+            # The lamp must be at the player's location, and the object in the player's hand.
             lit = game.lamps & self.toggled
             here = game.locations[self.location].receptacles
             lamp_here = any(lit & self.contents[place.index] for place in here) if lit else False
@@ -113,9 +117,11 @@ class Episode:
         for place in here.receptacles:
             if place.openable:
                 commands.append(f"{'close' if self.opened >> place.index & 1 else 'open'} {place.name}")
+            # Unlike `take`, the PDDL rule for `use` does not ask whether the receptacle is open.
             if lamps := self.contents[place.index] & game.features.toggleable:
                 commands += [f"use {name}" for name in game.names(lamps)]
         commands += self._take_commands() if self.held < 0 else self._held_commands()
+        # A set, because a problem may put one lamp into two receptacles here, which gives `use` twice.
         return tuple(sorted(set(commands)))
 
     def _take_commands(self) -> list[str]:
@@ -143,6 +149,7 @@ class Episode:
             commands += [f"heat {name} with {microwave}" for microwave in here.microwaves]
         if features.coolable & held:
             commands += [f"cool {name} with {fridge}" for fridge in here.fridges]
+        # By location, not by receptacle: the PDDL rule lets a knife reach into closed receptacles.
         if features.knife & held:
             sliceable = game.names(self.present[self.location] & features.sliceable)
             commands += [f"slice {other} with {name}" for other in sliceable]
@@ -162,7 +169,11 @@ class Episode:
         return _MIDDLE.format("nothing")
 
     def _surroundings(self) -> str:
-        """Objects are next to the receptacles here once they were taken out of one and put into another."""
+        """The text of `look`.
+
+        Objects are "next to" the receptacles here if they were once taken out of one of them and are now at
+        this location again: what the grammar's condition amounts to, although that is hardly what it means.
+        """
         game = self.game
         here = game.locations[self.location].receptacles
         beside = [
@@ -257,6 +268,7 @@ class Episode:
 
     def _treated(self, verb: str, rest: str) -> str:
         name, _, tool = rest.partition(" with ")
+        # No `_changed`: treating an object can win, but never affects which actions are possible.
         self.won = self._is_won()
         return f"You {verb} the {name} using the {tool}."
 

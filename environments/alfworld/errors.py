@@ -1,4 +1,4 @@
-"""What can be wrong with a game file."""
+"""The error for game files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from environments.errors import EnvironmentDataError
 
 
 class GameFileError(EnvironmentDataError):
-    """A game file that is truncated, of another program, or of rules that this engine does not play."""
+    """A game file that is truncated, of another kind, or has rules that this engine does not support."""
 
     def __init__(self, origin: str, reason: str) -> None:
         super().__init__(f"{origin}: {reason}")

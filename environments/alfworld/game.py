@@ -1,4 +1,4 @@
-"""A game, compiled: everything about it that no action changes, and its initial state as bit masks."""
+"""A compiled game: everything about it that no action changes, and its initial state as bit masks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from environments.alfworld.goals import Goal
 
 @dataclass(frozen=True)
 class Receptacle:
-    """A place that can hold objects. Masks have bit i set for object i of the game."""
+    """A place that can hold objects. In masks, bit i stands for object i of the game."""
 
     index: int
     name: str
     type: str
     location: int
+    """Index of the location to use it from; -1 if it cannot be reached."""
     openable: bool
     accepts: int
     """Mask of the objects that may be put here."""
@@ -23,7 +24,7 @@ class Receptacle:
 
 @dataclass(frozen=True)
 class Features:
-    """Masks of the objects that have a lasting property, or have a changing one at the start."""
+    """Masks of objects: those with a lasting property, and those with a changing one at the start."""
 
     pickupable: int
     cleanable: int
@@ -42,21 +43,24 @@ class Features:
 
 @dataclass(frozen=True)
 class Location:
-    """A spot to stand at, and the receptacles in reach, in the order of their identifiers."""
+    """A spot to stand at, with the receptacles in reach in the order of their identifiers."""
 
     receptacles: tuple[Receptacle, ...]
     go_to: tuple[str, ...]
-    """The sorted commands that lead away from here."""
+    """Commands that lead away from here, sorted."""
     examine: tuple[str, ...]
+    """Commands that examine a receptacle here."""
     sinks: tuple[str, ...]
+    """Names of the sink basins here, which can clean."""
     microwaves: tuple[str, ...]
+    """Names of the microwaves here, which can heat."""
     fridges: tuple[str, ...]
-    """Names of the receptacles here that clean, heat and cool."""
+    """Names of the fridges here, which can cool."""
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Objects, receptacles and locations, each in the order of their identifiers, as texts list them."""
+    """Objects, receptacles and locations, each in the order of their identifiers, as the texts list them."""
 
     goal: Goal
     goal_text: str
@@ -68,19 +72,19 @@ class Game:
     locations: tuple[Location, ...]
     features: Features
     targets: int
-    """Mask of the objects that the goal is about."""
+    """Mask of the objects that can fulfil the goal."""
     lamps: int
     """Mask of the lamps that a `LOOK` goal accepts."""
     start: int
-    """The location the player starts at."""
+    """Index of the location where the player starts."""
     contents: tuple[int, ...]
-    """By receptacle: mask of what is in it at the start."""
+    """Mask of the objects in each receptacle at the start."""
     present: tuple[int, ...]
-    """By location: mask of the objects that are there at the start."""
+    """Mask of the objects at each location at the start."""
     opened: int
-    """Mask over receptacles: open at the start."""
+    """Mask of the receptacles that are open at the start; bit i stands for receptacle i."""
     inside: tuple[tuple[int, int], ...]
-    """Pairs of an object that is a container, and the mask of the objects inside it."""
+    """Pairs of an object that is a container and the mask of the objects inside it."""
 
     @cached_property
     def object_index(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`game.tw-pddl` files: JSON that holds PDDL rules, a text grammar, a PDDL problem and a walkthrough."""
+"""Reading `game.tw-pddl` files: JSON with PDDL rules, a text grammar, a PDDL problem and a walkthrough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KNOWN_DOMAINS = frozenset(
         "f1473041ed01da514de1f87adfd7ef0804862361f83ccf63c75e43633b0eb280",
     }
 )
-"""SHA-256 of the PDDL domains whose rules the engine plays: of the games 2.1.3, and of alfworld 0.4.2."""
+"""SHA-256 of the PDDL domains whose rules the engine follows: those of games 2.1.3 and of alfworld 0.4.2."""
 
 KNOWN_GRAMMARS = frozenset(
     {
@@ -24,21 +24,21 @@ KNOWN_GRAMMARS = frozenset(
         "d425fe0f52e3875dc1bcbc143669a83079734dddf3e14416f82ee02efa9bba9c",
     }
 )
-"""SHA-256 of the text grammars that the engine writes, without the words of the task: likewise."""
+"""SHA-256 of the text grammars that the engine follows, without the words of the task; likewise."""
 
 _TASK = re.compile(r'"Your task is to: ([^"#{}\[\]|;<>\\]*)"')
 
 
 @dataclass(frozen=True)
 class GameFile:
-    """What of a game file the engine needs."""
+    """The parts of a game file that the engine needs."""
 
     problem: str
-    """The PDDL problem."""
+    """PDDL problem."""
     goal_text: str
-    """The task as the first observation words it, such as `put a mug in desk.`"""
+    """Task as the first observation words it, such as `put a mug in desk.`"""
     walkthrough: tuple[str, ...]
-    """Actions that win, the last one winning."""
+    """Actions of which the last one wins."""
 
 
 def parse_game_file(text: str | bytes, origin: str) -> GameFile:
@@ -48,12 +48,12 @@ def parse_game_file(text: str | bytes, origin: str) -> GameFile:
     for name in ("pddl_domain", "grammar", "pddl_problem"):
         fields[name] = content.get(name)
         if not isinstance(fields[name], str):
-            raise GameFileError(origin, f"it has no text {name!r}: not a game.tw-pddl file")
+            raise GameFileError(origin, f"it has no text named {name!r}, so it is not a game.tw-pddl file")
     walkthrough = content.get("walkthrough") or ()
     if not isinstance(walkthrough, list | tuple) or not all(isinstance(step, str) for step in walkthrough):
-        raise GameFileError(origin, "its walkthrough is no list of actions")
+        raise GameFileError(origin, "its walkthrough is not a list of actions")
     if content.get("solvable") is False:
-        raise GameFileError(origin, "it is marked as unsolvable, and ALFWorld itself does not play it")
+        raise GameFileError(origin, "it is marked as unsolvable; ALFWorld itself does not play it either")
     goal_text = _checked_rules(fields["pddl_domain"], fields["grammar"], origin)
     return GameFile(fields["pddl_problem"], goal_text, tuple(walkthrough))
 
@@ -62,22 +62,23 @@ def _json(text: str | bytes, origin: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise GameFileError(origin, f"it is cut off, or no JSON ({error})") from None
+        raise GameFileError(origin, f"it is cut off or not JSON ({error})") from None
     if not isinstance(content, dict):
-        raise GameFileError(origin, "it holds no JSON object: not a game.tw-pddl file")
+        raise GameFileError(origin, "it does not hold a JSON object, so it is not a game.tw-pddl file")
     return content
 
 
 def _checked_rules(domain: str, grammar: str, origin: str) -> str:
-    """The words of the task, once the rules are known to be those that the engine plays."""
+    """The task in words; refuses rules and texts that the engine does not know."""
     tasks: list[str] = _TASK.findall(grammar)
     if len(tasks) != 1:
-        raise GameFileError(origin, "its grammar states no task, or more than one")
+        raise GameFileError(origin, f"its grammar must state one task, but states {len(tasks)}")
     known = _digest(domain) in KNOWN_DOMAINS and _digest(_TASK.sub("", grammar)) in KNOWN_GRAMMARS
     if not known:
         raise GameFileError(
             origin,
-            "its rules or texts are not those of alfworld 0.4.2 (games 2.1.3); backend textworld may play it",
+            "its rules or texts are not those of alfworld 0.4.2 or of the games 2.1.3; environment.backend = "
+            "textworld may be able to play it",
         )
     return tasks[0]
 

@@ -1,4 +1,4 @@
-"""What a source of games is, and how the release names its games."""
+"""The interface of a source of games, and the names of the released games."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 from environments.benchmark import Task
 
 SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
-"""The splits of the release; `valid_train` is a held-out part of ALFRED's train, seldom used."""
+"""Splits of the release; `valid_train` is a rarely used part of ALFRED's training set."""
 
 GAME_FILE = "game.tw-pddl"
 
@@ -20,12 +20,12 @@ class GameSource(Protocol):
         ...
 
     def read(self, task_id: str) -> bytes:
-        """The game file of a task that `tasks` lists."""
+        """Contents of the game file of a task that `tasks` lists."""
         ...
 
 
 def task_of(task_id: str) -> Task | None:
-    """The task that an id names; None for what alfworld leaves out (sliced objects, movable receptacles)."""
+    """The task with this id; None for games that alfworld skips (sliced objects, movable receptacles)."""
     parts = task_id.split("/")
     if len(parts) != 3 or parts[0] not in SPLITS or "movable" in task_id or "Sliced" in task_id:
         return None

@@ -1,4 +1,4 @@
-"""What a task in words asks for."""
+"""Goals in words: writing and reading the wordings that ALFWorld uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATES: dict[TaskType, tuple[str, str]] = {
     TaskType.COOL: ("put a cool {object} in {place}", "cool some {object} and put it in {place}"),
     TaskType.TWO: ("put two {object} in {place}", "find two {object} and put them in {place}"),
 }
-"""The two wordings of each task type, as alfworld's goal library has them."""
+"""The two wordings of each task type, from alfworld's goal library."""
 
 _PATTERNS = [
     (task_type, re.compile(template.format(object=r"(\w+)", place=r"(\w+)") + r"\.?"))
@@ -30,7 +30,7 @@ def word_goal(goal: Goal, wording: int) -> str:
 
 
 def read_goal(text: str) -> Goal | None:
-    """The goal that `text` words, or None where it has none of the known wordings."""
+    """The goal that `text` states, or None if it has none of the known wordings."""
     for task_type, pattern in _PATTERNS:
         if match := pattern.fullmatch(text.strip()):
             return Goal(task_type, match[1], match[2])

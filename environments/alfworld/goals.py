@@ -1,4 +1,4 @@
-"""Goals of ALFWorld problems: six PDDL shapes, each with the types it speaks of."""
+"""Goals of ALFWorld problems: six forms in PDDL, which differ only in the types they mention."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from environments.alfworld.task_types import TaskType
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal without its logic: what belongs where. Names of types are lower case, such as `mug`."""
+    """A goal without its logic: which object belongs where. Names of types are lower case, such as `mug`."""
 
     task_type: TaskType
     object_type: str
     place_type: str
-    """The receptacle type it belongs in; for `LOOK` the type of the lamp."""
+    """Type of the receptacle where the object belongs; for `LOOK`, of the lamp."""
 
 
 _PLACED = """(:goal (and (exists (?r - receptacle) (exists (?o - object) (and
@@ -49,7 +49,7 @@ _BY_SHAPE = {_packed(re.sub("<[or]>", "T", shape)): task_type for task_type, sha
 
 
 def parse_goal(text: str) -> Goal | None:
-    """The goal that `text`, from `(:goal` on, states; None if it has none of the six shapes."""
+    """The goal that `text`, starting at `(:goal`, states; None if it has none of the six forms."""
     typed = _TYPE_OF.findall(text)
     task_type = _BY_SHAPE.get(_packed(_TYPE_OF.sub(r"(\1 \2 T)", text)))
     if task_type is None:
@@ -63,5 +63,5 @@ def parse_goal(text: str) -> Goal | None:
 
 
 def goal_pddl(goal: Goal, object_type: str, place_type: str) -> str:
-    """The goal as PDDL, closing the problem too; the type names are spelt as the problem declares them."""
+    """The goal as PDDL, with the problem's closing parenthesis; types are spelled as in its declarations."""
     return _SHAPES[goal.task_type].replace("<o>", object_type).replace("<r>", place_type)

@@ -1,4 +1,4 @@
-"""What the observations of an episode tell about its room."""
+"""Knowledge of a room, gathered from the observations of an episode."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _TREAT = re.compile(r"You (clean|heat|cool) the ([a-z]+ \d+) using")
 
 @dataclass
 class Memory:
-    """What a transcript tells: names are such as `mug 1`, kinds such as `mug`."""
+    """What a transcript reveals. A name is like `mug 1`, a kind like `mug`."""
 
     places: tuple[str, ...] = ()
     contents: dict[str, set[str]] = field(default_factory=dict)
-    """Objects by place, as far as they were seen there or put there."""
+    """Names of the objects that were seen or put at each place."""
     shown: dict[str, int] = field(default_factory=dict)
-    """Number of the observation, from 0, that last listed all contents of a place; one that was never looked
-    into is missing."""
+    """Number, from 0, of the last observation that listed all contents of each place; places that were never
+    looked into are missing."""
     closed: set[str] = field(default_factory=set)
-    """Places that were closed when they were last seen."""
+    """Places that were closed when last seen."""
     held: str | None = None
     held_since: int = 0
     """Number of the observation in which the last object was picked up."""
     treatments: dict[str, set[str]] = field(default_factory=dict)
-    """Treatments by object: `clean`, and `heat` or `cool`, whichever was last."""
+    """Treatments of each object: `clean`, and the last one of `heat` and `cool`."""
 
     @classmethod
     def of(cls, observations: Sequence[str]) -> Memory:
-        """Reads all observations of an episode, the first of which names the places."""
+        """Reads all observations of an episode; the first one names the places."""
         memory = cls(places=tuple(_NAMED.findall(observations[0].partition("Your task")[0])))
         for number, observation in enumerate(observations):
             memory._note(number, observation)
         return memory
 
     def holding(self, kind: str) -> list[str]:
-        """The places where an object of the kind lies."""
+        """The places where an object of the kind is known to be."""
         return [place for place, names in self.contents.items() if any(kind_of(n) == kind for n in names)]
 
     def _note(self, number: int, observation: str) -> None:
@@ -58,6 +58,7 @@ class Memory:
             self.held = None
             self.contents.setdefault(found[2], set()).add(found[1])
         elif found := _TREAT.search(observation):
+            # Heating undoes cooling and the other way round; neither undoes cleaning.
             done = self.treatments.setdefault(found[2], set())
             if found[1] != "clean":
                 done -= {"heat", "cool"}
@@ -65,5 +66,5 @@ class Memory:
 
 
 def kind_of(name: str) -> str:
-    """`mug` of `mug 1`."""
+    """The kind of a named thing, such as `mug` for `mug 1`."""
     return name.split()[0]

@@ -1,4 +1,4 @@
-"""Names that players read (`sinkbasin 1`) for the identifiers of a problem."""
+"""The names that players read, such as `sinkbasin 1`, for the identifiers of a problem."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 
 def display_names(identifiers: Iterable[str]) -> dict[str, str]:
-    """The name of each identifier, numbered as alfworld's Demangler numbers them.
+    """The name of each identifier, with the numbers that alfworld's Demangler gives.
 
-    Identifiers are lower case, such as `mug_bar__plus_01_dot_36…`. Those of one class are numbered from the
-    highest number down in the order of their identifiers; the classes themselves have no number.
+    Identifiers are lower case, such as `mug_bar__plus_01_dot_36…`. Those of one class are numbered downwards
+    in the order of the identifiers, so that the last one gets 1. Identifiers of classes get no name.
     """
     ordered = sorted(set(identifiers))
     classes = {identifier: _class_name(identifier) for identifier in ordered}

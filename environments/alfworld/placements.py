@@ -1,6 +1,6 @@
-"""How often an object of one kind lies at a place of another when a game starts, counted over games.
+"""How often objects of a kind are found at places of a kind when a game starts.
 
-`placements.json` holds the counts of the 3,553 training games of ALFWorld 2.1.3. It is made by
+`placements.json` holds the shares counted in the 3,553 training games of ALFWorld 2.1.3. It is made by
 `bazel run //environments/alfworld:count_placements`.
 """
 
@@ -18,30 +18,30 @@ from environments.alfworld.game import Game
 FILE = Path(__file__).with_name("placements.json")
 _DECIMALS = 4
 _RARE = 10.0**-_DECIMALS
-"""Share of a pair that the games do not have: it is unlikely, and not impossible."""
+"""Share of a pair that never occurred: unlikely, but not impossible."""
 
 
 @dataclass(frozen=True)
 class Placements:
-    """Kinds are lower case, such as `mug` and `coffeemachine`."""
+    """Where objects usually are. Kinds are lower case, such as `mug` and `coffeemachine`."""
 
     shares: dict[str, dict[str, float]]
-    """By kind of object and kind of place: the share of such places, in games that have such an object, that
-    hold at least one of them at the start. Pairs that occur in no game are left out."""
+    """Share, by kind of object and kind of place: of all such places in games with such an object, those that
+    hold at least one at the start. Pairs that never occurred are left out."""
 
     def share(self, object_kind: str, place_kind: str) -> float:
-        """In (0, 1]. Pairs that were never counted, also those of unknown kinds, all get one small share."""
+        """The share of a pair, in (0, 1]; pairs that never occurred, or of unknown kinds, get a small one."""
         return max(self.shares.get(object_kind, {}).get(place_kind, 0.0), _RARE)
 
 
 @cache
 def training_placements() -> Placements:
-    """The counts that are shipped with this package."""
+    """The shares that are shipped with this package."""
     return Placements(json.loads(FILE.read_text())["shares"])
 
 
 def count_placements(games: Iterable[Game]) -> Placements:
-    """Counts where the objects of the games lie at the start; places out of reach do not count."""
+    """Counts where the objects are when the games start; leaves out places that cannot be reached."""
     places: Counter[tuple[str, str]] = Counter()
     holding: Counter[tuple[str, str]] = Counter()
     for game in games:

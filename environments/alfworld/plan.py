@@ -1,4 +1,4 @@
-"""A winning walkthrough of a game, planned with full knowledge of where everything is."""
+"""Plans a winning walkthrough of a game, knowing where everything is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from environments.alfworld.task_types import TREATMENTS, TaskType
 
 
 def plan(game: Game) -> tuple[str, ...] | None:
-    """Actions of which the last, and none before it, wins; None where this simple planner finds none.
+    """Actions of which the last one, and none before it, wins; None if this simple planner finds no way.
 
-    It fetches one object after the other, treats it if the goal says so, and brings it where it belongs.
+    It fetches one object after the other, treats it if the goal asks for that, and puts it where it belongs.
     """
     planner = _Planner(game)
     if planner.episode.won or not planner.fulfil():
@@ -90,9 +90,9 @@ class _Planner:
         return [place for place in places if place.location >= 0 and place.accepts & self.game.targets]
 
     def _reachable_targets(self, place: Receptacle | None = None) -> list[tuple[int, Receptacle]]:
-        """Objects that the goal is about, with the place to take them from; those in the open come first.
+        """Objects that can fulfil the goal, with the place to take each from; those in the open come first.
 
-        Those already in `place`, where they belong, come last, or not at all where two must end there.
+        Those already in `place`, where they belong, come last, or not at all in tasks with two objects.
         """
         found = self._holders(self.game.targets & self.game.features.pickupable)
         settled = self.game.contents[place.index] if place is not None else 0

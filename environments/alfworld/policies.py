@@ -1,4 +1,4 @@
-"""Scripted players: the expert that knows the walkthrough, and one that acts at random."""
+"""Scripted players: an expert that knows the walkthrough, one that follows advice, and a random one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from environments.benchmark import DemonstrationStep, Policy, StepInfo
 from environments.errors import UnknownPolicyError
 
 Demonstrations = Callable[[str], tuple[DemonstrationStep, ...]]
-"""The demonstration of a task id."""
+"""Function from a task id to the task's demonstration."""
 
 
 class ExpertPolicy:
@@ -30,7 +30,7 @@ class ExpertPolicy:
 
 
 class AdviserPolicy:
-    """Judges by the observations alone, so that it plays well whatever was done before, by whomever."""
+    """Follows the advice for the transcript so far, so that it plays well whatever actions came before."""
 
     def begin(self, observation: str, info: StepInfo) -> None:
         self._observations: list[str] = []
@@ -48,14 +48,14 @@ class RandomPolicy:
         self._random = random.Random(seed)
 
     def begin(self, observation: str, info: StepInfo) -> None:
-        """Nothing is remembered from one turn to the next."""
+        """Nothing to prepare: each turn is independent of the earlier ones."""
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
         return DemonstrationStep(subgoals.explore(), self._random.choice(info["admissible_actions"]))
 
 
 def make_policy(name: str, seed: int, demonstrations: Demonstrations) -> Policy:
-    """The player `expert`, `rule`, `adviser` or `random`; `UnknownPolicyError` for another name."""
+    """The player `expert`, `rule`, `adviser` or `random`; raises `UnknownPolicyError` for other names."""
     players: dict[str, Callable[[], Policy]] = {
         "expert": lambda: ExpertPolicy(demonstrations),
         "rule": RulePolicy,

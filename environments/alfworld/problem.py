@@ -1,4 +1,4 @@
-"""The PDDL problem of an ALFWorld game, as facts."""
+"""Reads the PDDL problem of an ALFWorld game into facts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ARITY: dict[str, int] = {
     "sliceable": 1,
     "isSliced": 1,
 }
-"""The predicates that an initial state may use, with their number of arguments."""
+"""Predicates that an initial state may use, with their number of arguments."""
 
 _FACT = re.compile(r"\(\s*(\w+)\s+([^\s()]+)(?:\s+([^\s()]+))?\s*\)")
 _COMMENT = re.compile(r";[^\n]*")
@@ -42,17 +42,17 @@ _COMMENT = re.compile(r";[^\n]*")
 
 @dataclass(frozen=True)
 class Problem:
-    """Facts by predicate, all names in lower case, duplicates kept once; and the goal."""
+    """Facts by predicate, with all names in lower case and without duplicates; and the goal."""
 
     pairs: dict[str, tuple[tuple[str, str], ...]]
-    """Facts of two arguments."""
+    """Facts with two arguments, in the order of the file."""
     marks: dict[str, frozenset[str]]
-    """Facts of one argument."""
+    """Facts with one argument."""
     goal: Goal
 
 
 def parse_problem(text: str, origin: str) -> Problem:
-    """Reads the problem; `GameFileError` names `origin` and what is not as ALFWorld writes it."""
+    """Reads the problem; `GameFileError` names `origin` and what differs from ALFWorld's problems."""
     text = _COMMENT.sub("", text) if ";" in text else text
     if text.count("(") != text.count(")"):
         raise GameFileError(origin, "its PDDL problem is cut off: the parentheses do not match")
@@ -68,11 +68,11 @@ def parse_problem(text: str, origin: str) -> Problem:
             raise GameFileError(
                 origin,
                 f"its PDDL problem states ({predicate} {first} {second}), "
-                "which no initial state of ALFWorld has",
+                "a fact that initial states of ALFWorld never have",
             )
     parsed_goal = parse_goal(goal)
     if parsed_goal is None:
-        raise GameFileError(origin, "its goal has none of ALFWorld's six shapes")
+        raise GameFileError(origin, "its goal has none of the six forms that ALFWorld uses")
     problem = Problem(
         {name: tuple(facts) for name, facts in pairs.items()},
         {name: frozenset(facts) for name, facts in marks.items()},
@@ -90,7 +90,7 @@ def _sections(text: str, origin: str) -> tuple[str, str, str]:
     """The texts of the `:objects`, `:init` and `:goal` sections."""
     starts = [text.find(mark) for mark in ("(:objects", "(:init", "(:goal")]
     if -1 in starts or starts != sorted(starts):
-        raise GameFileError(origin, "its PDDL problem lacks :objects, :init or :goal, in this order")
+        raise GameFileError(origin, "its PDDL problem must have :objects, :init and :goal, in this order")
     objects, init, goal = starts
     return text[objects:init], text[init + len("(:init") : goal], text[goal:]
 
@@ -100,4 +100,4 @@ def _check_declared(problem: Problem, objects: str, origin: str) -> None:
     named = {name for facts in problem.pairs.values() for pair in facts for name in pair}
     named |= {name for facts in problem.marks.values() for name in facts}
     if missing := sorted(named - declared):
-        raise GameFileError(origin, f"its PDDL problem speaks of {missing[0]}, which it does not declare")
+        raise GameFileError(origin, f"its PDDL problem uses {missing[0]}, which it does not declare")

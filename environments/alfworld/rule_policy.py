@@ -1,4 +1,4 @@
-"""A player that knows the rules but not where things are: it searches, remembers, and does its task."""
+"""A scripted player that knows the rules but not where things are: it searches and remembers."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from environments.benchmark import DemonstrationStep, StepInfo
 from environments.errors import BenchmarkError
 
 _SLOW_TO_SEARCH = {"fridge": 1, "microwave": 1, "safe": 1, "cabinet": 2, "drawer": 3}
-"""Places that must be opened are searched last, the numerous ones after the rest."""
+"""Places that must be opened are searched last; the most numerous ones last of all."""
 
 _SEEN = re.compile(r"(?:On|In) (?:the )?([a-z]+ \d+|it), you see (.*)\.")
 _NAMED = re.compile(r"a ([a-z]+ \d+)")
 
 
 class RulePolicy:
-    """Reads only observations and admissible actions.
+    """Sees only observations and admissible actions.
 
-    It looks into every place once, the quick ones first, and remembers what it saw there; it opens what is
-    closed; it takes what the task names, treats it, and puts it down.
+    It looks into every place once, the quick ones first, opens those that are closed, and remembers what it
+    saw. It takes the object that the task names, treats it if necessary, and puts it where it belongs.
     """
 
     def begin(self, observation: str, info: StepInfo) -> None:
         goal = read_goal(info["goal"])
         if goal is None:
-            raise BenchmarkError(f"the rule player cannot read the task {info['goal']!r}")
+            raise BenchmarkError(
+                f"the rule player does not understand the task {info['goal']!r}, "
+                "which is not worded like those of ALFWorld"
+            )
         self._goal: Goal = goal
         self._unsearched = _places(info["admissible_actions"])
         self._seen: dict[str, set[str]] = {}
@@ -55,7 +58,7 @@ class RulePolicy:
             self._seen[place] = set(_NAMED.findall(match[2]))
 
     def _note(self, action: str) -> None:
-        """Keeps track of what the action will have changed."""
+        """Remembers what the chosen action will change."""
         verb, _, rest = action.partition(" ")
         if verb in ("go", "open", "examine"):
             self._here = rest.removeprefix("to ")
@@ -105,7 +108,7 @@ class RulePolicy:
         return DemonstrationStep(subgoals.switch_on(lamp), action)
 
     def _holding(self, object_type: str) -> list[str]:
-        """The places where an object of the type was seen and left."""
+        """The places where an object of the type was seen and not taken."""
         return [
             place
             for place, names in self._seen.items()
@@ -120,7 +123,7 @@ class RulePolicy:
         return None
 
     def _search(self, actions: tuple[str, ...]) -> str:
-        """The next place to look into; one that is closed here is opened first."""
+        """The action that looks into the next place; a closed one here is opened first."""
         if self._here is not None and f"open {self._here}" in actions:
             return f"open {self._here}"
         for place in self._unsearched:
@@ -130,7 +133,7 @@ class RulePolicy:
         return "look"
 
     def _travel(self, place: str, actions: tuple[str, ...]) -> str:
-        """Opens or goes to a place, named in full or by its type."""
+        """The action that opens or goes to a place, which is named in full or by its type."""
         for verb in ("open", "go to"):
             wanted = f"{verb} {place}" if place[-1].isdigit() else f"{verb} {place} "
             for action in actions:
@@ -140,11 +143,11 @@ class RulePolicy:
 
 
 def _places(actions: tuple[str, ...]) -> list[str]:
-    """Every place that can be gone to, in the order of the search."""
+    """Every place that the player can go to, in the order of the search."""
     places = [action.removeprefix("go to ") for action in actions if action.startswith("go to ")]
     return sorted(places, key=_slow_to_search)
 
 
 def _slow_to_search(place: str) -> tuple[int, str]:
-    """Sorts places by how long they take to search, then by name."""
+    """Sort key: how long such places take to search, then the name."""
     return _SLOW_TO_SEARCH.get(place.split()[0], 0), place

@@ -1,4 +1,4 @@
-"""Where the games are: a tree of folders, a packed archive, or a generator."""
+"""Opens the games on disk: a tree of folders, or a packed archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from environments.errors import DataNotFoundError
 
 
 class TreeSource:
-    """A tree as `alfworld-download` lays it out: `<split>/<task>/<trial>/game.tw-pddl`."""
+    """Games in the folders that `alfworld-download` makes: `<split>/<task>/<trial>/game.tw-pddl`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,7 +33,11 @@ class TreeSource:
 
 
 def open_source(path: Path) -> GameSource:
-    """The games at `path`: the archive, or a folder that holds the splits, json_2.1.1, or the archive."""
+    """The games at `path`: an archive, or a folder that holds the splits, json_2.1.1 or an archive.
+
+    Raises:
+        DataNotFoundError: nothing of the kind is there.
+    """
     if path.is_file():
         return ArchiveSource(path)
     if not path.is_dir():

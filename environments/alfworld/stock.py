@@ -1,4 +1,4 @@
-"""The stock engine, TextWorld with alfworld's names, behind the same interface: the oracle of ours."""
+"""TextWorld's engine with alfworld's names, behind our engine's interface; ours is checked against it."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     import textworld
 
 _LOCK = threading.RLock()
-"""fast-downward's translator keeps its state in globals: one call at a time in a process."""
+"""Lock for one call at a time per process: fast-downward's translator keeps its state in globals."""
 
 _IDLE: list[textworld.Environment] = []
-"""Environments of engines that were closed. Each holds a copy of a 34 MB library that must stay loaded:
-unloading two of them crashes the process at its end."""
+"""Environments of closed engines, kept for reuse. Each has loaded its own copy of a 34 MB library that must
+stay loaded: after unloading two of them, the process crashes when it exits."""
 
 
 class StockEngine:
-    """One TextWorld environment, kept for all games."""
+    """A single TextWorld environment, which plays one game after the other."""
 
     def __init__(self, source: GameSource, find: Callable[[str], Task]) -> None:
-        """`find` gives the task of an id."""
+        """`find` returns the task with an id."""
         self._source = source
         self._find = find
         self._env: textworld.Environment | None = None
         self._running: StockEpisode | None = None
 
     def start(self, task_id: str) -> Started:
-        """Loads the game, about 2.5 s; the episode that ran before can no longer be played."""
+        """Loads the game, which takes about 2.5 s and ends the episode that was played before."""
         task = self._find(task_id)
         content = json.loads(self._source.read(task.id))
         episode = StockEpisode(self, content)
         return Started(task, episode.introduction().rpartition("Your task is to: ")[2], episode)
 
     def load(self, content: dict[str, object], episode: StockEpisode) -> textworld.GameState:
-        """Starts a game from its content, in the name of `episode`."""
+        """Starts the game with this content; from now on, only `episode` may call `step`."""
         with _LOCK, _as_found():
             if self._env is None:
                 self._env = _IDLE.pop() if _IDLE else _new_environment()
@@ -55,12 +55,15 @@ class StockEngine:
 
     def step(self, command: str, episode: StockEpisode) -> textworld.GameState:
         if self._env is None or self._running is not episode:
-            raise BenchmarkError("TextWorld plays one episode at a time, and another has begun since")
+            raise BenchmarkError(
+                "TextWorld plays one episode at a time, and another one was started in the meantime: "
+                "reset before the next step"
+            )
         with _LOCK, _as_found():
             return self._env.step(command)[0]
 
     def close(self) -> None:
-        """Hands the library on to the next engine; this one takes another when it is used again."""
+        """Leaves the environment to the next engine; this engine takes another when it is used again."""
         with _LOCK:
             if self._env is not None:
                 _IDLE.append(self._env)
@@ -71,7 +74,7 @@ class StockEngine:
 
 
 class StockEpisode:
-    """A `Playthrough` on TextWorld."""
+    """A `Playthrough` on TextWorld's engine."""
 
     def __init__(self, engine: StockEngine, content: dict[str, object]) -> None:
         self._engine = engine
@@ -97,7 +100,7 @@ class StockEpisode:
         return str(self._state.feedback)
 
     def copy(self) -> StockEpisode:
-        """TextWorld cannot copy a game in mid-episode: the copy gets its own engine and plays it again."""
+        """A copy on an engine of its own that repeats all actions: TextWorld cannot copy a running game."""
         twin = StockEpisode(self._engine.twin(), self._content)
         for command in self._commands:
             twin.act(command)
@@ -117,7 +120,7 @@ def _new_environment() -> textworld.Environment:
 
 
 def _rename(env: textworld.Environment) -> None:
-    """What alfworld's AlfredDemangler does on load: names for identifiers, by the package's own Demangler."""
+    """Names the objects with the package's Demangler, as alfworld's AlfredDemangler does on loading."""
     from alfworld.agents.utils.misc import Demangler
 
     demangler = Demangler(game_infos=env._entity_infos, shuffle=False)
@@ -127,7 +130,7 @@ def _rename(env: textworld.Environment) -> None:
 
 @contextlib.contextmanager
 def _as_found() -> Iterator[None]:
-    """Puts back what TextWorld and alfworld change in passing: the command line and ALFWORLD_DATA."""
+    """Restores what TextWorld and alfworld change as a side effect: sys.argv and ALFWORLD_DATA."""
     arguments, data = sys.argv, os.environ.get("ALFWORLD_DATA")
     try:
         yield

@@ -1,4 +1,4 @@
-"""The subgoals of a task, in the few words that demonstrations and the rule player use."""
+"""The wording of subgoals, shared by the demonstrations and all scripted players."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The six kinds of task, by the names that ALFRED gives them."""
+"""The six kinds of tasks, with ALFRED's names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from environments.errors import UnknownTaskTypeError
 
 
 class TaskType(StrEnum):
-    """Each value is also the first part of a task's folder name."""
+    """Kind of task; the value is also the first part of the task's folder name."""
 
     PICK = "pick_and_place_simple"
     """Put an object on or in a receptacle."""
     LOOK = "look_at_obj_in_light"
-    """Hold an object beside a lamp that is switched on."""
+    """Hold an object where a lamp is that was switched on."""
     CLEAN = "pick_clean_then_place_in_recep"
     """Clean an object at a sink basin, then put it somewhere."""
     HEAT = "pick_heat_then_place_in_recep"
@@ -29,11 +29,11 @@ TREATMENTS = {
     TaskType.HEAT: ("heat", "microwave"),
     TaskType.COOL: ("cool", "fridge"),
 }
-"""Verb and tool of the tasks that change an object's state."""
+"""Verb and tool of the tasks in which an object must be treated."""
 
 
 def read_task_type(name: str) -> TaskType:
-    """The type of that name; `UnknownTaskTypeError` names those there are."""
+    """The type with that name; raises `UnknownTaskTypeError`, which lists all types."""
     try:
         return TaskType(name)
     except ValueError:

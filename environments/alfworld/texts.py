@@ -1,4 +1,4 @@
-"""The sentences of the text grammar."""
+"""The sentences of ALFWorld's text grammar that need more than filling in names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def listed(names: Sequence[str], article: str = "a ") -> str:
 
 
 def object_state(name: str, *, clean: bool, hot: bool, cool: bool, sliced: bool, toggled: bool) -> str:
-    """What `examine` says of an object that is no container; the cases in the order of the grammar."""
+    """The answer to `examine` for an object that is not a container; cases in the order of the grammar."""
     if clean and hot:
         return f"This is a hot and clean {'sliced ' * sliced}{name}."
     if clean and cool:

@@ -1,4 +1,7 @@
-"""WebShop, text mode: search, pages, options, purchase and reward as in the reference, in one process."""
+"""WebShop as text, without a server: search, pages, options, purchase and reward.
+
+All of these are exactly as in "the reference", the environment of WebShop's authors (princeton-nlp/WebShop).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load(settings: EnvironmentSettings) -> WebShop:
-    """The shop that the settings describe; `EnvironmentDataError` where its data is missing or broken."""
+    """The shop that the settings describe; raises `EnvironmentDataError` if its data is missing or broken."""
     from environments.webshop import benchmark
 
     return benchmark.load(settings)

@@ -1,8 +1,9 @@
-"""Lucene's EnglishAnalyzer: UAX#29 words, possessives, lower case, stop words, Porter stems.
+"""Lucene's EnglishAnalyzer: splits into words (UAX#29), drops possessives and stop words, stems (Porter).
 
-Equal to Lucene 9 on the recorded documents and queries of the benchmark, which stock tokenizers are not:
-':' '.' and "'" between letters and ',' '.' and "'" between digits do not split (`description:solid` is one
-token), pictographs are tokens, and the stemmer is Porter's with Martin Porter's later extensions.
+Gives the same terms as Lucene 9 on the recorded documents and queries of the benchmark; stock tokenizers do
+not. Colons, full stops and apostrophes between letters do not split a word (`description:solid` is one
+token), nor do commas, full stops and apostrophes between digits; pictographs are tokens; and the stemmer is
+Porter's with Martin Porter's later extensions.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _STOP_WORDS = (
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """`EnglishAnalyzer.ENGLISH_STOP_WORDS_SET` of Lucene."""
 
-# Extended_Pictographic as Lucene's grammar was generated (Unicode 12.1): later versions of Unicode withdrew
-# the property from symbols such as U+2605, so the `regex` package's own table does not do.
+# Extended_Pictographic of Unicode 12.1, for which Lucene's grammar was generated. Later versions withdrew the
+# property from symbols such as U+2605, so that the `regex` package's own, newer table gives other tokens.
 _PICTOGRAPHS = (
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u2388\u23cf\u23e9-\u23f3\u23f8-\u23fa"
     "\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2605\u2607-\u2612\u2614-\u2685\u2690-\u2705"
@@ -37,7 +38,8 @@ _PICTOGRAPHS = (
     "\U0001f8ae-\U0001f8ff\U0001f90c-\U0001f93a\U0001f93c-\U0001f945\U0001f947-\U0001fffd"
 )
 
-# The names follow StandardTokenizerImpl.jflex; possessive quantifiers keep long junk linear.
+# The names are those of StandardTokenizerImpl.jflex. Possessive quantifiers (`*+`, `++`) never backtrack, so
+# that long junk is matched in linear time.
 _EXT = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"
 _NUMERIC = rf"(?:[\p{{WB=Numeric}}\uFF10-\uFF19]{_EXT})"
 _LETTER = rf"(?:[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{_EXT})"

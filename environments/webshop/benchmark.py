@@ -1,4 +1,4 @@
-"""WebShop behind the interface of `environments`."""
+"""WebShop as a benchmark: tasks, environments, demonstrations and scripted players."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from environments.webshop.expert import demonstrate
 from environments.webshop.files import DATA_VARIABLE, PUBLISHED, find_files
 from environments.webshop.synthetic import synthetic_catalogue
 from environments.webshop.tasks import DisjointTasks, HiperTasks, TaskBook
+from environments.webshop.telling import WebShopTelling
 
 
 class WebShop:
-    """One catalogue with its tasks; all its environments share them."""
+    """A catalogue with its tasks, which all its environments share."""
 
     name = "webshop"
+    telling = WebShopTelling()
 
     def __init__(self, catalogue: Catalogue, book: TaskBook, *, step_limit: int, show_options: bool) -> None:
         self.catalogue = catalogue
@@ -44,6 +46,8 @@ class WebShop:
     def policy(self, name: str, seed: int) -> Policy:
         if name == "rule":
             return policies.RulePolicy(self.catalogue)
+        if name == "adviser":
+            return policies.AdviserPolicy(self._step_limit, self._show_options)
         if name == "random":
             return policies.RandomPolicy(seed)
         if name == "expert":
@@ -51,7 +55,7 @@ class WebShop:
         raise UnknownPolicyError(name, policies.NAMES)
 
     def reference_lines(self, split: str) -> tuple[str, ...]:
-        """The ceiling and the baselines of a split in words, measured when first asked for."""
+        """The best possible score and the baselines of a split in words; measured at the first call."""
         return self._measured_lines(split)
 
     def _measure_lines(self, split: str) -> tuple[str, ...]:
@@ -61,7 +65,7 @@ class WebShop:
 
 
 def load(settings: EnvironmentSettings) -> WebShop:
-    """The shop that the settings describe; `EnvironmentDataError` where its data is missing or broken."""
+    """The shop that the settings describe; raises `EnvironmentDataError` if its data is missing or broken."""
     catalogue = _catalogue(settings)
     hiper = settings.compat == "hiper"
     return WebShop(
@@ -79,7 +83,7 @@ def _catalogue(settings: EnvironmentSettings) -> Catalogue:
     if settings.source == "real":
         commands = "\n  ".join(each.command for each in PUBLISHED["small"])
         raise DataNotFoundError(
-            f"no WebShop data: name its folder in --environment.data or {DATA_VARIABLE}. To get it:\n"
+            f"no WebShop data: name its folder with --environment.data or {DATA_VARIABLE}. To get it:\n"
             f"  {commands}"
         )
     return synthetic_catalogue(settings.generator.products, settings.seed)

@@ -1,4 +1,4 @@
-"""All products of a shop, with the search engine over them."""
+"""The products of a shop, with a search engine for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from environments.webshop.search import SearchEngine
 
 
 class Catalogue:
-    """Immutable; shared by all environments of a process."""
+    """Immutable products; all environments of a process share one catalogue."""
 
     def __init__(self, products: Sequence[Product]) -> None:
         if not products:
             raise EnvironmentDataError("a WebShop catalogue needs at least one product")
         self.products = tuple(products)
-        """In file order, which the random draws follow."""
+        """Products in the order of the file, in which the goals are drawn."""
         self.by_asin = {product.asin: product for product in self.products}
 
     @cached_property
@@ -33,7 +33,7 @@ class Catalogue:
 
     @cached_property
     def digest(self) -> str:
-        """Hexadecimal; equal for catalogues with equal products in the same order."""
+        """Hexadecimal hash, equal for catalogues with the same products in the same order."""
         hasher = hashlib.sha256()
         for product in self.products:
             hasher.update(repr(product).encode(errors="surrogatepass"))
@@ -45,9 +45,9 @@ class Catalogue:
 
 
 def load_catalogue(files: WebShopFiles) -> Catalogue:
-    """The catalogue in the files; `EnvironmentDataError` names what is missing or broken.
+    """Reads the catalogue; `EnvironmentDataError` names what is missing or broken.
 
-    One product at a time is parsed, so that the records of the full catalogue are never held together.
+    Products are parsed one by one, so that the records of the full catalogue are never in memory together.
     """
     products, annotations, nouns = files.require()
     human = dict(object_items(files.human)) if files.human else {}
@@ -62,14 +62,24 @@ def parse_catalogue(
     human: Mapping[str, Any],
     nouns: Mapping[str, tuple[str, ...]],
 ) -> list[Product]:
-    """Products in file order from the contents of the benchmark's files; repeated asins are dropped."""
+    """The products of the benchmark's files in file order; asins (Amazon's product numbers) are unique.
+
+    Args:
+        records: Products as in `items_shuffle*.json`.
+        annotations: Attributes and instructions by asin, as in `items_ins_v2*.json`.
+        human: Instructions written by people, by asin, as in `items_human_ins.json`.
+        nouns: Nouns of the titles by asin.
+
+    Raises:
+        EnvironmentDataError: a record is broken, or a product has no nouns.
+    """
     found = []
     command = nouns_command(Path("items_shuffle.json"))
     for record in distinct_records(records):
         asin = record["asin"]
         if asin not in nouns:
             raise EnvironmentDataError(
-                f"the title nouns of product {asin} are missing: the nouns file is of another catalogue. "
+                f"the title nouns of product {asin} are missing: the nouns file is for another catalogue. "
                 f"Compute them with\n  {command}"
             )
         found.append(parse_product(record, annotations.get(asin, {}), human.get(asin, ()), nouns[asin]))

@@ -1,4 +1,4 @@
-"""Replays episodes recorded from the reference, and compares every answer."""
+"""Replays episodes recorded with the reference, and compares every answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from environments.webshop.environment import WebShopEnvironment
 from environments.webshop.tasks import hiper_task_id
 
 _NO_LIMIT = 1_000_000
-"""Steps; the reference's environment has no limit of its own."""
+"""Number of steps that is never reached; the reference has no limit of its own."""
 
 
 @dataclass
@@ -38,11 +38,16 @@ class _Tally:
 
 
 def replay(file: Path, data: Path | None, seed: int | None = None) -> ConformanceReport:
-    """Plays the recording on our shop, its goals drawn with `seed`, or else with the seed that it names.
+    """Plays the recording on our shop, with the goals of `seed` or, without it, of the seeds recorded.
 
-    file: JSON lines (.xz or plain), one episode a line, in the format of golden/episodes_seed233.jsonl.xz.
-    data: the folder of the catalogue that was recorded; None for the one in WEBSHOP_DATA.
-    `EnvironmentDataError` where either is missing, broken, or of another program.
+    Args:
+        file: Recording as JSON lines (.xz or plain), one episode per line, in the format of
+            golden/episodes_seed233.jsonl.xz.
+        data: Folder of the catalogue that was recorded; None for the one in WEBSHOP_DATA.
+        seed: Seed of the goals.
+
+    Raises:
+        EnvironmentDataError: either is missing, broken, or of another kind.
     """
     shop = load(
         EnvironmentSettings(
@@ -96,4 +101,4 @@ def _episodes(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for number, line in enumerate(lines, 1):
                 yield number, json.loads(line)
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        raise EnvironmentDataError(f"{file} is no readable recording: {error}") from error
+        raise EnvironmentDataError(f"{file} is not a readable recording: {error}") from error

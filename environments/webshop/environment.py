@@ -1,4 +1,4 @@
-"""The shop as a gymnasium environment."""
+"""WebShop as an environment: gymnasium's `reset` and `step` around one session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from environments.webshop.tasks import TRAIN, Assignment, TaskBook
 
 
 class WebShopEnvironment(TextEnvironment):
-    """One shopper. An action that the page does not understand leaves everything as it is, at reward 0."""
+    """One shopper. An action that the page does not understand changes nothing and has reward 0."""
 
     def __init__(self, catalogue: Catalogue, book: TaskBook, *, step_limit: int, show_options: bool) -> None:
         self._catalogue = catalogue
@@ -28,7 +28,7 @@ class WebShopEnvironment(TextEnvironment):
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
-        """`UnknownTaskError` for a task that the shop does not have; without one, draws a training task."""
+        """Starts the named task, or a training task drawn at random; `UnknownTaskError` for unknown tasks."""
         # TextEnvironment only declares `reset`; gymnasium's own seeds the generator.
         super(TextEnvironment, self).reset(seed=seed)
         task_id = (options or {}).get("task") or self._draw()
@@ -41,12 +41,17 @@ class WebShopEnvironment(TextEnvironment):
         return self._view.text, self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:  # type: ignore[override]
-        """`ActionTypeError` for an action that is no text, `EpisodeError` before the first reset."""
+        """As gymnasium's.
+
+        Raises:
+            ActionTypeError: the action is not a string.
+            EpisodeError: no episode is running.
+        """
         if not isinstance(action, str):
             raise ActionTypeError(action)
         self._require_episode()
         if self._terminated or self._truncated:
-            return self._view.text, 0.0, self._terminated, self._truncated, self._info()
+            raise EpisodeError("the episode is over: call reset before the next step")
         self._steps += 1
         following = self._follow(action)
         if following is not None:
@@ -81,7 +86,7 @@ class WebShopEnvironment(TextEnvironment):
 
     def _require_episode(self) -> Assignment:
         if self._assignment is None:
-            raise EpisodeError("reset the environment first")
+            raise EpisodeError("call reset before the first step")
         return self._assignment
 
     def _draw(self) -> str:

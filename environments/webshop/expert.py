@@ -1,4 +1,4 @@
-"""A shopper who knows the product: what imitation learning is shown."""
+"""Demonstrations by a shopper who knows the right product."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from environments.webshop.reward import matches_option
 from environments.webshop.session import PAGE_SIZE
 
 FIND = "find a matching product"
-"""Searching, turning pages, opening the product. A subgoal lasts several turns: within it HAE credits the
-executor with what followed, beyond it only with what the critic expects."""
+"""Subgoal for searching, paging through the results and opening the product. It spans several turns on
+purpose: HAE credits the executor with what followed within a subgoal, and beyond it only with what the critic
+expects."""
 BUY = "choose the options and buy it"
 
 
 def demonstrate(goal: Goal, catalogue: Catalogue) -> tuple[DemonstrationStep, ...]:
-    """Searches with the instruction's key words, opens the right product, chooses its options and buys it."""
+    """Searches with the key words of the instruction, opens the product, chooses its options and buys it."""
     query, rank = _search(goal, catalogue)
     turns = [DemonstrationStep(FIND, "click[next >]")] * (rank // PAGE_SIZE)
     choices = [DemonstrationStep(BUY, f"click[{value}]") for value in right_options(goal).values()]
@@ -29,7 +30,7 @@ def demonstrate(goal: Goal, catalogue: Catalogue) -> tuple[DemonstrationStep, ..
 
 
 def right_options(goal: Goal) -> dict[str, str]:
-    """The values to choose, by option name; for goals that people wrote, those that their words match."""
+    """The values to choose, by option name; goals written by people only name values, which are matched."""
     if goal.named_options or not goal.options:
         return goal.named_options
     return {
@@ -45,7 +46,7 @@ def _wanted(value: str, goal: Goal) -> bool:
 
 
 def _search(goal: Goal, catalogue: Catalogue) -> tuple[str, int]:
-    """The first query with the product on its first page, else the best; and the rank there, from 0."""
+    """The first query with the product on its first page, or else the best query; and the rank, from 0."""
     ranked = []
     for query in _queries(goal):
         rank = _rank(goal, query, catalogue)
@@ -57,15 +58,16 @@ def _search(goal: Goal, catalogue: Catalogue) -> tuple[str, int]:
 
 
 def _rank(goal: Goal, query: str, catalogue: Catalogue) -> int:
-    """The product's place among the results; beyond all of them where it is missing."""
+    """The product's rank in the results, from 0; larger than all ranks if it is not among them."""
     found = catalogue.find(query.lower())
     return found.index(goal.product) if goal.product in found else len(found) + PAGE_SIZE
 
 
 def _queries(goal: Goal) -> tuple[str, ...]:
-    """From the plainest on; the last resort is the title, which the instruction does not give away."""
+    """Queries to try, the plainest first; the title, which the instruction does not reveal, comes last."""
     values = tuple(value for _, value in goal.options)
     plain = " ".join((*goal.attributes, goal.product.query))
+    # Brackets would end the action `search[…]` early.
     return tuple(
         query.replace("[", " ").replace("]", " ")
         for query in (plain, " ".join((plain, *values)), goal.text, goal.product.title)

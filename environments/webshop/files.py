@@ -1,4 +1,4 @@
-"""Where WebShop's files are, what is missing, and how to get it."""
+"""Finds WebShop's files, and says what is missing and how to get it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NOUNS_PATTERN = "title_nouns*.json"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file of the benchmark as its authors publish it on Google Drive."""
+    """A file of the benchmark that its authors publish on Google Drive."""
 
     name: str
     purpose: str
     drive_id: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     sha256: str
 
     @property
@@ -71,7 +71,7 @@ PUBLISHED: dict[str, tuple[PublishedFile, ...]] = {
         _HUMAN,
     ),
 }
-"""By setting: what to download."""
+"""Files to download for each setting."""
 
 _PRODUCTS = {
     "small": ("items_shuffle_1000.slim.json", "items_shuffle_1000.json"),
@@ -82,21 +82,21 @@ _ANNOTATIONS = {"small": "items_ins_v2_1000.json", "full": "items_ins_v2.json"}
 
 @dataclass(frozen=True)
 class WebShopFiles:
-    """The files of one catalogue; None where one is missing."""
+    """The files of one catalogue; those that are missing are None."""
 
     folder: Path
     setting: Literal["small", "full"]
     products: Path | None
     annotations: Path | None
-    """Attributes and synthetic instructions."""
+    """File of attributes and synthetic instructions."""
     human: Path | None
-    """Instructions that people wrote; the benchmark does without."""
+    """File of instructions written by people; optional."""
     nouns: Path | None
-    """Nouns of the titles, for the reward."""
+    """File of the nouns of the titles, which the reward needs."""
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is missing, each with the command that gets it."""
+        """Each missing file with the command that gets it."""
         download = {each.name: each.command for each in PUBLISHED[self.setting]}
         wanted = [
             (self.products, _PRODUCTS[self.setting][-1]),
@@ -119,7 +119,7 @@ class WebShopFiles:
 
 
 def nouns_command(products: Path) -> str:
-    """The commands, typed in the root of this repository, that compute the title nouns of a product file."""
+    """The commands that compute the nouns of a product file's titles, to be run in this repository's root."""
     return (
         "pip install spacy rich && python -m spacy download en_core_web_sm && "
         f"python -m environments.webshop.nouns {products}"
@@ -127,9 +127,11 @@ def nouns_command(products: Path) -> str:
 
 
 def find_files(data: Path) -> WebShopFiles:
-    """The files in a folder (the small setting where both are there), or beside a product file."""
+    """The files in a folder, or beside a product file; the small setting's if a folder holds both."""
     if not data.exists():
-        raise DataNotFoundError(f"{data} does not exist; it should be a folder with WebShop's files")
+        raise DataNotFoundError(
+            f"{data} does not exist; it should be a folder with WebShop's files, or its product file"
+        )
     folder = data if data.is_dir() else data.parent
     setting = _setting(data, folder)
     return WebShopFiles(

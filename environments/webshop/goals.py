@@ -1,8 +1,9 @@
-"""What a shopper is asked to buy, drawn in the reference's random order.
+"""Goals: what a shopper is asked to buy, drawn at random in the same order as in the reference.
 
-`random.seed(s)`; a uniform price for each product with a price range, in file order; for each instruction
-the price limit, the larger of two of the next four tens of dollars above the price; then, from the same seed
-again, the shuffle of the list.
+A seed gives the reference's goals only if every number is drawn in its order: after `random.seed(s)` a
+uniform price for each product with a price range, in file order; then for each instruction the price limit,
+which is the larger of two of the next four multiples of 10 dollars above the price; and finally, with the
+same seed again, the shuffle of the goals.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from random import Random
 from environments.webshop.products import Instruction, Product
 
 PRICE_LIMITS = tuple(10.0 * ten for ten in range(1, 100))
-"""Dollars."""
+"""Possible price limits in dollars."""
 NO_PRICE_LIMIT = 1_000_000
+"""Price limit, in dollars, of goals that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,12 @@ class Goal:
     id: str
     product: Product
     text: str
-    """The whole instruction, as the pages show it."""
+    """Whole instruction, as the pages show it."""
     attributes: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
-    """Name and value; the name is empty in goals that people wrote."""
+    """Name and value of each option; the name is empty in goals written by people."""
     price_limit: float
-    """Dollars."""
+    """Highest accepted price in dollars."""
 
     @property
     def named_options(self) -> dict[str, str]:
@@ -40,19 +42,19 @@ class Goal:
 
 @dataclass(frozen=True)
 class GoalList:
-    """Goals and the prices that were drawn with them from one seed."""
+    """Goals, and the prices that were drawn together with them."""
 
     goals: tuple[Goal, ...]
     prices: Mapping[str, float]
-    """Dollars, by asin; only products with a price range have an entry."""
+    """Price in dollars by asin, only for products with a price range."""
 
     def price(self, product: Product) -> float:
-        """Dollars."""
+        """The product's price in dollars, drawn or fixed."""
         return self.prices.get(product.asin, product.prices[0])
 
 
 def synthetic_goals(products: Sequence[Product], seed: int) -> GoalList:
-    """A goal for each combination of a product's options, products in file order."""
+    """A goal for each combination of the options of each product, products in file order."""
     random = Random(seed)
     prices = _draw_prices(products, random)
     goals = GoalList((), prices)
@@ -65,7 +67,7 @@ def synthetic_goals(products: Sequence[Product], seed: int) -> GoalList:
 
 
 def human_goals(products: Sequence[Product], seed: int) -> GoalList:
-    """The goals that people wrote, products in file order; those without attributes are skipped."""
+    """The goals written by people, products in file order; goals without attributes are skipped."""
     random = Random(seed)
     prices = _draw_prices(products, random)
     goals = GoalList((), prices)
@@ -79,7 +81,7 @@ def human_goals(products: Sequence[Product], seed: int) -> GoalList:
 
 
 def shuffled(goals: Iterable[Goal], seed: int) -> tuple[Goal, ...]:
-    """The reference's order of its goals: the position in it is the reference's goal index."""
+    """The goals in the reference's order: the position is the goal index of the reference."""
     order = list(goals)
     Random(seed).shuffle(order)
     return tuple(order)
@@ -90,7 +92,7 @@ def _draw_prices(products: Iterable[Product], random: Random) -> dict[str, float
 
 
 def _draw_limit(price: float, random: Random) -> tuple[float, str]:
-    """The price limit in dollars and the words that state it."""
+    """The price limit in dollars, and the words that state it in the instruction."""
     above = [limit for limit in PRICE_LIMITS if limit > price][:4]
     if len(above) < 2:
         return NO_PRICE_LIMIT, ""

@@ -1,7 +1,7 @@
-"""Elements of a large JSON file one at a time: the full catalogue has gigabytes of text.
+"""Reads the elements of a large JSON file one by one: the full catalogue has gigabytes of text.
 
-The standard library's decoder is used because the published files may hold `NaN`, which strict streaming
-parsers refuse.
+Uses the standard library's decoder, because the published files may hold `NaN`, which streaming parsers
+refuse.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Reader:
         return EnvironmentDataError(f"{self._path} {what}; it is truncated or not a WebShop file")
 
     def mark(self) -> str:
-        """The next character that is not blank, which is consumed."""
+        """Consumes and returns the next character that is not blank."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _BLANK:
                 self._at += 1
@@ -46,13 +46,17 @@ class _Reader:
                 raise self.broken("ends too early")
 
     def value(self) -> Any:
-        """The next JSON value; the blanks before it are skipped."""
+        """Consumes and returns the next JSON value."""
         self.mark()
         self._at -= 1
         while True:
+            # A value that is cut off at the end of the text looks broken: it is decoded again from its start
+            # with more text. Chunks are large, so that this is rare.
             try:
                 value, self._at = _decoder.raw_decode(self._text, self._at)
                 return value
+            except RecursionError as error:
+                raise self.broken("is nested too deeply") from error
             except json.JSONDecodeError as error:
                 if not self._more():
                     raise self.broken("holds broken JSON or ends too early") from error
@@ -62,14 +66,14 @@ class _Reader:
 
 
 def array_elements(path: Path) -> Iterator[Any]:
-    """The elements of the JSON array of objects in the file; `EnvironmentDataError` where it is none."""
+    """The elements of the JSON array in the file; `EnvironmentDataError` if it does not hold one."""
     with path.open(encoding="utf-8") as file:
         reader = _Reader(file, path)
         yield from (reader.value() for _ in _separators(reader, "[", "]"))
 
 
 def object_items(path: Path) -> Iterator[tuple[str, Any]]:
-    """The keys and values of the JSON object in the file; `EnvironmentDataError` where it is none."""
+    """The keys and values of the JSON object in the file; `EnvironmentDataError` if it does not hold one."""
     with path.open(encoding="utf-8") as file:
         reader = _Reader(file, path)
         for _ in _separators(reader, "{", "}"):
@@ -80,7 +84,7 @@ def object_items(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _separators(reader: _Reader, opening: str, closing: str) -> Iterator[None]:
-    """One None before each element; checks the marks between them."""
+    """Yields once before each element, and checks the brackets and commas around them."""
     if reader.mark() != opening:
         raise reader.broken(f"does not start with '{opening}'")
     if reader.mark() == closing:

@@ -1,23 +1,25 @@
-"""Compute the nouns of all product titles once, with spaCy, which play itself does not need.
+"""Computes the nouns of all product titles once, with spaCy, which is not needed for playing.
 
     python -m environments.webshop.nouns items_shuffle.json [--out title_nouns.json] [--model en_core_web_sm]
 
-The reward compares titles by their nouns and proper nouns as en_core_web_sm tags them. spaCy and the model
-are the user's to install, which is why this runs in the user's Python rather than in Bazel's; the file lands
-beside the products, where the benchmark looks for it.
+The reward compares the nouns and proper nouns of titles, as spaCy's en_core_web_sm tags them. It is up to the
+user to install spaCy and its model, so this runs in the user's Python rather than in Bazel's. The file is
+written beside the products, where the benchmark looks for it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.progress import track
 
-from core.paths import user_path
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
+from configuration.syntax import Argument
+from environments import command
 from environments.errors import BenchmarkError, MissingDependencyError
 from environments.webshop.json_stream import array_elements
 from environments.webshop.products import distinct_records
@@ -28,7 +30,18 @@ _BATCH = 256
 
 
 def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple[str, list[str]]]:
-    """Key and lower-cased nouns (with repeats, in order) of each keyed title; `model` as spaCy names it."""
+    """The lower-cased nouns of each title, in order and with repeats.
+
+    Args:
+        titles: Pairs of a key and a title.
+        model: Name or folder of a spaCy model.
+
+    Yields:
+        The key and the nouns.
+
+    Raises:
+        MissingDependencyError: spaCy or the model is not installed.
+    """
     try:
         import spacy
 
@@ -43,27 +56,36 @@ def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple
         yield key, [token.text.lower() for token in parsed if token.pos_ in _KINDS]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Compute the nouns of all product titles.")
-    parser.add_argument("products", type=user_path, help="items_shuffle*.json")
-    parser.add_argument("--out", type=user_path, help="default: title_nouns.json beside the products")
-    parser.add_argument(
-        "--model", default=MODEL, help="name or folder of a spaCy model (default: %(default)s)"
-    )
-    options = parser.parse_args(arguments)
-    out: Path = options.out or options.products.parent / "title_nouns.json"
-    if not options.products.is_file():
-        parser.error(f"there is no file {options.products}")
+class Flags(Section):
+    """Options of this command alone."""
+
+    out: Path | None = None
+    """File to write; title_nouns.json beside the products unless given."""
+    model: str = MODEL
+    """Name or folder of a spaCy model."""
+
+
+SYNTAX = command.syntax(
+    "nouns",
+    "Computes the nouns of all product titles.",
+    Flags,
+    (Argument("PRODUCTS", "the file items_shuffle*.json", key="environment.data"),),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    products = command.existing_file(line.configuration.environment.data or "")
+    out = line.flags.out or products.parent / "title_nouns.json"
     try:
-        records = distinct_records(array_elements(options.products))
+        records = distinct_records(array_elements(products))
         titles = ((record["asin"], record["name"]) for record in track(records, "Products"))
-        out.write_text(json.dumps(dict(title_nouns(titles, options.model))))
-    except (BenchmarkError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        out.write_text(json.dumps(dict(title_nouns(titles, line.flags.model))))
+    except OSError as error:
+        raise BenchmarkError(str(error)) from error
     print(f"wrote {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,4 +1,4 @@
-"""What any result on the shop should be read beside: the ceiling and two scripted baselines."""
+"""Figures to compare results with: the ceiling, which is the best possible score, and scripted baselines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from environments.webshop.reward import score
 from environments.webshop.tasks import TaskBook
 
 SAMPLE = 2000
-"""Baselines of larger splits are measured on this many tasks, evenly spaced over the split."""
+"""Largest number of tasks on which baselines are measured, evenly spaced over the split."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The rewards of some episodes, each in [0, 1]; 1 is success."""
+    """Rewards of episodes, each in [0, 1]; 1 is success."""
 
     each: tuple[float, ...]
 
@@ -35,12 +35,12 @@ class Scores:
 
 
 def ceiling(tasks: Iterable[Task], book: TaskBook) -> Scores:
-    """What buying each task's right product with its right options earns, which can be below 1."""
+    """Rewards for buying each task's right product with the right options; some are below 1."""
     return Scores(tuple(_best_reward(task, book) for task in tasks))
 
 
 def play(environment: TextEnvironment, tasks: Iterable[Task], policy: Policy) -> Scores:
-    """One episode a task, to its end or the step limit."""
+    """Plays one episode of each task, up to its end or the step limit."""
     return Scores(tuple(play_episode(environment, policy, task).score for task in tasks))
 
 
@@ -53,7 +53,7 @@ def sample(tasks: Sequence[Task], limit: int = SAMPLE) -> tuple[Task, ...]:
 def reference_lines(
     split: str, book: TaskBook, environment: TextEnvironment, policy: Callable[[str], Policy]
 ) -> tuple[str, ...]:
-    """The ceiling and the baselines of a split in words, for printing beside a result."""
+    """The ceiling and the baselines of a split in words, to be printed with a result."""
     tasks = book.tasks(split)
     played = sample(tasks)
     of = f"{len(played):,} of {len(tasks):,} tasks" if len(played) < len(tasks) else f"{len(tasks):,} tasks"

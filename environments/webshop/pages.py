@@ -12,7 +12,9 @@ from environments.webshop.session import Page, Session, results
 
 SEPARATOR = " [SEP] "
 SEARCH_ACTION = "search[<your query>]"
-"""Stands for a free text search among the admissible actions."""
+"""Admissible action that means a search with any text."""
+CHOSEN = "Chosen: "
+"""Start of the only text of a page that a click on an option changes."""
 _BLANKS = " \t\n\f\r"
 _CACHED_PRODUCTS = 1 << 13
 _BACK = f"Back to Search{SEPARATOR}< Prev"
@@ -20,25 +22,25 @@ _BACK = f"Back to Search{SEPARATOR}< Prev"
 
 @dataclass(frozen=True, slots=True)
 class _ProductView:
-    """A product's texts, rendered once."""
+    """The rendered texts of a product."""
 
     row: str
-    """In the search results."""
+    """Text in the search results."""
     item: str
-    """On its own page, after `< Prev`."""
+    """Text on the product's own page, after `< Prev`."""
     clickables: tuple[str, ...]
     admissible: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a shopper sees and can do."""
+    """A page: what the shopper sees and can do."""
 
     text: str
     clickables: tuple[str, ...]
-    """Lower-cased, in the reference's order: buttons, product links, option values."""
+    """Lower-cased buttons, product links and option values, in the order of the reference."""
     admissible: tuple[str, ...]
-    """The clickables as actions, after the search where the page has a search bar."""
+    """Actions: the search, if the page has a search bar, then a click on each of `clickables`."""
 
 
 _START = ("search",), (SEARCH_ACTION, "click[search]")
@@ -47,7 +49,7 @@ _ITEM_BUTTONS = ("back to search", "< prev", "description", "features", "reviews
 
 
 def render(session: Session, instruction: str, catalogue: Catalogue, show_options: bool) -> View:
-    """The page that the shopper is on; `show_options` names the chosen options, which the reference hides."""
+    """The shopper's page; `show_options` also shows the chosen options, which the reference does not."""
     head = f"Instruction:{SEPARATOR}{instruction.strip()}{SEPARATOR}"
     if session.page is Page.RESULTS:
         return _results(session, head, catalogue)
@@ -83,13 +85,16 @@ def _results(session: Session, head: str, catalogue: Catalogue) -> View:
 def _chosen(session: Session) -> str:
     if not session.options:
         return ""
-    return f"{SEPARATOR}Chosen: " + ", ".join(f"{name}: {value}" for name, value in session.options)
+    return SEPARATOR + CHOSEN + ", ".join(f"{name}: {value}" for name, value in session.options)
 
 
 def _sub_page(product: Product, name: str) -> str:
     if name == "description":
         return _segments((product.description,))
-    return _segments(product.features) if name == "features" else ""
+    if name == "features":
+        # The reference writes a blank before each bullet point, so that an empty one leaves a segment.
+        return _segments(f" {feature}" for feature in product.features)
+    return ""
 
 
 @lru_cache(maxsize=_CACHED_PRODUCTS)
@@ -108,9 +113,9 @@ def _product_view(product: Product) -> _ProductView:
 
 
 def _segments(texts: Iterable[str]) -> str:
-    """The texts as the reference's HTML parser leaves them, each after a separator.
+    """The texts as they come out of the reference's HTML parser, each after a separator.
 
-    It drops an empty text, and one of blanks that holds a line break; other blanks leave an empty segment.
+    The parser drops empty texts and blank ones with a line break; other blank texts give an empty segment.
     """
     return "".join(SEPARATOR + text.strip() for text in texts if not _vanishes(text))
 

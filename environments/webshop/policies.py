@@ -1,4 +1,4 @@
-"""Scripted shoppers: the rule and the random baseline, and the expert."""
+"""Scripted shoppers: the rule and the random baseline, the expert, and the adviser, who teaches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from environments.benchmark import DemonstrationStep, StepInfo
+from environments.webshop.adviser import TURNS, advise
 from environments.webshop.catalogue import Catalogue
 from environments.webshop.expert import BUY, FIND
+from environments.webshop.memory import Memory
 from environments.webshop.pages import SEARCH_ACTION, SEPARATOR
 from environments.webshop.products import Product
 
-NAMES = ("expert", "random", "rule")
+NAMES = ("adviser", "expert", "random", "rule")
 TRY = "try anything"
 
 
@@ -45,6 +47,21 @@ class RulePolicy:
             return FIND, "back to search"
         self._choices = _named_values(self._by_link[link], goal.lower())
         return FIND, link
+
+
+class AdviserPolicy:
+    """Judges by the pages alone, so that it plays well whatever was done before, by whomever."""
+
+    def __init__(self, step_limit: int, options_shown: bool) -> None:
+        self._turns = min(step_limit, TURNS)
+        self._options_shown = options_shown
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._memory = Memory()
+
+    def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
+        self._memory.note(observation, info["admissible_actions"])
+        return advise(info["goal"], self._memory, self._turns, self._options_shown)
 
 
 class RandomPolicy:

@@ -1,4 +1,4 @@
-"""Products as text mode reads them, parsed from the records of the benchmark's files."""
+"""Products, parsed from the records of the benchmark's files."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ from environments.errors import EnvironmentDataError
 
 MAX_ASIN_LENGTH = 10
 NO_ATTRIBUTES = ("DUMMY_ATTR",)
-"""What the reference gives a product without attributes."""
+"""Attributes that the reference gives to products without any."""
 DEFAULT_PRICE = 100.0
+"""Price in dollars of products without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """What a goal asks for of a product, without options and price."""
+    """An instruction for a product, without the words for options and price."""
 
     text: str
     attributes: tuple[str, ...]
     options: tuple[str, ...] = ()
-    """Option values; only human instructions name them here."""
+    """Wanted option values; filled only for instructions written by people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """One catalogue entry; compared by identity, so that it can key caches."""
+    """An entry of the catalogue; compared by identity, so that it is a fast key for caches."""
 
     asin: str
+    """Amazon's product number."""
     title: str
     description: str
     features: tuple[str, ...]
     price_tag: str
     prices: tuple[float, ...]
-    """One price in dollars, or the two ends of the range it is drawn from."""
+    """Price in dollars, or both ends of the range from which it is drawn."""
     options: Mapping[str, tuple[str, ...]]
-    """Option name to its values, in the order of the page."""
+    """Values by option name, in the order of the page."""
     attributes: tuple[str, ...]
     category: str
     query: str
     category_path: str
-    """Category names from wide to narrow, joined by `›`."""
+    """Names of categories from the widest to the narrowest, joined by `›`."""
     instruction: Instruction | None
     human_instructions: tuple[Instruction, ...]
     title_nouns: tuple[str, ...]
@@ -51,19 +53,19 @@ class Product:
 
     @property
     def search_text(self) -> str:
-        """What the search engine indexes."""
+        """Text that the search engine indexes."""
         options = ", and ".join(f"{name}: {', '.join(values)}" for name, values in self.options.items())
         first_feature = self.features[0] if self.features else ""
         return f"{self.title} {self.description} {first_feature} {options}".lower()
 
 
 def distinct_records(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The records that the benchmark keeps: the first of each asin of at most ten characters."""
+    """The records that the benchmark uses: the first one of each asin with at most ten characters."""
     seen = {"nan"}
     for record in records:
         asin = record.get("asin") if isinstance(record, Mapping) else None
         if not isinstance(asin, str):
-            raise EnvironmentDataError(f"a product without an asin: {str(record)[:80]}")
+            raise EnvironmentDataError(f"a product has no asin (product number): {str(record)[:80]}")
         if len(asin) <= MAX_ASIN_LENGTH and asin not in seen:
             seen.add(asin)
             yield record
@@ -75,7 +77,17 @@ def parse_product(
     human: Iterable[Mapping[str, Any]],
     title_nouns: tuple[str, ...],
 ) -> Product:
-    """A product from its record in `items_shuffle*.json`, `items_ins_v2*.json` and `items_human_ins.json`."""
+    """A product from its entries in the benchmark's three files.
+
+    Args:
+        record: Entry of `items_shuffle*.json`.
+        annotation: Entry of `items_ins_v2*.json`; empty if there is none.
+        human: Entries of `items_human_ins.json`.
+        title_nouns: Lower-cased nouns of the title.
+
+    Raises:
+        EnvironmentDataError: an entry lacks a field or has one of the wrong type.
+    """
     try:
         return _parse(record, annotation, human, title_nouns)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -111,15 +123,17 @@ def _parse(
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value
 
 
 def _prices(pricing: str | None) -> tuple[str, tuple[float, ...]]:
-    """The price tag of the page and the one or two prices in it."""
+    """The price tag shown on the page, and the one or two prices in it."""
     if not pricing:
         return f"${DEFAULT_PRICE}", (DEFAULT_PRICE,)
     prices = tuple(float(re.sub(r"[^\d.]", "", part)) for part in pricing.split("$")[1:])
+    if not prices:
+        raise ValueError(f"pricing {pricing!r} holds no price after a $")
     if len(prices) == 1:
         return f"${prices[0]}", prices
     return f"${prices[0]} to ${prices[1]}", prices[:2]

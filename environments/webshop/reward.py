@@ -1,4 +1,4 @@
-"""The benchmark's graded reward of a purchase.
+"""The graded reward of a purchase.
 
 (attributes matched + options matched + [price <= limit]) / (attributes + options + 1) · type factor
 """
@@ -14,7 +14,7 @@ from environments.webshop.goals import Goal
 from environments.webshop.products import Product
 
 SIMILAR = 85
-"""Token set ratios above this count as a match."""
+"""Token set ratio, in [0, 100], above which two texts match."""
 
 _COLORS = (
     "alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown "
@@ -27,7 +27,7 @@ _COLORS = (
     "wheat white wine yellow"
 )
 COLORS = tuple(_COLORS.split())
-"""The first of these within an option's value stands for the whole value."""
+"""Colours in order of precedence: of an option's value, the reward compares only the first of these in it."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,15 @@ class Score:
     """The parts of a purchase's reward."""
 
     type_factor: float
-    """1 for the right kind of product, down to 0."""
+    """Factor in [0, 1]: 1 for the right kind of product."""
     attributes: int
-    """Attributes of the goal that the product has."""
+    """Number of the goal's attributes that the product has."""
     options: int
-    """Options of the goal that were chosen."""
+    """Number of the goal's options that were chosen."""
     affordable: bool
+    """Whether the price is within the limit."""
     reward: float
-    """In [0, 1]; 1 is success."""
+    """Reward in [0, 1]; 1 is success."""
 
 
 def score(product: Product, price: float, chosen: Mapping[str, str], goal: Goal) -> Score:
@@ -56,7 +57,10 @@ def score(product: Product, price: float, chosen: Mapping[str, str], goal: Goal)
 
 
 def type_factor(bought: Product, wanted: Product) -> float:
-    """How far the bought product is of the wanted kind: by query, category path and title nouns."""
+    """How well the bought product's kind matches, by query, category path and title nouns: 0, 0.1, 0.5 or 1.
+
+    The thresholds are the reference's.
+    """
     title = _title_score(bought.title_nouns, wanted.title_nouns)
     if title == 0:
         return 0.0
@@ -67,7 +71,7 @@ def type_factor(bought: Product, wanted: Product) -> float:
 
 
 def _title_score(bought: tuple[str, ...], wanted: tuple[str, ...]) -> float:
-    """Distinct shared nouns over the wanted title's nouns, which are counted with repeats."""
+    """Number of distinct shared nouns over the number of the wanted title's nouns, counted with repeats."""
     return len(set(bought) & set(wanted)) / len(wanted) if wanted else 0.2
 
 
@@ -80,7 +84,7 @@ def _categories(product: Product) -> set[str]:
 
 
 def has_attribute(product: Product, attribute: str) -> bool:
-    """Whether one of the product's attributes is close to this one, or its texts contain it."""
+    """Whether one of the product's attributes is similar to this one, or its texts contain it."""
     return any(token_set_ratio(own, attribute) > SIMILAR for own in product.attributes) or any(
         attribute in text.lower() for text in (product.title, " ".join(product.features), product.description)
     )
@@ -91,11 +95,11 @@ def _matched_options(chosen: tuple[str, ...], goal: Goal) -> int:
 
 
 def matches_option(chosen: str, name: str, wanted: str) -> bool:
-    """Whether a chosen value is close to an option of a goal (no name in goals that people wrote).
+    """Whether a chosen value matches an option of a goal; `name` is empty in goals written by people.
 
-    The chosen value is cut down to a colour wherever it contains one; the goal's only where it is nothing
-    else. So `titanium` becomes `tan` on one side alone, and such a goal cannot be met: the reference does
-    this, and the ceiling of the benchmark is below 1 because of it.
+    A chosen value that contains a colour anywhere is reduced to that colour; the goal's value only if it
+    consists of nothing else. Thus `titanium` becomes `tan` on one side alone, and such a goal cannot be met.
+    The reference does this, and it is why the best possible score of the benchmark is below 1.
     """
     return bool(token_set_ratio(_color_or_all(chosen), _wanted_text(name, wanted)) > SIMILAR)
 
@@ -105,8 +109,11 @@ def _color_or_all(value: str) -> str:
 
 
 def _wanted_text(name: str, value: str) -> str:
-    """The reference compares with the printed pair of name and value, quotes, escapes and all; what people
-    wrote has no name and is cut down as the chosen value is."""
+    """The goal's side of the comparison.
+
+    The reference prints the pair of name and value as Python does, with quotes and escapes, and compares
+    with that text. Goals written by people have no name; their values are reduced like the chosen one.
+    """
     if not name:
         return _color_or_all(value)
     return next((color for color in COLORS if color in (name, value)), str((name, value)))

@@ -1,4 +1,4 @@
-"""What a shopper's actions do: from one page to the next."""
+"""The shopper's session: how actions lead from one page to the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from environments.webshop.catalogue import Catalogue
 from environments.webshop.products import Product
 
 MAX_QUERY_LENGTH = 8192
-"""Characters; a longer search is not understood."""
+"""Number of characters above which a search is ignored like an action that is not understood."""
 PAGE_SIZE = 10
 SUB_PAGES = ("description", "features", "reviews")
 
@@ -18,38 +18,38 @@ class Page(Enum):
     """The kinds of pages of the shop."""
 
     START = "start"
-    """The search bar."""
+    """Page with the search bar."""
     RESULTS = "results"
-    """Ten products of a search."""
+    """Ten of the products that a search found."""
     ITEM = "item"
-    """One product with its options."""
+    """A product with its options."""
     SUB_PAGE = "sub-page"
     """Description, features or reviews of a product."""
     DONE = "done"
-    """After the purchase."""
+    """Page after the purchase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where a shopper is; each action makes a new one, so that a copy costs nothing."""
+    """The shopper's state. It is immutable, and each action makes a new one, so that copies cost nothing."""
 
     page: Page = Page.START
     query: str = ""
     number: int = 1
-    """Page of the search results, from 1."""
+    """Number of the page of search results, from 1."""
     product: Product | None = None
     options: tuple[tuple[str, str], ...] = ()
-    """Chosen options, name and value, in the order of choosing."""
+    """Name and value of the chosen options, in the order in which they were chosen."""
     sub_page: str = ""
-    """One of SUB_PAGES."""
+    """Name of the sub-page, one of SUB_PAGES; empty elsewhere."""
 
 
 def parse_action(action: str) -> tuple[str, str]:
-    """Name and lower-cased argument of `name[argument]`; two empty texts for anything else.
+    """Name and lower-cased argument of `name[argument]`; two empty strings for anything else.
 
-    The reference matches `(.+)\\[(.+)\\]` at the start, which takes quadratic time on a megabyte of brackets;
-    this finds the same groups in linear time: within the first line, up to the last `]`, from the last `[`
-    that leaves both groups at least one character.
+    The reference matches `(.+)\\[(.+)\\]` at the start, which takes quadratic time for a megabyte of
+    brackets. This finds the same groups in linear time: in the first line, everything between the last `[`
+    and the last `]` that leave at least one character for each group.
     """
     line, _, _ = action.partition("\n")
     end = line.rfind("]")
@@ -58,14 +58,14 @@ def parse_action(action: str) -> tuple[str, str]:
 
 
 def after_search(query: str) -> Session | None:
-    """The results of a search; None for a query that is too long."""
+    """The session on the results of a search; None if the query is too long."""
     return Session(Page.RESULTS, query) if len(query) <= MAX_QUERY_LENGTH else None
 
 
 def after_click(session: Session, target: str, catalogue: Catalogue) -> Session | None:
-    """The page after a click on `target`, which must be clickable; None where the click does nothing.
+    """The session after a click on `target`, which must be clickable; None if the click does nothing.
 
-    A name decides before the kind of thing clicked, as in the reference: an option called `buy now` buys.
+    As in the reference, the text alone decides: clicking an option with the value `buy now` buys.
     """
     if target == "search":
         return None
@@ -83,7 +83,7 @@ def after_click(session: Session, target: str, catalogue: Catalogue) -> Session 
 
 
 def results(session: Session, catalogue: Catalogue) -> tuple[Product, ...]:
-    """The products on a page of search results; none beyond the last page."""
+    """The products on the session's page of search results; none beyond the last page."""
     first = (session.number - 1) * PAGE_SIZE
     return catalogue.find(session.query)[first : first + PAGE_SIZE]
 
@@ -98,14 +98,14 @@ def _from_results(session: Session, target: str, catalogue: Catalogue) -> Sessio
 
 
 def _back(session: Session) -> Session:
-    """From a sub-page to the product with its options, from the product to the results without them."""
+    """Goes from a sub-page to the product and keeps its options, or from the product to the results."""
     if session.page is Page.SUB_PAGE:
         return _item(session, session.options)
     return Session(Page.RESULTS, session.query, session.number)
 
 
 def _choose(session: Session, value: str) -> Session:
-    """The option that has this value is set to it; of several, the last."""
+    """Sets the option that has this value; if several have it, the last one, as in the reference."""
     options = session.product.options if session.product else {}
     name = [name for name, values in options.items() if value in values][-1]
     return _item(session, tuple({**dict(session.options), name: value}.items()))

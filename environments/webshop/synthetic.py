@@ -1,4 +1,4 @@
-"""A catalogue from a seed, in the records of the real files, for when those are not there."""
+"""Generates a catalogue, in the format of the real files, for use without them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRICE_RANGE_SHARE = 0.2
 
 @dataclass(frozen=True)
 class _Draft:
-    """A product before it becomes the records of three files."""
+    """A product before it is turned into records of the benchmark's files."""
 
     asin: str
     kind: Kind
@@ -25,13 +25,13 @@ class _Draft:
     nouns: tuple[str, ...]
     attributes: tuple[str, ...]
     wanted: tuple[str, ...]
-    """The attributes that the instruction asks for."""
+    """Attributes that the instruction asks for."""
     options: dict[str, tuple[str, ...]]
     pricing: str
 
 
 def synthetic_catalogue(products: int, seed: int) -> Catalogue:
-    """The same catalogue for the same arguments on every machine; each goal can be met with reward 1."""
+    """A catalogue that depends only on the arguments; every goal in it can be met with reward 1."""
     random = Random(seed)
     drafts = [_draft(asin, KINDS[number % len(KINDS)], random) for number, asin in _asins(products, random)]
     return Catalogue(
@@ -84,7 +84,7 @@ def _draw_pricing(kind: Kind, random: Random) -> str:
 
 
 def _record(draft: _Draft) -> dict[str, Any]:
-    """As in items_shuffle.json."""
+    """The product as a record of items_shuffle.json."""
     noun = draft.kind.query
     return {
         "asin": draft.asin,
@@ -105,7 +105,7 @@ def _record(draft: _Draft) -> dict[str, Any]:
 
 
 def _annotation(draft: _Draft) -> dict[str, Any]:
-    """As in items_ins_v2.json."""
+    """The product's entry in items_ins_v2.json."""
     *first, last = draft.wanted
     return {
         "attributes": list(draft.attributes),

@@ -1,4 +1,4 @@
-"""The tasks of a shop and their splits: ours, and the reference's for comparison."""
+"""The tasks of a shop and their splits: our own, and the reference's for comparison with their results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from environments.webshop.goals import Goal, GoalList, human_goals, shuffled, sy
 
 TRAIN, VALID, HUMAN = "train", "valid", "human"
 VALID_SHARE = 0.1
-"""Share of the products with an instruction whose goals validate."""
+"""Share of the products with an instruction whose goals are used for validation."""
 HIPER_VALID_GOALS = 500
-"""The reference validates on the first goals of each worker's own shuffle, and trains on the rest."""
+"""Number of goals for validation in HiPER's code: the first ones of each worker's shuffle; the rest train."""
 _HIPER_ID = re.compile(r"seed(?P<seed>0|-?[1-9][0-9]{0,17})-(?P<index>[0-9]{7})")
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A goal, and the prices drawn with it."""
+    """A goal, and the list with the prices that were drawn together with it."""
 
     goal: Goal
     drawn: GoalList
@@ -35,24 +35,23 @@ class TaskBook(ABC):
     splits: tuple[str, ...]
 
     def tasks(self, split: str) -> tuple[Task, ...]:
-        """Sorted by id; `UnknownSplitError` for a strange split."""
+        """The tasks of a split, sorted by id; raises `UnknownSplitError` for an unknown split."""
         if split not in self.splits:
             raise UnknownSplitError(split, self.splits)
         return self._listed()[split]
 
     @abstractmethod
     def find(self, task_id: str) -> Assignment:
-        """`UnknownTaskError` for a strange id."""
+        """The goal of a task; raises `UnknownTaskError` for an unknown id."""
 
     @abstractmethod
     def _listed(self) -> dict[str, tuple[Task, ...]]: ...
 
 
 class DisjointTasks(TaskBook):
-    """Every goal once; no product has goals both in `train` and in `valid`.
+    """Every goal once; no product has goals in both `train` and `valid`.
 
-    The goals that people wrote make up a third split where they are present; their products may lie in either
-    of the others.
+    Goals written by people, if there are any, form a third split; their products can occur in the others.
     """
 
     def __init__(self, catalogue: Catalogue, seed: int) -> None:
@@ -82,10 +81,10 @@ class DisjointTasks(TaskBook):
 
 
 class HiperTasks(TaskBook):
-    """The reference's goals by index: `seed233-00042` is goal 42 after the shuffle with seed 233.
+    """The goals of HiPER's code by index: `seed233-0000042` is goal 42 after the shuffle with seed 233.
 
-    The splits are those of one seed. Worker w of the reference uses seed + w, so that its validation goals
-    are other workers' training goals; the tasks of any seed can be played by their ids.
+    The splits are those of one seed. Worker w of HiPER's code uses seed + w, so that its validation goals are
+    among other workers' training goals. Tasks of other seeds can be played by their ids.
     """
 
     splits = (TRAIN, VALID)
@@ -94,11 +93,12 @@ class HiperTasks(TaskBook):
         self._catalogue = catalogue
         self._seed = seed
         self.goals = lru_cache(maxsize=8)(self._goals)
-        """The goal list of a seed, in the reference's order."""
+        """The goals of a seed, in the reference's order."""
         count = len(self.goals(seed).goals)
         if count <= HIPER_VALID_GOALS:
             raise EnvironmentDataError(
-                f"compat = hiper validates on goals 0 to {HIPER_VALID_GOALS - 1}; there are {count} goals"
+                f"compat = hiper needs more than {HIPER_VALID_GOALS} goals, as it validates on the first "
+                f"{HIPER_VALID_GOALS}; this catalogue gives {count}"
             )
 
     def find(self, task_id: str) -> Assignment:
@@ -125,7 +125,7 @@ class HiperTasks(TaskBook):
 
 
 def hiper_task_id(seed: int, index: int) -> str:
-    """The id of the reference's goal `index` (from 0) after its shuffle with `seed`."""
+    """The id of the goal with this index, from 0, after the shuffle with `seed`."""
     return f"seed{seed}-{index:07d}"
 
 
@@ -133,6 +133,6 @@ def _validating_products(drawn: GoalList, seed: int) -> set[str]:
     asins = sorted({goal.product.asin for goal in drawn.goals})
     if len(asins) < 2:
         raise EnvironmentDataError(
-            f"a train and a validation split need two products with instructions; there are {len(asins)}"
+            f"splits for training and validation need two products with instructions; there are {len(asins)}"
         )
     return set(Random(seed).sample(asins, max(1, round(VALID_SHARE * len(asins)))))

@@ -1,7 +1,7 @@
-"""Words that the synthetic catalogue is made of.
+"""Words for the synthetic catalogue.
 
-Option values are such that the reward can recognise them: none hides a colour inside another word, as
-`titanium` hides `tan`.
+The reward can recognise all option values: none contains a colour inside another word, as `titanium` contains
+`tan`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of product."""
+    """A kind of product, with the words to make such products from."""
 
     category: str
     path: str
-    """Category names from wide to narrow, joined by `›`."""
+    """Names of categories from the widest to the narrowest, joined by `›`."""
     query: str
     heads: tuple[str, ...]
-    """What the thing is called; all words are nouns."""
+    """Names for the product, consisting of nouns only."""
     materials: tuple[str, ...]
-    """Nouns."""
+    """Names of materials, consisting of nouns only."""
     attributes: tuple[str, ...]
     options: dict[str, tuple[str, ...]]
     prices: tuple[int, int]
-    """Dollars, from and to."""
+    """Lowest and highest price in whole dollars."""
 
 
 _BRANDS = (

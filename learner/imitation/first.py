@@ -6,11 +6,14 @@ from configuration.tree import Configuration
 from core.progress import Progress
 from environments import registry
 from learner.imitation.shipped import shipped_pair
-from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
+from learner.imitation.teaching import WarmStartSettings, warm_start
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 
 
-def first_adapters(configuration: Configuration, model: ModelFolder, progress: Progress) -> WarmStart | None:
+def first_adapters(
+    configuration: Configuration, model: ModelFolder, progress: Progress
+) -> AdapterPair | None:
     """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
     if not configuration.imitation.enabled:
         return None
@@ -18,4 +21,4 @@ def first_adapters(configuration: Configuration, model: ModelFolder, progress: P
     if shipped := shipped_pair(settings, model, configuration.environment.name):
         return shipped
     benchmark = registry.load(configuration.environment)
-    return warm_start(settings, model, benchmark, configuration.run.seed, progress)
+    return warm_start(settings, model, benchmark, configuration.run.seed, progress).adapters

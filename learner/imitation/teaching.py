@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -23,10 +24,13 @@ from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
 from learner.imitation.demonstrations import Formats, Lesson, lesson
-from learner.update.adapter_files import AdapterOrigin, write_adapter
+from learner.imitation.teachers import teacher_of
+from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import AdaptedModel
+from serving.adapters.origin import AdapterOrigin
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from trajectory.episode import Turn
 
@@ -59,12 +63,11 @@ class WarmStartSettings:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """PEFT folders of both adapters."""
+    """Adapters that were taught on demonstrations."""
 
-    planner: Path
-    executor: Path
+    adapters: AdapterPair
     cached: bool
-    """Whether they were there already."""
+    """Whether they were in the cache already."""
     losses: dict[Role, tuple[float, ...]] = field(default_factory=dict)
     """Of each step, in nats a token; empty where cached."""
 
@@ -88,9 +91,9 @@ def warm_start(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
-            return _in(folder, cached=True)
+            return WarmStart(AdapterPair.within(folder), cached=True)
         losses = _teach(settings, model, answers, seed, folder, progress)
-    return _in(folder, cached=False, losses=losses)
+    return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 
 
 def training_lessons(
@@ -98,12 +101,14 @@ def training_lessons(
 ) -> list[Lesson]:
     """The teacher at `settings.games` training tasks, drawn with the seed."""
     environment = benchmark.environment()
-    teacher, mistakes = settings.teacher, settings.mistakes
+    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    tasks = _drawn(benchmark, settings.games, seed)
+
+    async def taught() -> list[Lesson]:
+        return [await lesson(benchmark, environment, task, formats, teacher) for task in tasks]
+
     try:
-        return [
-            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
-            for task in _drawn(benchmark, settings.games, seed)
-        ]
+        return asyncio.run(taught())
     finally:
         environment.close()
 
@@ -189,14 +194,11 @@ def _teach(
             losses[role] = imitate(
                 model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
             )
-            (unfinished / role.value).mkdir()
+            target = AdapterPair.within(unfinished).of(role)
+            target.mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)
-            write_adapter(model.peft, role.value, base.name, origin, unfinished / role.value)
+            write_adapter(model.peft, role.value, base.name, origin, target)
     return losses
-
-
-def _in(folder: Path, cached: bool, losses: dict[Role, tuple[float, ...]] | None = None) -> WarmStart:
-    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached, losses or {})
 
 
 def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:

@@ -1,9 +1,8 @@
-"""Adapters as PEFT folders: adapter_config.json, adapter_model.safetensors, and hiper.json beside them."""
+"""Adapters of a PEFT model, written into PEFT folders and read from them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,17 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core.errors import CorruptDataError, NotFoundError, PreconditionError
-
-CONFIG, WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "hiper.json"
-
-
-@dataclass(frozen=True)
-class AdapterOrigin:
-    """Where an adapter comes from; PEFT's own files have no place for it."""
-
-    base_fingerprint: str
-    role: str
-    version: int
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from serving.adapters.origin import AdapterOrigin, base_of
 
 
 def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: AdapterOrigin, folder: Path) -> None:
@@ -36,8 +26,8 @@ def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: Adapter
         config.base_model_name_or_path, config.inference_mode = kept
     state = get_peft_model_state_dict(peft, adapter_name=adapter)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / ORIGIN).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    origin.write(folder)
 
 
 def read_adapter(peft: PeftModel, adapter: str, base_fingerprint: str, folder: Path) -> None:
@@ -48,19 +38,15 @@ def read_adapter(peft: PeftModel, adapter: str, base_fingerprint: str, folder: P
         CorruptDataError: a file cannot be read, or a weight is not finite.
         PreconditionError: another base model, rank, scale, or set of layers.
     """
-    for name in (CONFIG, WEIGHTS):
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise NotFoundError(f"{folder} is no PEFT folder: it has no {name}")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = load_file(folder / WEIGHTS)
-        origin = folder / ORIGIN
-        made_on = (
-            json.loads(origin.read_text(encoding="utf-8"))["base_fingerprint"] if origin.exists() else None
-        )
-    except (ValueError, KeyError, SafetensorError) as error:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (ValueError, SafetensorError) as error:
         raise CorruptDataError(f"the adapter in {folder} cannot be read: {error}") from error
-    if made_on not in (None, base_fingerprint):
+    if base_of(folder) not in (None, base_fingerprint):
         raise PreconditionError(f"the adapter in {folder} was made on another base model than this one")
     _check_scale(peft, adapter, config, folder)
     _check_tensors(peft, adapter, tensors, folder)

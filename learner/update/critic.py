@@ -17,6 +17,7 @@ from learner.update.packing import Pack, TokenSequence, computed_tokens, dealt, 
 from learner.update.policy import CRITIC, AdaptedModel
 from learner.update.policy_update import Advance, step_metrics
 from learner.update.ranks import ALONE, Ranks
+from run_folder import metric_names as names
 
 
 class ValueHeads(nn.Module):
@@ -110,14 +111,16 @@ class Critic:
             if not step.skipped:
                 losses.append(loss)
                 clipped.append(beyond)
-        taken = {"loss": float(np.mean(losses)), "clip_fraction": float(np.mean(clipped))} if losses else {}
+        taken = {}
+        if losses:
+            taken = {names.LOSS: float(np.mean(losses)), names.CLIP_FRACTION: float(np.mean(clipped))}
         return {
             **taken,
             **step_metrics(steps),
             **self._head_metrics(old, targets),
-            "sequence_tokens": float(sum(map(len, prompts))),
-            "computed_tokens": float(computed_tokens(packs)),
-            "seconds": time.perf_counter() - began,
+            names.SEQUENCE_TOKENS: float(sum(map(len, prompts))),
+            names.COMPUTED_TOKENS: float(computed_tokens(packs)),
+            names.SECONDS: time.perf_counter() - began,
         }
 
     def _step(
@@ -164,9 +167,9 @@ class Critic:
             learns = targets.learns[:, place]
             if learns.any():
                 value, target = old[learns, place], targets.values[learns, place]
-                metrics[f"values/{head}/mean"] = float(value.mean())
-                metrics[f"targets/{head}/mean"] = float(target.mean())
-                metrics[f"explained_variance/{head}"] = _explained_variance(value, target)
+                metrics[names.value_mean(head)] = float(value.mean())
+                metrics[names.target_mean(head)] = float(target.mean())
+                metrics[names.explained_variance(head)] = _explained_variance(value, target)
         return metrics
 
     def _tensor(self, array: npt.NDArray[np.generic]) -> Tensor:

@@ -21,6 +21,7 @@ from learner.update.policy import AdaptedModel
 from learner.update.ppo import AnswerTokens, TokenSums, token_losses
 from learner.update.ranks import ALONE, Ranks
 from learner.update.samples import AnswerSample
+from run_folder import metric_names as names
 
 Advance = Callable[[float], None]
 """Told the share that is done, in [0, 1]."""
@@ -74,7 +75,7 @@ class PolicyUpdate:
                 adapter is as the steps before that left it.
         """
         if not samples:
-            return {"skipped_steps": 0.0, "tokens": 0.0}
+            return {names.SKIPPED_STEPS: 0.0, names.TOKENS: 0.0}
         began = time.perf_counter()
         packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
         learning = np.array([sum(samples[place].learns.sum() for place in p.members) for p in packs])
@@ -96,10 +97,10 @@ class PolicyUpdate:
             _loss_metrics(sums, steps)
             | step_metrics(steps)
             | {
-                "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
-                "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
-                "computed_tokens": float(computed_tokens(packs)),
-                "seconds": time.perf_counter() - began,
+                names.TOKENS: float(sum(s.tokens for s in sums)) / self._settings.epochs,
+                names.SEQUENCE_TOKENS: float(sum(len(s.sequence.computed_ids) for s in samples)),
+                names.COMPUTED_TOKENS: float(computed_tokens(packs)),
+                names.SECONDS: time.perf_counter() - began,
             }
         )
 
@@ -152,16 +153,16 @@ def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str,
         return {}
     whole = sum(taken[1:], taken[0])
     return {
-        "loss": whole.mean("loss"),
-        "policy_loss": whole.mean("policy_loss"),
-        "clip_fraction": whole.mean("clipped"),
-        "importance_masked_share": whole.mean("masked"),
-        "importance_truncated_share": whole.mean("truncated"),
-        "kl_to_reference": whole.mean("kl_to_reference"),
-        "kl_sampler": whole.mean("kl_sampler"),
-        "kl_update": whole.mean("kl_update"),
-        "sampler_difference": whole.mean("sampler_difference"),
-        "entropy": whole.mean("entropy"),
+        names.LOSS: whole.mean("loss"),
+        names.POLICY_LOSS: whole.mean("policy_loss"),
+        names.CLIP_FRACTION: whole.mean("clipped"),
+        names.IMPORTANCE_MASKED_SHARE: whole.mean("masked"),
+        names.IMPORTANCE_TRUNCATED_SHARE: whole.mean("truncated"),
+        names.KL_TO_REFERENCE: whole.mean("kl_to_reference"),
+        names.KL_SAMPLER: whole.mean("kl_sampler"),
+        names.KL_UPDATE: whole.mean("kl_update"),
+        names.SAMPLER_DIFFERENCE: whole.mean("sampler_difference"),
+        names.ENTROPY: whole.mean("entropy"),
     }
 
 
@@ -169,8 +170,8 @@ def step_metrics(steps: Sequence[Step]) -> dict[str, float]:
     """Mean norm of the gradients of the steps that were taken, and how many were not."""
     norms = [step.gradient_norm for step in steps if not step.skipped]
     return {
-        "gradient_norm": sum(norms) / max(len(norms), 1),
-        "skipped_steps": float(sum(step.skipped for step in steps)),
+        names.GRADIENT_NORM: sum(norms) / max(len(norms), 1),
+        names.SKIPPED_STEPS: float(sum(step.skipped for step in steps)),
     }
 
 

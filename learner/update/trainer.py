@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.progress import Progress
 from core.role import Role
 from hae import Advantages, EstimatorSettings, estimate
 from learner.service.run_parts import Update
-from learner.update.adapter_files import AdapterOrigin, read_adapter, write_adapter
+from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.checkpoint import (
     Checkpoint,
     CheckpointState,
@@ -36,7 +37,10 @@ from learner.update.policy_update import Advance, PolicyUpdate
 from learner.update.ranks import ALONE, Ranks
 from learner.update.samples import answer_samples
 from learner.update.update_metrics import advantage_metrics, placed, throughput_metrics
+from run_folder import metric_names as names
 from run_folder.store import TurnAdvantages
+from serving.adapters.origin import AdapterOrigin
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype
 from trajectory.episode import Episode
 
@@ -109,7 +113,7 @@ class Trainer:
             self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens, ranks
         )
 
-    def load_adapters(self, planner: Path, executor: Path) -> None:
+    def load_adapters(self, pair: AdapterPair) -> None:
         """Starts from these PEFT folders.
 
         Raises:
@@ -117,14 +121,14 @@ class Trainer:
             CorruptDataError: a file cannot be read.
             PreconditionError: of another base model, rank, scale, or set of layers.
         """
-        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+        for role, folder in pair.items():
             read_adapter(self._model.peft, role.value, self._base.fingerprint, folder)
 
-    def load_reference(self, planner: Path, executor: Path) -> None:
-        """Holds the policies to these PEFT folders, where `ppo.kl_reference` is `start` and has any weight.
+    def load_reference(self, pair: AdapterPair) -> None:
+        """Uses these adapters as the KL reference, where `ppo.kl_reference` is `start` and has any weight.
 
-        They are no part of a checkpoint: load them again after one. Without them, the base model is what the
-        policies are held to.
+        They are not part of a checkpoint: load them again after one. Without them, the base model is the
+        reference.
 
         Raises:
             As `load_adapters`.
@@ -132,7 +136,7 @@ class Trainer:
         ppo = self._settings.ppo
         if ppo.kl_reference == "base" or not ppo.kl_coefficient:
             return
-        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+        for role, folder in pair.items():
             name = self._model.add_reference(role.value)
             read_adapter(self._model.peft, name, self._base.fingerprint, folder)
             self._policies[role].reference = name
@@ -160,8 +164,8 @@ class Trainer:
         batch = turn_batch(episodes, states, values, self._heads.names, self._settings.estimator)
         advantages = estimate(batch, self._settings.estimator)
         metrics = advantage_metrics(advantages)
-        metrics["timing_s/values"] = valued - began
-        metrics["timing_s/advantages"] = time.perf_counter() - valued
+        metrics[names.TIME_VALUES] = valued - began
+        metrics[names.TIME_ADVANTAGES] = time.perf_counter() - valued
         if values is None or self.version >= self._settings.critic.warmup:
             for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
                 stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
@@ -209,7 +213,7 @@ class Trainer:
         self.consumed = checkpoint.state.consumed
 
     def _values(self, states: States, advance: Advance) -> Floats | None:
-        if self._settings.estimator.estimator == "grpo":
+        if not self._settings.estimator.uses_values:
             return None
         values = self._critic.values(states.prompts, advance)
         if broken := int((~np.isfinite(values)).any(axis=1).sum()):
@@ -222,8 +226,8 @@ class Trainer:
         generator = np.random.default_rng([self._seed, self.version, list(Role).index(role)])
         samples = answer_samples(episodes, advantages, role)
         metrics = self._policies[role].run(samples, generator, advance)
-        metrics["lr"] = self._settings.ppo.learning_rate_of(role)
-        return placed(metrics, f"actor/{role.value}", f"update_{role.value}")
+        metrics[names.LEARNING_RATE] = self._settings.ppo.learning_rate_of(role)
+        return placed(metrics, partial(names.actor, role), names.time_update(role))
 
     def _update_critic(
         self, states: States, values: Floats | None, advantages: Advantages, advance: Advance
@@ -234,8 +238,8 @@ class Trainer:
         learnt = slice(0, 2 * states.turns)
         generator = np.random.default_rng([self._seed, self.version, len(Role)])
         metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
-        metrics["lr"] = self._settings.critic.learning_rate
-        return placed(metrics, "critic", "update_critic")
+        metrics[names.LEARNING_RATE] = self._settings.critic.learning_rate
+        return placed(metrics, names.critic, names.TIME_UPDATE_CRITIC)
 
     def _optimizer(
         self, owner: str, parameters: Mapping[str, nn.Parameter], learning_rate: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hiper.v1 import (
@@ -14,8 +14,14 @@ from hiper.v1 import (
 )
 
 from serving.rpc.connection import Connection
-from trajectory.episode import Act, Plan, TurnContext
-from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
+from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
+from trajectory.wire import (
+    context_to_pb,
+    decision_from_pb,
+    generation_from_pb,
+    span_from_pb,
+    told_actions_to_pb,
+)
 
 Clock = Callable[[], float]
 
@@ -70,12 +76,11 @@ class ExecutorClient:
         self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
         """One action for the context's subgoal. A `HiperError` names the server."""
         begin = self._clock()
-        request = executor_pb2.ActRequest(
-            context=context_to_pb(context), admissible_actions=admissible, seed=seed
-        )
+        request = _act_request(context, actions)
+        request.seed = seed
         response = await self._connection.call(self._stub.Act, request)
         act = Act(
             action=response.action,
@@ -86,10 +91,17 @@ class ExecutorClient:
         self._spent.add(self._clock() - begin, act.generation.engine_seconds)
         return act
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
+    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
         """Token ids of the prompt alone; nothing is sampled."""
-        request = executor_pb2.ActRequest(
-            context=context_to_pb(context), admissible_actions=admissible, prompt_only=True
-        )
+        request = _act_request(context, actions)
+        request.prompt_only = True
         response = await self._connection.call(self._stub.Act, request)
         return tuple(response.generation.prompt_ids)
+
+
+def _act_request(context: TurnContext, actions: Sequence[AdmissibleAction]) -> executor_pb2.ActRequest:
+    return executor_pb2.ActRequest(
+        context=context_to_pb(context),
+        admissible_actions=[action.text for action in actions],
+        told_actions=told_actions_to_pb(actions),
+    )

@@ -8,27 +8,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from configuration.keys import keys
+from configuration.keys import keys, value_of
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.files import replace_file
 from orchestrator.evaluation.games import Played
-from run_folder.adapters import AdapterPair
-from run_folder.folder import MAY_CHANGE, value_of
+from run_folder.adapters import AdapterChoice
+from run_folder.opening import MAY_CHANGE
 
 FORMAT = 1
 _DECISIVE = ("environment.", "planner.", "executor.")
 """Sections that decide how an episode goes."""
 
 
-def identity(configuration: Configuration, pair: AdapterPair, split: str) -> dict[str, Any]:
+def identity(configuration: Configuration, choice: AdapterChoice, split: str) -> dict[str, Any]:
     """All that decides how an evaluation's episodes go; where and how fast they are played is left out."""
     decisive = {
         key.name: str(value_of(configuration, key.name))
         for key in keys(Configuration)
         if key.name.startswith(_DECISIVE) and key.name not in MAY_CHANGE
     }
-    adapters = {f"adapter of the {role}": sha256 for role, sha256 in pair.hashes.items()}
+    adapters = {f"adapter of the {role}": sha256 for role, sha256 in choice.hashes.items()}
     return {"format": FORMAT, "split": split, "run.seed": configuration.run.seed, **adapters, **decisive}
 
 

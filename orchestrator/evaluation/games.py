@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from core.intervals import Mean, Proportion, normal, wilson
 from core.seeds import derive
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
+from play.every_task import EveryTask
 from play.schedule import task_for
 from trajectory.episode import Decision, Episode
 from trajectory.lease import Finished, Lease, Wait
@@ -148,12 +149,12 @@ class Games:
         keep: Callable[[Played], None],
     ) -> None:
         """`before` holds episodes of an evaluation that goes on; `keep` is told of each new one."""
-        self._tasks, self._samples, self._seed, self._keep = tasks, samples, seed, keep
         wanted = {(task.id, sample) for task in tasks for sample in range(samples)}
         self._played = {key: one for one in before if (key := (one.task_id, one.sample)) in wanted}
+        self._keep = keep
         self.left = len(wanted) - len(self._played)
         """Episodes that had not been played at the beginning."""
-        self._places = self._places_left()
+        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played))
 
     @property
     def played(self) -> list[Played]:
@@ -161,29 +162,12 @@ class Games:
         return [self._played[key] for key in sorted(self._played)]
 
     async def lease(self) -> Lease | Wait | Finished:
-        return next(self._places, Finished())
+        return await self._leases.lease()
 
     async def submit(self, episode: Episode) -> bool:
-        one = Played.of(episode, episode.number // len(self._tasks))
+        return await self._leases.submit(episode)
+
+    def _finished(self, episode: Episode, sample: int) -> None:
+        one = Played.of(episode, sample)
         self._keep(one)
         self._played[one.task_id, one.sample] = one
-        return False
-
-    def _places_left(self) -> Iterator[Lease]:
-        for place in range(self._samples * len(self._tasks)):
-            task, sample = task_for(self._tasks, self._seed, place), place // len(self._tasks)
-            if (task.id, sample) not in self._played:
-                yield self._lease(place, task, sample)
-
-    def _lease(self, place: int, task: Task, sample: int) -> Lease:
-        """Its seed follows from task and sample alone, whatever else is played."""
-        return Lease(
-            lease_id=f"evaluation.{place}",
-            run_id="evaluation",
-            number=place,
-            group=place,
-            attempt=0,
-            task_seed=self._seed,
-            seed=derive(self._seed, "evaluation", task.id, sample),
-            version=0,
-        )

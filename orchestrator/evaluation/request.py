@@ -13,17 +13,17 @@ from rich.markup import escape
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
-from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.evaluation.games import chosen_tasks
 from orchestrator.evaluation.run import Job
 from orchestrator.preflight.checks import check_model
-from run_folder import folder as run_folder
-from run_folder.adapters import WARM_START, AdapterPair, checked, named, of_run, run_of
-from run_folder.files import RunFiles
+from run_folder import opening
+from run_folder.adapters import WARM_START, AdapterChoice, named, of_no_run, of_run, run_of
+from run_folder.folder import RunFolder
+from serving.adapters.pair import AdapterPair
 from serving.model import resolve_model
 
 PROGRAM = "evaluate"
@@ -70,20 +70,20 @@ def read(argv: Sequence[str]) -> Request:
     flags = line.flags
     named = _listed(flags.checkpoint)
     root = _run_folder(named, line.configuration)
-    if root is not None and not run_folder.names_file(argv):
-        line = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root))
+    if root is not None and not opening.names_file(argv):
+        line = command.read(argv, PROGRAM, Flags, base=opening.saved_tree(root))
     placed = line.configuration.run.model_copy(update={"dir": root})
     configuration = line.configuration.model_copy(update={"run": placed})
     check_model(configuration.planner.model)
-    pairs = _pairs(flags, named, configuration)
+    choices = _choices(flags, named, configuration)
     benchmark = registry.load(configuration.environment)
     splits = _listed(flags.split) or [split for split in benchmark.splits if split != "train"]
     tasks = {split: _tasks(benchmark, split, flags, configuration.run.seed) for split in splits}
     folder = _folder(root, flags.out)
     jobs = [
-        Job(pair, split, tasks[split], flags.samples, _out(flags.out, folder, pair, split, single))
-        for single in [len(pairs) * len(splits) == 1]
-        for pair in pairs
+        Job(choice, split, tasks[split], flags.samples, _out(flags.out, folder, choice, split, single))
+        for single in [len(choices) * len(splits) == 1]
+        for choice in choices
         for split in splits
     ]
     return Request(configuration, benchmark, folder, tuple(jobs))
@@ -100,36 +100,32 @@ def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | No
 
 def _folder(root: Path | None, out: Path | None) -> Path:
     """One of its own for each `--out`, so that evaluations beside each other do not share servers' logs."""
-    folder = root / "evaluation" if root else user_path("evaluations")
+    folder = RunFolder(root).evaluations if root else user_path("evaluations")
     return folder / out.stem if out else folder
 
 
-def _pairs(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterPair]:
+def _choices(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterChoice]:
     if flags.planner_adapter or flags.executor_adapter:
         if named or not (flags.planner_adapter and flags.executor_adapter):
             raise ConfigurationError("--planner-adapter and --executor-adapter stand together and alone")
-        folders = {
-            Role.PLANNER: user_path(flags.planner_adapter),
-            Role.EXECUTOR: user_path(flags.executor_adapter),
-        }
-        return [checked(AdapterPair("adapters", 0, folders))]
+        return [of_no_run(AdapterPair(user_path(flags.planner_adapter), user_path(flags.executor_adapter)))]
     if not named:
         raise ConfigurationError(
             "nothing to evaluate: --checkpoint takes a run's folder, one of its checkpoints, `warm-start` or "
             "`base`; or --planner-adapter DIR --executor-adapter DIR"
         )
-    return _distinct([_pair(name, flags.version, configuration) for name in named])
+    return _distinct([_choice(name, flags.version, configuration) for name in named])
 
 
-def _pair(name: str, version: int | None, configuration: Configuration) -> AdapterPair:
+def _choice(name: str, version: int | None, configuration: Configuration) -> AdapterChoice:
     return _warm_start(configuration) if name == WARM_START else named(name, version)
 
 
-def _warm_start(configuration: Configuration) -> AdapterPair:
+def _warm_start(configuration: Configuration) -> AdapterChoice:
     """Version 0 of the run where there is one, else taught anew or found in the cache."""
     root = configuration.run.dir
-    if root is not None and 0 in RunFiles(root).adapter_versions():
-        return replace(of_run(RunFiles(root), 0), label=WARM_START)
+    if root is not None and 0 in RunFolder(root).adapter_versions():
+        return replace(of_run(RunFolder(root), 0), label=WARM_START)
     if not configuration.imitation.enabled:
         raise ConfigurationError(
             "this run begins without a warm start (imitation.enabled = false): --checkpoint base evaluates "
@@ -138,28 +134,25 @@ def _warm_start(configuration: Configuration) -> AdapterPair:
     # torch, which nothing else here needs, takes seconds to import.
     from learner.imitation.first import first_adapters
 
-    try:
-        model = resolve_model(configuration.learner.model)
-        with Console(stderr=True).status("warm start") as shown:
-            first = first_adapters(
-                configuration,
-                model,
-                lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
-            )
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    model = resolve_model(configuration.learner.model)
+    with Console(stderr=True).status("warm start") as shown:
+        first = first_adapters(
+            configuration,
+            model,
+            lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
+        )
     assert first is not None
-    return AdapterPair(WARM_START, 0, {Role.PLANNER: first.planner, Role.EXECUTOR: first.executor})
+    return AdapterChoice(WARM_START, 0, first)
 
 
-def _distinct(pairs: Sequence[AdapterPair]) -> list[AdapterPair]:
+def _distinct(choices: Sequence[AdapterChoice]) -> list[AdapterChoice]:
     """A number behind labels that would name the same files."""
-    labels = [pair.label for pair in pairs]
+    labels = [choice.label for choice in choices]
     return [
-        replace(pair, label=f"{pair.label}-{labels[:place].count(pair.label) + 1}")
-        if pair.label in labels[:place]
-        else pair
-        for place, pair in enumerate(pairs)
+        replace(choice, label=f"{choice.label}-{labels[:place].count(choice.label) + 1}")
+        if choice.label in labels[:place]
+        else choice
+        for place, choice in enumerate(choices)
     ]
 
 
@@ -170,11 +163,11 @@ def _tasks(benchmark: Benchmark, split: str, flags: Flags, seed: int) -> tuple[T
     return tasks
 
 
-def _out(out: Path | None, folder: Path, pair: AdapterPair, split: str, single: bool) -> Path:
+def _out(out: Path | None, folder: Path, choice: AdapterChoice, split: str, single: bool) -> Path:
     if out is None:
-        return folder / f"{split}-{pair.label}.json"
+        return folder / f"{split}-{choice.label}.json"
     path = user_path(out)
-    return path if single else path.with_name(f"{path.stem}-{split}-{pair.label}{path.suffix or '.json'}")
+    return path if single else path.with_name(f"{path.stem}-{split}-{choice.label}{path.suffix or '.json'}")
 
 
 def _listed(text: str) -> list[str]:

@@ -19,15 +19,15 @@ from orchestrator.servers.connections import Connector, ModelConnections, superv
 from orchestrator.servers.pushing import serve
 from orchestrator.servers.services import Supervisor
 from play.dispatch import Dispatcher
-from run_folder.adapters import AdapterPair
+from run_folder.adapters import AdapterChoice
 from run_folder.folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Job:
-    """One pair of adapters on one split."""
+    """The adapters of one choice on one split."""
 
-    pair: AdapterPair
+    adapters: AdapterChoice
     split: str
     tasks: tuple[Task, ...]
     samples: int
@@ -57,16 +57,16 @@ class EvaluationRun:
 
     async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
         models: ModelConnections | None = None
-        serving: AdapterPair | None = None
+        serving: AdapterChoice | None = None
         for job, log in jobs:
             games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
             began = time.perf_counter()
             if games.left:
                 models = models or await self._models(supervisor)
-                if serving is not job.pair:
+                if serving is not job.adapters:
                     connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
-                    await serve(job.pair, connections, self.configuration.orchestrator.start_seconds)
-                    serving = job.pair
+                    await serve(job.adapters, connections, self.configuration.orchestrator.start_seconds)
+                    serving = job.adapters
                 began = time.perf_counter()
                 await self._job(job, games, models)
             self.finished(job, games, time.perf_counter() - began)
@@ -76,12 +76,12 @@ class EvaluationRun:
         return await Connector(self.configuration, self.folder, supervisor).models()
 
     async def _job(self, job: Job, games: Games, models: ModelConnections) -> None:
-        title = f"{job.split}, {job.pair.label}"
+        title = f"{job.split}, {job.adapters.label}"
         episodes = len(job.tasks) * job.samples
         with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
             await Dispatcher(
                 episodes=games,
-                players=models.players(self.configuration, self.benchmark.name),
+                players=models.players(self.configuration, self.benchmark),
                 benchmark=self.benchmark,
                 tasks=job.tasks,
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),

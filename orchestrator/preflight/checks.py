@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
 from environments import registry
 from environments.benchmark import Benchmark, Task
@@ -73,10 +73,7 @@ def check_model(name: str) -> None:
     """Whether a local model is there and whole; a hub id is left to the servers, which download it."""
     if name == BUNDLED or _on_the_hub(name):
         return
-    try:
-        resolve_model(name)
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    resolve_model(name)
 
 
 def missing_model(name: str) -> str:

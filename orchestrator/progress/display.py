@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.clients.learner import LearnerStatus, Phase
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode
+from trajectory.learner_status import LearnerStatus, Phase
 
 _BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
 """Phases whose progress the learner knows."""
@@ -94,9 +94,8 @@ class PlainDisplay:
             self._shown = shown
 
     def episode(self, episode: Episode) -> None:
-        ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
         self.say(
-            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {ending} "
+            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {episode.ending} "
             f"after {len(episode.turns)} turns; {summary(self._tally, self._episodes)}"
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.clients.learner import LearnerStatus
 from orchestrator.progress.display import Display
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode, Turn
+from trajectory.learner_status import LearnerStatus
 
 
 @dataclass(frozen=True)

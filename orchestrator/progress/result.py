@@ -10,18 +10,19 @@ from rich.table import Table
 
 from orchestrator.clients.models import CallTime
 from orchestrator.progress.tally import Tally
-
-Metrics = dict[str, float]
+from run_folder import metric_names as names
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics
 
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("version", "adapter/version", "{:.0f}"),
-    ("episodes", "episode/count", "{:.0f}"),
-    ("success", "episode/success_rate", "{:.0%}"),
-    ("turns", "episode/length/mean", "{:.1f}"),
-    ("subgoals", "episode/switches/mean", "{:.1f}"),
-    ("valid", "turn/action_valid_share", "{:.0%}"),
-    ("turn s", "turn/seconds/mean", "{:.2f}"),
-    ("update s", "timing_s/update", "{:.0f}"),
+    ("version", names.ADAPTER_VERSION, "{:.0f}"),
+    ("episodes", names.EPISODE_COUNT, "{:.0f}"),
+    ("success", names.SUCCESS_RATE, "{:.0%}"),
+    ("turns", names.EPISODE_LENGTH, "{:.1f}"),
+    ("subgoals", names.EPISODE_SWITCHES, "{:.1f}"),
+    ("valid", names.ACTION_VALID_SHARE, "{:.0%}"),
+    ("turn s", names.TURN_SECONDS, "{:.2f}"),
+    ("update s", names.TIME_UPDATE, "{:.0f}"),
 )
 """Heading, metric, format."""
 
@@ -84,7 +85,7 @@ def show(
         console.print(SMALL_MODEL, highlight=False)
     for text in (
         f"run folder:   {root}",
-        f"adapters:     {root / 'adapters'}",
+        f"adapters:     {RunFolder(root).adapters}",
         f"all episodes: {show_command(root)}",
         f"one of them:  {show_command(root)} 0",
         f"go on:        {go_on}",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from orchestrator.clients.learner import LearnerStatus, Phase
+from run_folder import metric_names as names
+from run_folder.metrics import Metrics
 from trajectory.episode import Episode, Turn
+from trajectory.learner_status import LearnerStatus, Phase
 
 Clock = Callable[[], float]
 
@@ -37,7 +39,7 @@ class Tally:
         self.stopping = False
         """Whether the run is to end after the update in flight."""
         self.status: LearnerStatus | None = None
-        self.metrics: dict[int, dict[str, float]] = {}
+        self.metrics: dict[int, Metrics] = {}
         """The learner's metrics of each update that we saw, by the version it made."""
 
     @property
@@ -89,8 +91,8 @@ class Tally:
     def learner(self, status: LearnerStatus) -> None:
         self.status = status
         self._time(status)
-        if "adapter/version" in status.metrics:
-            self.metrics[int(status.metrics["adapter/version"])] = status.metrics
+        if names.ADAPTER_VERSION in status.metrics:
+            self.metrics[int(status.metrics[names.ADAPTER_VERSION])] = dict(status.metrics)
 
     def _time(self, status: LearnerStatus) -> None:
         if status.phase in (Phase.STARTING, Phase.UNKNOWN) or status.version < 0:

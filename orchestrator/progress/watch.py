@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.errors import HiperError
-from orchestrator.clients.learner import LearnerStatus, Phase
+from trajectory.learner_status import LearnerStatus, Phase
 
 
 class LearnerFailedError(HiperError):

@@ -10,11 +10,10 @@ from typing import Any
 
 from core.errors import HiperError, NotFoundError
 from core.intervals import Mean, Proportion
-from run_folder.files import MetricsFile, RunFiles
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
 from trajectory.episode import Episode
-
-Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class ShownEpisode:
 class RunData:
     """Everything that stands in a report."""
 
-    name: str
+    folder: RunFolder
     run_id: str
     lines: tuple[Metrics, ...]
     """A line for each update, in order."""
@@ -71,17 +70,17 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
     Raises:
         NotFoundError: there is no run.
     """
-    files, configuration = RunFiles(root), root / "configuration.toml"
-    if not configuration.is_file():
-        raise NotFoundError(f"there is no run in {root}: it has no configuration.toml")
-    run_id, summaries, won, lost = _episodes(files.episodes)
+    folder = RunFolder(root)
+    if not folder.configuration.is_file():
+        raise NotFoundError(f"there is no run in {root}: it has no {folder.configuration.name}")
+    run_id, summaries, won, lost = _episodes(folder.episodes)
     return RunData(
-        name=root.name,
+        folder=folder,
         run_id=run_id,
-        lines=tuple(lines or MetricsFile(files.metrics).lines()),
-        ends=tuple(MetricsFile(RunFiles(root).ends).lines()),
-        evaluations=tuple(_evaluations(root / "evaluation")),
-        configuration=configuration.read_text(encoding="utf-8"),
+        lines=tuple(lines or MetricsFile(folder.metrics).lines()),
+        ends=tuple(MetricsFile(folder.ends).lines()),
+        evaluations=tuple(_evaluations(folder.evaluations)),
+        configuration=folder.configuration.read_text(encoding="utf-8"),
         played=len(summaries),
         won=won,
         lost=lost,
@@ -92,7 +91,7 @@ def _episodes(
     path: Path,
 ) -> tuple[str, tuple[EpisodeSummary, ...], ShownEpisode | None, ShownEpisode | None]:
     try:
-        store = EpisodeStore(path)
+        store = EpisodeStore.reading(path)
     except HiperError:
         return "", (), None, None
     try:

@@ -18,7 +18,6 @@ def episode_html(shown: ShownEpisode) -> str:
     one beside decision and action.
     """
     episode = shown.episode
-    ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
     rows = []
     for index, turn in enumerate(episode.turns):
         given = shown.advantages[index] if index < len(shown.advantages) else None
@@ -27,7 +26,7 @@ def episode_html(shown: ShownEpisode) -> str:
         rows.append(_turn(turn, index, given))
     head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     return (
-        f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{ending} after "
+        f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{episode.ending} after "
         f"{len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s</p>"
         f'<table class="episode"><tr>{head}</tr>{"".join(rows)}</table>'
         f"<p>at last: {escape(episode.final_observation)}</p>"

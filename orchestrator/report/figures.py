@@ -12,11 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from core.intervals import Mean, Proportion, wilson
-from orchestrator.report.data import EvaluationSummary, Metrics
+from core.role import Role
+from orchestrator.report.data import EvaluationSummary
+from run_folder import metric_names as names
+from run_folder.metrics import Metrics
 
 WINDOW = 5
 """Updates in the moving average."""
 _COLUMNS = 3
+_LEVELS = ("low", "high", "switch")
 _COLOURS = ("#2563a8", "#c2571a", "#3d8b4f", "#8a4fa3", "#7a6a35", "#a33b4f")
 
 
@@ -31,56 +35,53 @@ class Panel:
 
 
 EPISODE_PANELS = (
-    Panel("score", (("", "episode/score/mean"),)),
-    Panel("turns of an episode", (("", "episode/length/mean"),)),
-    Panel("subgoals begun in an episode", (("", "episode/switches/mean"),)),
+    Panel("score", (("", names.SCORE_MEAN),)),
+    Panel("turns of an episode", (("", names.EPISODE_LENGTH),)),
+    Panel("subgoals begun in an episode", (("", names.EPISODE_SWITCHES),)),
     Panel(
         "answers that could be parsed",
-        (("plans", "turn/plan_valid_share"), ("actions", "turn/action_valid_share")),
+        (("plans", names.PLAN_VALID_SHARE), ("actions", names.ACTION_VALID_SHARE)),
         percent=True,
     ),
-    Panel("tokens of an answer", (("plan", "tokens/plan/mean"), ("action", "tokens/act/mean"))),
-    Panel(
-        "versions that episodes lag", (("mean", "staleness/versions/mean"), ("max", "staleness/versions/max"))
-    ),
+    Panel("tokens of an answer", (("plan", names.PLAN_TOKENS), ("action", names.ACT_TOKENS))),
+    Panel("versions that episodes lag", (("mean", names.STALENESS_MEAN), ("max", names.STALENESS_MAX))),
 )
 
 
-def _both(title: str, metric: str, percent: bool = False) -> Panel:
-    curves = tuple((role, f"actor/{role}/{metric}") for role in ("planner", "executor"))
+def _both(title: str, measure: str, percent: bool = False) -> Panel:
+    curves = tuple((role.value, names.actor(role, measure)) for role in Role)
     return Panel(title, curves, percent)
 
 
 UPDATE_PANELS = (
-    _both("policy loss", "policy_loss"),
-    _both("entropy, nats a token", "entropy"),
-    _both("KL to the reference", "kl_to_reference"),
-    _both("KL of the update", "kl_update"),
-    _both("KL, sampler to learner", "kl_sampler"),
-    _both("ratios that were clipped", "clip_fraction", percent=True),
-    _both("importance: tokens left out", "importance_masked_share", percent=True),
-    _both("importance: weights that were cut", "importance_truncated_share", percent=True),
-    _both("gradient norm", "gradient_norm"),
-    Panel("critic's loss", (("", "critic/loss"),)),
+    _both("policy loss", names.POLICY_LOSS),
+    _both("entropy, nats a token", names.ENTROPY),
+    _both("KL to the reference", names.KL_TO_REFERENCE),
+    _both("KL of the update", names.KL_UPDATE),
+    _both("KL, sampler to learner", names.KL_SAMPLER),
+    _both("ratios that were clipped", names.CLIP_FRACTION, percent=True),
+    _both("importance: tokens left out", names.IMPORTANCE_MASKED_SHARE, percent=True),
+    _both("importance: weights that were cut", names.IMPORTANCE_TRUNCATED_SHARE, percent=True),
+    _both("gradient norm", names.GRADIENT_NORM),
+    Panel("critic's loss", (("", names.critic(names.LOSS)),)),
     Panel(
         "variance that the critic explains",
-        tuple((level, f"critic/explained_variance/{level}") for level in ("low", "high", "switch")),
+        tuple((level, names.critic(names.explained_variance(level))) for level in _LEVELS),
     ),
     Panel(
         "advantages, standard deviation",
-        tuple((level, f"hae/advantage_{level}/std") for level in ("low", "high", "switch")),
+        tuple((level, names.advantage_std(level)) for level in _LEVELS),
     ),
     Panel(
         "seconds a step",
-        (("step", "timing_s/step"), ("gather", "timing_s/gather"), ("update", "timing_s/update")),
+        (("step", names.TIME_STEP), ("gather", names.TIME_GATHER), ("update", names.TIME_UPDATE)),
     ),
-    Panel("tokens/s of an update", (("", "perf/update_tokens_per_second"),)),
+    Panel("tokens/s of an update", (("", names.UPDATE_TOKENS_PER_SECOND),)),
     Panel(
         "steps skipped as not finite",
         (
-            ("planner", "actor/planner/skipped_steps"),
-            ("executor", "actor/executor/skipped_steps"),
-            ("critic", "critic/skipped_steps"),
+            *((role.value, names.actor(role, names.SKIPPED_STEPS)) for role in Role),
+            ("critic", names.critic(names.SKIPPED_STEPS)),
         ),
     ),
 )
@@ -96,9 +97,9 @@ def _value(one: _Estimate) -> float:
 
 def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
     """Success of each batch with its Wilson interval, a moving average, and the evaluations."""
-    played = [line for line in lines if "episode/success_rate" in line]
+    played = [line for line in lines if names.SUCCESS_RATE in line]
     counts = _counts(played)
-    wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
+    wins = [round(line[names.SUCCESS_RATE] * count) for line, count in zip(played, counts, strict=True)]
     batches = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
     evaluated = [(one, one.success) for one in evaluations]
     return _progress_figure("success", "Wilson", played, batches, evaluated)
@@ -106,19 +107,17 @@ def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSum
 
 def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
     """As `success_figure`, of scores; the empty string where they say no more than success."""
-    played = [line for line in lines if "episode/score/mean" in line]
-    if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
+    played = [line for line in lines if names.SCORE_MEAN in line]
+    if all(line[names.SCORE_MEAN] == line[names.SUCCESS_RATE] for line in played):
         return ""
-    batches = [
-        Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)) for line in played
-    ]
+    batches = [Mean(line[names.SCORE_MEAN], line.get(names.SCORE_HALF_INTERVAL, 0.0)) for line in played]
     evaluated = [(one, one.score) for one in evaluations]
     return _progress_figure("score", "normal", played, batches, evaluated)
 
 
 def _counts(lines: Sequence[Metrics]) -> list[int]:
     """Episodes of each batch."""
-    return [round(line.get("episode/count", 1)) for line in lines]
+    return [round(line.get(names.EPISODE_COUNT, 1)) for line in lines]
 
 
 def _progress_figure(
@@ -143,7 +142,7 @@ def _progress_figure(
 def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate], interval: str) -> None:
     if not lines:
         return
-    versions = [line["adapter/version"] - 1 for line in lines]
+    versions = [line[names.ADAPTER_VERSION] - 1 for line in lines]
     values = [_value(one) for one in batches]
     axes.fill_between(
         versions,
@@ -204,7 +203,7 @@ def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]
 
 def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
     for (label, metric), colour in zip(panel.curves, _COLOURS, strict=False):
-        points = [(line["adapter/version"], line[metric]) for line in lines if metric in line]
+        points = [(line[names.ADAPTER_VERSION], line[metric]) for line in lines if metric in line]
         if points:
             versions, values = zip(*points, strict=True)
             marker = "o" if len(points) < 20 else ""

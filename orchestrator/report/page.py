@@ -13,8 +13,9 @@ from orchestrator.report import figures
 from orchestrator.report.data import RunData
 from orchestrator.report.episode import episode_html
 from orchestrator.report.time_parts import Part, percentages, time_parts
+from run_folder import metric_names as names
+from run_folder.folder import RunFolder
 
-FILE = "report.html"
 _STYLE = (Path(__file__).with_name("style.css")).read_text(encoding="utf-8")
 _COLOURS = (
     "#7f8c99",
@@ -34,8 +35,8 @@ _COLOURS = (
 
 
 def write(data: RunData, root: Path) -> Path:
-    """Writes `report.html` into the folder, beside first, and returns its path."""
-    path = root / FILE
+    """Writes the page into the run's folder, beside first, and returns its path."""
+    path = RunFolder(root).report
     replace_file(path, html(data))
     return path
 
@@ -52,10 +53,10 @@ def html(data: RunData) -> str:
         _section("Where the time went", _time(parts)),
         _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
         _section("Two episodes", _episodes(data)),
-        _section("Configuration", _folded("configuration.toml", f"<pre>{escape(data.configuration)}</pre>")),
+        _section("Configuration", _configuration(data)),
         _section("All metrics of the last update", _last_metrics(data)),
     )
-    title = f"run {escape(data.name)}"
+    title = f"run {escape(data.folder.root.name)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
@@ -73,7 +74,7 @@ def _headline(data: RunData, parts: Sequence[Part]) -> str:
         ("episodes stored", f"{data.played:,}"),
         ("learner's time", _duration(sum(part.seconds for part in parts))),
     ]
-    rates = [line["episode/success_rate"] for line in data.lines if "episode/success_rate" in line]
+    rates = [line[names.SUCCESS_RATE] for line in data.lines if names.SUCCESS_RATE in line]
     if rates:
         window = min(figures.WINDOW, len(rates))
         of = "update" if window == 1 else f"{window} updates"
@@ -101,7 +102,7 @@ def _evaluations(data: RunData) -> str:
         for one in data.evaluations
     ]
     measured = ("success [95 % Wilson]", "score [95 %]", "turns")
-    headings = ("split", "adapters", "episodes", *measured, "evaluation/")
+    headings = ("split", "adapters", "episodes", *measured, f"{data.folder.evaluations.name}/")
     return table(headings, rows) if rows else ""
 
 
@@ -137,6 +138,10 @@ def _episodes(data: RunData) -> str:
         for name, one in shown
         if one is not None
     )
+
+
+def _configuration(data: RunData) -> str:
+    return _folded(data.folder.configuration.name, f"<pre>{escape(data.configuration)}</pre>")
 
 
 def _last_metrics(data: RunData) -> str:

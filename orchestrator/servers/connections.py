@@ -11,6 +11,7 @@ from configuration.tree import Configuration
 from core.errors import UnavailableError
 from core.seeds import derive
 from core.together import together
+from environments.benchmark import Benchmark
 from orchestrator.clients.identity import check_role
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from orchestrator.servers.services import ServiceSpec, Supervisor, server_command
@@ -37,7 +38,7 @@ class ModelConnections:
     def players(
         self,
         configuration: Configuration,
-        benchmark: str,
+        benchmark: Benchmark,
         final_prompts: bool = False,
         on_turn: Callable[[Turn], None] = lambda _: None,
     ) -> Players:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
@@ -13,10 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import HiperError, UnavailableError
+from core.errors import HiperError, PreconditionError, UnavailableError
+from core.exit_codes import REFUSED
 
 _LAST_LINES = 12
 """Of a log, in messages."""
+_LONGEST_LINE = 400
+"""Characters of a line of a log, in messages."""
+_LONGEST_LOG = 32 * 2**20
+"""Bytes."""
+_LOG_SECONDS = 30.0
+"""Time between two looks at the size of the logs."""
 _POLL_SECONDS = 0.05
 _NOTICE_SECONDS = 1.0
 
@@ -28,6 +36,10 @@ class ServiceDiedError(UnavailableError):
         super().__init__(message)
         self.exit_code = exit_code
         """Negative for a signal."""
+
+
+class ServiceRefusedError(PreconditionError, ServiceDiedError):
+    """A process of the run ended because its configuration cannot work; its log says why."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,8 @@ class Service:
         code = await self._process.wait()
         if self._stopping:
             return None
-        return ServiceDiedError(
+        kind = ServiceRefusedError if code == REFUSED else ServiceDiedError
+        return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
             f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
             code,
@@ -138,12 +151,27 @@ def ending(code: int | None) -> str:
 
 
 def last_lines(log: Path, count: int = _LAST_LINES) -> str:
-    """The end of a log, indented."""
+    """The end of a log, indented. Reads no more of the file than that."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - count * _LONGEST_LINE))
+            lines = file.read().decode(errors="replace").splitlines()[-count:]
     except FileNotFoundError:
         lines = []
-    return "\n".join(f"    {line}" for line in lines) or "    (empty)"
+    return "\n".join(f"    {line[:_LONGEST_LINE]}" for line in lines) or "    (empty)"
+
+
+def shorten(log: Path, most: int = _LONGEST_LOG) -> bool:
+    """Moves what a log holds to `<name>.1` once it has more than `most` bytes; True if it did.
+
+    Its process goes on appending to the same file, so this copies and truncates; a line that is written
+    between the two is lost.
+    """
+    if not log.exists() or log.stat().st_size <= most:
+        return False
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)
+    return True
 
 
 class Supervisor:
@@ -157,6 +185,7 @@ class Supervisor:
 
     async def start(self, spec: ServiceSpec) -> Service:
         """Starts a process and watches over it."""
+        shorten(spec.log)
         service = await Service.start(spec)
         self._services.append(service)
         self._watches.append(asyncio.create_task(self._watch(service)))
@@ -174,6 +203,7 @@ class Supervisor:
             ServiceDiedError: one has ended; the work is cancelled.
         """
         main = asyncio.ensure_future(work)
+        logs = asyncio.create_task(self._keep_logs_short())
         either: tuple[asyncio.Future[Any], ...] = (main, self._death)
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -184,8 +214,15 @@ class Supervisor:
                 raise self._death.result()
             await main
         finally:
+            logs.cancel()
             main.cancel()
             await asyncio.gather(main, return_exceptions=True)
+
+    async def _keep_logs_short(self) -> None:
+        while True:
+            await asyncio.sleep(_LOG_SECONDS)
+            for service in self._services:
+                shorten(service.spec.log)
 
     async def stop(self) -> None:
         """Ends all of them, the last started first, and waits until they are gone."""

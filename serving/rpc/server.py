@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
-from core.errors import HiperError, InvalidInputError, UnavailableError
+from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
@@ -99,7 +99,7 @@ class GrpcServer:
         """Binds the ports and serves.
 
         Raises:
-            UnavailableError: a port is in use, or cannot be bound.
+            AddressInUseError: a port is in use, or cannot be bound.
             InvalidInputError: `listen` is not host:port, or the TLS files are not usable.
         """
         self._bind()
@@ -127,7 +127,7 @@ class GrpcServer:
             else:
                 bound = self._server.add_secure_port(listen, credentials)
         except RuntimeError as error:
-            raise UnavailableError(
+            raise AddressInUseError(
                 f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
             ) from error
         self.address = f"{host}:{bound}"
@@ -140,7 +140,7 @@ class GrpcServer:
         try:
             server, thread = start_http_server(port, addr=host, registry=self._registry)
         except OSError as error:
-            raise UnavailableError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
+            raise AddressInUseError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
         self.metrics_port = server.server_port
 
         def stop() -> None:

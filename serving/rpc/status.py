@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import grpc
 
-from core.errors import HiperError
+from core.errors import HiperError, InvalidInputError
 from serving.rpc.codes import CODES
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
         handler = await continuation(handler_call_details)
-        return wrap_handler(handler, handler_call_details.method, _errors_as_status)
+        return wrap_handler(refusing_bad_bytes(handler), handler_call_details.method, _errors_as_status)
 
 
 Around = Callable[[str, grpc.aio.ServicerContext], Any]
@@ -44,8 +45,7 @@ def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Aro
     """The same handler, each call of it inside `around(method, context)`; None for an unknown method."""
     if handler is None:
         return None
-    kind = f"{'stream' if handler.request_streaming else 'unary'}_"
-    kind += "stream" if handler.response_streaming else "unary"
+    kind = _kind(handler)
     behaviour = getattr(handler, kind)
     wrapped = _streaming if handler.response_streaming else _single
     return getattr(grpc, f"{kind}_rpc_method_handler")(
@@ -53,6 +53,54 @@ def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Aro
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
+
+
+@dataclass(frozen=True)
+class _Undecodable:
+    """Stands for a request whose bytes are not its message."""
+
+    reason: str
+
+    def refuse(self) -> NoReturn:
+        raise InvalidInputError(f"the request cannot be decoded: {self.reason}")
+
+
+def refusing_bad_bytes(handler: grpc.RpcMethodHandler | None) -> Any:
+    """The same handler, which raises InvalidInputError for bytes that are not its message.
+
+    gRPC itself answers UNKNOWN or INTERNAL to those, as if the server were to blame.
+    """
+    if handler is None:
+        return None
+    kind = _kind(handler)
+    decode, behaviour = handler.request_deserializer, getattr(handler, kind)
+
+    def decoded(content: bytes) -> Any:
+        try:
+            return decode(content)
+        except Exception as error:
+            return _Undecodable(str(error))
+
+    async def all_decoded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            if isinstance(request, _Undecodable):
+                request.refuse()
+            yield request
+
+    def checked(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        if isinstance(request, _Undecodable):
+            request.refuse()
+        return behaviour(all_decoded(request) if handler.request_streaming else request, context)
+
+    return getattr(grpc, f"{kind}_rpc_method_handler")(
+        checked, request_deserializer=decoded, response_serializer=handler.response_serializer
+    )
+
+
+def _kind(handler: grpc.RpcMethodHandler) -> str:
+    """`unary_unary`, `stream_unary`, …"""
+    asked = "stream" if handler.request_streaming else "unary"
+    return f"{asked}_{'stream' if handler.response_streaming else 'unary'}"
 
 
 def _single(behaviour: Any, method: str, around: Around) -> Any:

@@ -10,7 +10,8 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from core.errors import PromptTooLongError
-from trajectory.episode import TurnContext
+from core.text import one_line, printable
+from trajectory.episode import Told, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,12 +78,11 @@ class Chat:
 
     def clean(self, text: str) -> str:
         """`text` without the template's special tokens and without control characters but line breaks."""
-        harmless = self._specials.sub(" ", text)
-        return "".join(c if c.isprintable() or c == "\n" else " " for c in harmless)
+        return printable(self._specials.sub(" ", text))
 
     def one_line(self, text: str, limit: int | None = None) -> str:
         """`text` cleaned, in one line with single spaces, cut to `limit` characters in its middle."""
-        line = " ".join(self.clean(text).split())
+        line = one_line(self._specials.sub(" ", text))
         return line if limit is None else cut_middle(line, limit)
 
 
@@ -130,16 +130,19 @@ def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, 
 def _with_cut_observation(
     render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int
 ) -> tuple[int, ...]:
+    told = context.told
+
     def cut(length: int) -> tuple[int, ...] | None:
-        shorter = replace(context, observation=cut_middle(context.observation, length))
-        return _within(room, render, shorter)
+        shorter = told and Told(cut_middle(told.alone, length), cut_middle(told.after, length))
+        observation = cut_middle(context.observation, length)
+        return _within(room, render, replace(context, observation=observation, told=shorter))
 
     best = cut(0)
     if best is None:
         raise PromptTooLongError(
-            f"the prompt has more than the {room} tokens that are accepted, even without history and observation"
+            f"the prompt has more than {room} tokens, the most that fit, even without history and observation"
         )
-    fits, too_long = 0, len(context.observation)
+    fits, too_long = 0, max(len(context.observation), len(told.alone) if told else 0)
     while too_long - fits > 8:
         length = (fits + too_long) // 2
         if (ids := cut(length)) is None:

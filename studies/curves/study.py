@@ -10,12 +10,14 @@ from rich.console import Console
 
 from configuration.tree import Configuration
 from core.errors import HiperError
+from core.exit_codes import Interrupted
 from core.files import replace_file
 from core.intervals import Proportion, wilson
-from core.role import Role
 from orchestrator import rollout
-from run_folder.files import MetricsFile, RunFiles
+from run_folder import metric_names as names
 from run_folder.folder import RunFolder
+from run_folder.metrics import MetricsFile
+from serving.adapters.pair import AdapterPair
 from serving.model import resolve_model
 from studies.nano.evaluation import System, play_generated
 
@@ -123,30 +125,32 @@ def train(place: Place, configuration: Configuration) -> None:
     """Plays the run to its end, from where it was if it was interrupted.
 
     Raises:
-        HiperError: it ended before; its log says why.
+        HiperError: the run failed; a note names its log.
+        Interrupted: a signal ended the run; a note names its log.
     """
     resume = RunFolder(place.folder).episodes.exists()
     run = configuration.run.model_copy(update={"dir": place.folder, "resume": resume})
     place.folder.mkdir(parents=True, exist_ok=True)
     log = place.root / f"{place.cell.name}.log"
     with log.open("a", encoding="utf-8") as file:
-        code = rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
-    if code:
-        raise HiperError(f"the run in {place.folder} ended with exit code {code}; its log is {log}")
+        try:
+            rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
+        except (HiperError, Interrupted) as error:
+            error.add_note(f"The run in {place.folder} is not finished; its log is {log}")
+            raise
 
 
 def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
     """Evaluates the last adapters on held-out games and writes the outcome."""
-    files = RunFiles(place.folder)
-    lines = MetricsFile(files.metrics).lines()
-    version = int(lines[-1]["adapter/version"])
-    adapters = tuple(files.adapter(role, version) for role in (Role.PLANNER, Role.EXECUTOR))
+    folder = RunFolder(place.folder)
+    lines = MetricsFile(folder.metrics).lines()
+    version = int(lines[-1][names.ADAPTER_VERSION])
     outcome = Outcome(
         cell=place.cell,
-        training=tuple(line["episode/success_rate"] for line in lines),
+        training=tuple(line[names.SUCCESS_RATE] for line in lines),
         episodes_per_update=configuration.learner.episodes_per_update,
-        seconds=sum(line["timing_s/step"] for line in lines),
-        end=_score(configuration, games, adapters),
+        seconds=sum(line[names.TIME_STEP] for line in lines),
+        end=_score(configuration, games, folder.pair(version)),
     )
     replace_file(place.outcome, json.dumps(asdict(outcome)))
     return outcome
@@ -161,8 +165,8 @@ def base_score(file: Path, configuration: Configuration, games: int) -> Score:
     return measured
 
 
-def _score(configuration: Configuration, games: int, adapters: tuple[Path, ...] = ()) -> Score:
+def _score(configuration: Configuration, games: int, adapters: AdapterPair | None = None) -> Score:
     """Plays held-out games at the configured temperature."""
-    system = System(resolve_model(configuration.planner.model), configuration.planner, *adapters)
+    system = System(resolve_model(configuration.planner.model), configuration.planner, adapters)
     episodes, report = play_generated(configuration, system, HELD_OUT, games)
     return Score(sum(episode.won for episode in episodes), len(episodes), report.turns, report.switches)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from core.text import one_line
 from environments.benchmark import Task, TextEnvironment
-from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.demonstrations import Formats, lesson
 from learner.update.packing import TokenSequence
-from serving.text.transcript import shortened
 from studies.nano.player import ErringBenchmark
 from trajectory.episode import Decision
 
@@ -26,19 +27,19 @@ class Lesson:
 def texts(player: ErringBenchmark, tasks: Sequence[Task]) -> Iterator[str]:
     """The words of prompts and answers, for a tokenizer to be trained on."""
     environment = player.environment()
+
+    def told(observation: str) -> str:
+        return player.telling.told("", one_line(observation), "")
+
     for task in tasks:
         observation, info = environment.reset(seed=0, options={"task": task.id})
-        yield f"Text game.\nTask: {info['goal']}\n{_line(observation)}"
+        yield f"Text game.\nTask: {info['goal']}\n{told(observation)}"
         for step in player.demonstration(task):
             observation, *_ = environment.step(step.action)
-            yield f">{step.action}\n{_line(observation)}\nNew: nothing.\nSubgoal 1: {step.subgoal}"
+            yield f">{step.action}\n{told(observation)}\nNew: nothing.\nSubgoal 1: {step.subgoal}"
             yield Decision.KEEP.value
             yield f"{Decision.SWITCH.value}: {step.subgoal}"
     environment.close()
-
-
-def _line(observation: str) -> str:
-    return shortened(" ".join(observation.split()))
 
 
 def lessons(
@@ -51,20 +52,24 @@ def lessons(
             errors how to go on after its own, and not to err.
     """
     environment = player.environment()
-    learnt = [_lesson(player, environment, task, formats, corrected=corrected) for task in tasks]
-    environment.close()
-    return learnt
+
+    async def learnt() -> list[Lesson]:
+        return [await _lesson(player, environment, task, formats, corrected=corrected) for task in tasks]
+
+    try:
+        return asyncio.run(learnt())
+    finally:
+        environment.close()
 
 
-def _lesson(
+async def _lesson(
     player: ErringBenchmark, environment: TextEnvironment, task: Task, formats: Formats, *, corrected: bool
 ) -> Lesson:
-    taught = player.taught(task)
-    episode = demonstrate(player, environment, task, formats, [turn.step for turn in taught])
+    played = await lesson(player, environment, task, formats, player.player())
     answers = []
-    for turn, truth in zip(episode.turns, taught, strict=True):
+    for turn, right in zip(played.episode.turns, played.right_actions, strict=True):
         plan, act = turn.plan.generation, turn.act.generation
-        said = formats.executor_parser.answer_ids(truth.right_action) if corrected else act.token_ids
+        said = formats.executor_parser.answer_ids(right) if corrected else act.token_ids
         answers += [TokenSequence(plan.prompt_ids, plan.token_ids), TokenSequence(act.prompt_ids, said)]
     longest = max((answer.prompt_ids for answer in answers), key=len)
     return Lesson(tuple(answers), TokenSequence(longest[:1], longest[1:]))

@@ -10,8 +10,11 @@ from environments.alfworld import subgoals
 from environments.alfworld.adviser import Advice, Memory, advise
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.task_types import TREATMENTS
+from environments.alfworld.telling import AlfworldTelling
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
-from executor.prompt import HIDDEN_ACTIONS
+from learner.imitation.teachers import TaughtTurn
+
+_TELLING = AlfworldTelling()
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,11 @@ class Errors:
     """To try again what was possible earlier in the episode and is no longer."""
 
 
-@dataclass(frozen=True)
-class TaughtTurn:
-    """What is done in a turn, and what would have been right."""
-
-    step: DemonstrationStep
-    right_action: str
-    """Serves the subgoal of the step, where that is the right one."""
-
-
 class ErringPlayer:
-    """Implements `environments.benchmark.Policy`. Under a wrong subgoal it does any admissible thing."""
+    """A `Policy` and a `Teacher`. Under a wrong subgoal it does any admissible thing.
+
+    Its right action serves the subgoal that it names, where that is the right one.
+    """
 
     def __init__(self, errors: Errors, seed: int) -> None:
         self._errors, self._seed = errors, seed
@@ -75,7 +72,7 @@ class ErringPlayer:
             return self._random.choice(impossible)
         if self._subgoal == advice.subgoal and self._random.random() >= self._errors.action:
             return right
-        return self._random.choice([a for a in info["admissible_actions"] if a not in HIDDEN_ACTIONS])
+        return self._random.choice([a for a in info["admissible_actions"] if not _TELLING.hidden(a)])
 
 
 class ErringBenchmark:
@@ -83,7 +80,7 @@ class ErringBenchmark:
 
     def __init__(self, benchmark: Benchmark, errors: Errors, seed: int) -> None:
         self._benchmark, self._errors, self._seed = benchmark, errors, seed
-        self.name, self.splits = benchmark.name, benchmark.splits
+        self.name, self.splits, self.telling = benchmark.name, benchmark.splits, benchmark.telling
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         return self._benchmark.tasks(split)
@@ -97,7 +94,7 @@ class ErringBenchmark:
 
     def taught(self, task: Task) -> tuple[TaughtTurn, ...]:
         """The same turns, with what would have been right."""
-        environment, player = self.environment(), ErringPlayer(self._errors, self._seed)
+        environment, player = self.environment(), self.player()
         observation, info = environment.reset(seed=0, options={"task": task.id})
         player.begin(observation, info)
         turns, over = [], False
@@ -107,6 +104,10 @@ class ErringBenchmark:
             over = terminated or truncated
         environment.close()
         return tuple(turns)
+
+    def player(self) -> ErringPlayer:
+        """The player whose demonstrations these are."""
+        return ErringPlayer(self._errors, self._seed)
 
     def policy(self, name: str, seed: int) -> Policy:
         return self._benchmark.policy(name, seed)

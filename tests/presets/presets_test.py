@@ -7,7 +7,8 @@ import pytest
 
 from configuration import command
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from orchestrator.preflight.memory.report import memory_report
 from orchestrator.rollout import rollout
 
@@ -169,6 +170,7 @@ SERVICES = ("planner", "executor", "learner")
     ],
 )
 def test_an_unsound_configuration_is_refused(options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError) as failure:
+    with pytest.raises(HiperError) as failure:
         rollout(["--config", str(FOLDER / RECIPES[0]), "--dry-run", *options])
     assert message in str(failure.value)
+    assert of_error(failure.value) == REFUSED

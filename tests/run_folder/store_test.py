@@ -4,10 +4,16 @@ import sqlite3
 
 import pytest
 
-from core.errors import CorruptDataError, ExhaustedError, NotFoundError, PreconditionError
+from core.errors import (
+    CorruptDataError,
+    ExhaustedError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
 from run_folder.store import EpisodeStore, TurnAdvantages
 from tests.learner.service.episodes import episode
-from tests.learner.small_disk import files_of_at_most
+from tests.small_disk import files_of_at_most
 from trajectory.wire import episode_from_pb
 
 
@@ -42,10 +48,10 @@ def test_the_file_is_written_through_before_an_acknowledgement(store):
 def test_summaries_come_in_the_order_of_the_run(store):
     for number in (2, 0, 1):
         store.add(episode(number, turns=number + 1))
-    assert [(s.number, s.turns, s.won) for s in store.summaries()] == [
-        (0, 1, True),
-        (1, 2, True),
-        (2, 3, True),
+    assert [(s.number, s.turns, s.won, s.ending) for s in store.summaries()] == [
+        (0, 1, True, "won"),
+        (1, 2, True, "won"),
+        (2, 3, True, "won"),
     ]
 
 
@@ -99,3 +105,61 @@ def test_another_run_or_format_or_file_is_refused(tmp_path):
         EpisodeStore(tmp_path / "junk", "run")
     with pytest.raises(NotFoundError):
         EpisodeStore(tmp_path / "absent")
+
+
+def test_a_store_that_a_crash_left_unfinished_is_made_again(tmp_path):
+    """Versions before made the file in place, so that a kill could leave it without a run."""
+    path = tmp_path / "episodes.sqlite"
+    for left in ("", "CREATE TABLE run (format INTEGER, run_id TEXT)", _OLD_EMPTY_STORE):
+        path.unlink(missing_ok=True)
+        database = sqlite3.connect(path)
+        database.executescript(left)
+        database.close()
+        opened = EpisodeStore.of_run(path, "new")
+        assert opened.run_id == "new"
+        assert opened.add(episode(0, run_id="new"))
+        opened.close()
+
+
+_OLD_EMPTY_STORE = """
+CREATE TABLE run (format INTEGER NOT NULL, run_id TEXT NOT NULL);
+CREATE TABLE episodes (number INTEGER PRIMARY KEY, message BLOB NOT NULL);
+INSERT INTO run VALUES (1, '');
+"""
+
+
+def test_opening_a_store_never_changes_it(tmp_path):
+    path = tmp_path / "episodes.sqlite"
+    sqlite3.connect(path).close()
+    for opened in (EpisodeStore, EpisodeStore.reading):
+        with pytest.raises(CorruptDataError, match="not an episode store"):
+            opened(path)
+    assert path.read_bytes() == b""
+
+
+def test_a_reader_sees_what_a_writer_stores_and_cannot_write(store, tmp_path):
+    reader = EpisodeStore.reading(tmp_path / "episodes.sqlite")
+    store.add(episode(0))
+    assert reader.numbers() == {0}
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.add(episode(1))
+    reader.close()
+    assert store.numbers() == {0}
+
+
+def test_a_store_of_another_run_is_found_and_not_replaced(store, tmp_path):
+    store.add(episode(0))
+    again = EpisodeStore.of_run(tmp_path / "episodes.sqlite", "another")
+    assert (again.run_id, again.numbers()) == ("run", {0})
+    again.close()
+
+
+def test_while_another_process_holds_the_lock_the_store_is_unavailable(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("run_folder.store._LOCK_SECONDS", 0.01)
+    waiting = EpisodeStore(tmp_path / "episodes.sqlite")
+    store._db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UnavailableError, match="lock"):
+        waiting.add(episode(0))
+    store._db.execute("ROLLBACK")
+    assert waiting.add(episode(0))
+    waiting.close()

@@ -156,7 +156,7 @@ def test_it_ends_with_its_parent_or_at_a_signal(server: Process) -> None:
 
 
 ENGINE_THAT_DIES = """
-import sys
+from configuration import command
 from planner import server
 from serving.embedded.runner import ModelRunner
 
@@ -164,7 +164,7 @@ def fail(*_):
     raise SystemExit("the test ends this thread")
 
 ModelRunner.forward = fail
-sys.exit(server.main(sys.argv[1:]))
+command.main(server.main)
 """
 
 

@@ -101,7 +101,7 @@ def test_what_is_produced_passes_the_learners_check_and_survives_the_wire(
 ) -> None:
     episode = play(script, 2, terminated, not terminated).episode(seconds=1.0)
     message = episode_to_pb(episode)
-    check(message)
+    check(message, 1000)
     assert episode_from_pb(message) == episode
 
 
@@ -122,7 +122,7 @@ def test_final_prompts_are_kept() -> None:
 
 
 def test_nothing_can_be_kept_at_the_first_turn() -> None:
-    with pytest.raises(PreconditionError, match="kept 'find a mug' at turn 0 of episode 3"):
+    with pytest.raises(PreconditionError, match="kept the subgoal 'find a mug' at turn 0 of episode 3"):
         begin(assignment(), "goal", "room").planned(keep("find a mug"))
 
 
@@ -130,7 +130,7 @@ def test_a_kept_subgoal_cannot_change() -> None:
     after = begin(assignment(), "goal", "room").planned(switch("find a mug")).acted(act("look"))
     second = after.stepped(outcome(0), 1.0)
     assert isinstance(second, Planning)
-    with pytest.raises(PreconditionError, match="'find a cup'.*where the subgoal is 'find a mug'"):
+    with pytest.raises(PreconditionError, match="'find a cup'.*but the one in force is 'find a mug'"):
         second.planned(keep("find a cup"))
 
 

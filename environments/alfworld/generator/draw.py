@@ -1,4 +1,4 @@
-"""Which task is played in which room."""
+"""Draws tasks: what has to be done with which object, in which room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from environments.alfworld.task_types import TaskType
 
 LAMP = "DeskLamp"
 LAMP_PLACES = frozenset({"Desk", "Dresser", "SideTable", "Shelf", "CoffeeTable"})
-"""Where real games have their desk lamps."""
+"""Classes of places where the released games have their desk lamps."""
 
 TOOLS = {TaskType.CLEAN: "SinkBasin", TaskType.HEAT: "Microwave", TaskType.COOL: "Fridge"}
 _PROPERTIES = {TaskType.CLEAN: "Cleanable", TaskType.HEAT: "Heatable", TaskType.COOL: "Coolable"}
@@ -21,22 +21,23 @@ _PROPERTIES = {TaskType.CLEAN: "Cleanable", TaskType.HEAT: "Heatable", TaskType.
 
 @dataclass(frozen=True, order=True)
 class Draw:
-    """A task before anything is put in its place. Classes are spelt as AI2-THOR spells them."""
+    """A task before its room is furnished. Classes are spelled as in AI2-THOR, such as `SinkBasin`."""
 
     task_type: TaskType
     object_class: str
     place_class: str
-    """Where the object belongs; for `LOOK` the lamp."""
+    """Class of the place where the object belongs; for `LOOK`, of the lamp."""
     scene: int
 
 
 def is_unseen(scene: int) -> bool:
-    """Whether alfworld counts the room among its test scenes: the first six of each kind."""
+    """Whether the room belongs to alfworld's test scenes, which are the first six rooms of each kind."""
     return scene % 100 <= 6
 
 
 def draw(rng: random.Random, task_type: TaskType, *, unseen: bool) -> Draw:
-    """A task of the type, with every room, then every kind of object in it, equally likely."""
+    """A task of the type: every suitable room is equally likely, then every task in that room."""
+    # In two steps: otherwise rooms with many possible tasks would be drawn more often.
     scenes = _choices(task_type, unseen)
     return rng.choice(scenes[rng.randrange(len(scenes))])
 
@@ -63,5 +64,6 @@ def _room_choices(task_type: TaskType, room: Room, world: World) -> Iterator[Dra
         homes = {place for place in places if thing in world.accepts.get(place, ())}
         if task_type is TaskType.LOOK and homes:
             yield Draw(task_type, thing, LAMP, room.scene)
+        # Two kinds of places at least: the object must start in one where it does not belong.
         elif task_type is not TaskType.LOOK and len(homes) > 1:
             yield from (Draw(task_type, thing, home, room.scene) for home in sorted(homes))

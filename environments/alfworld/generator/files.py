@@ -1,4 +1,4 @@
-"""Generated games as files."""
+"""Writes generated games to files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from environments.errors import OutputError
 
 
 def write(source: GeneratedSource, out: Path, tasks: Iterable[Task]) -> None:
-    """Writes the games of `tasks` into the folder `out`, laid out as alfworld-download lays out the release.
+    """Writes the games of `tasks` into the folder `out`, in the layout of alfworld-download.
 
-    `OutputError` where `out` holds anything already: nothing is written then.
+    Raises:
+        OutputError: `out` is not an empty folder; nothing was written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} is not empty; nothing was written")

@@ -1,4 +1,4 @@
-"""All receptacles of a room: those with a measured pose, and those known only by their class."""
+"""All receptacles of a room: those with a known pose, and those of which only the class is known."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UNMEASURED = {
     "ToiletPaperHanger": 1,
     "TowelHolder": 1,
 }
-"""Classes that the layouts give no pose, with the number of them in a room that has any."""
+"""Classes for which alfworld's layouts give no pose, with their number in a room that has any."""
 
 
 @cache
 def places_of(room: Room) -> tuple[Place, ...]:
-    """The room's receptacles; the unmeasured ones stand at made-up spots, always the same for a room."""
+    """The room's receptacles; those without a known pose get made-up ones, always the same for a room."""
     rng = random.Random(f"furniture of {room.scene}")
     measured = {place.type for place in room.places}
     added = [
@@ -35,7 +35,7 @@ def places_of(room: Room) -> tuple[Place, ...]:
 
 
 def _place(rng: random.Random, kind: str, room: Room) -> Place:
-    """A place of the kind, to be used from a spot where no measured place is."""
+    """A place of the kind, used from a random spot that no place with a known pose is used from."""
     taken = {place.pose for place in room.places}
     while True:
         pose = (

@@ -1,6 +1,6 @@
-"""What the installed alfworld package knows: rooms, what can hold what, and the rules of the game.
+"""Data of the installed alfworld package: rooms, which places can hold which objects, the game's rules.
 
-The package is located and read, never imported: importing it creates folders and sets ALFWORLD_DATA.
+The package's files are read without importing it, as that would create folders and set ALFWORLD_DATA.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from environments.errors import EnvironmentDataError, MissingDependencyError
 
 @dataclass(frozen=True)
 class Place:
-    """A receptacle of a room. Coordinates are in metres, as AI2-THOR has them."""
+    """A receptacle of a room. Coordinates are AI2-THOR's, in metres."""
 
     id: str
-    """As in `Sink|-01.90|+00.97|-01.50|SinkBasin`."""
+    """Name with coordinates, such as `Sink|-01.90|+00.97|-01.50|SinkBasin`."""
     type: str
     pose: tuple[float, float, int, int]
-    """Where to stand to use it: x, z, rotation and horizon in degrees."""
+    """Pose of a player who uses it: x and z in metres, rotation and tilt of the head in degrees."""
 
 
 @dataclass(frozen=True)
@@ -32,33 +32,38 @@ class Room:
     """One of AI2-THOR's 120 rooms."""
 
     scene: int
-    """1-30 kitchens, 201-230 living rooms, 301-330 bedrooms, 401-430 bathrooms."""
+    """Number of the room: 1-30 are kitchens, 201-230 living rooms, 301-330 bedrooms, 401-430 bathrooms."""
     places: tuple[Place, ...]
     classes: frozenset[str]
-    """Classes of things that occur in the room, such as `Mug` or `Toaster`."""
+    """Classes of objects and places that occur in the room, such as `Mug` or `Toaster`."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything the generator builds games from."""
+    """Everything that the generator builds games from."""
 
     rooms: tuple[Room, ...]
     accepts: dict[str, frozenset[str]]
-    """By receptacle class: the object classes that may be put there."""
+    """Object classes that may be put into each receptacle class."""
     actions: dict[str, frozenset[str]]
-    """By property (`Heatable`, `Coolable`, `Cleanable`, `Toggleable`, `Sliceable`): object classes."""
+    """Object classes with each property: `Heatable`, `Coolable`, `Cleanable`, `Toggleable`, `Sliceable`."""
     openable: frozenset[str]
     containers: frozenset[str]
-    """Objects that can hold other objects, such as bowls."""
+    """Classes of objects that can hold other objects, such as bowls."""
     domain: str
-    """The PDDL domain."""
+    """PDDL domain."""
     grammar: str
-    """The text grammar, with `UNKNOWN GOAL` where the task belongs."""
+    """Text grammar, with `UNKNOWN GOAL` where the task belongs."""
 
 
 @lru_cache(maxsize=1)
 def read_world() -> World:
-    """Reads the package; `MissingDependencyError` where it is not installed."""
+    """Reads the package's files.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+        EnvironmentDataError: it is of another version and lacks what is needed.
+    """
     root = package_folder()
     constants = _literals(root / "gen" / "constants.py")
     try:
@@ -68,7 +73,7 @@ def read_world() -> World:
         openable = frozenset(constants["OPENABLE_CLASS_LIST"]) - containers
     except KeyError as error:
         raise EnvironmentDataError(
-            f"{root}/gen/constants.py defines no {error}: this needs alfworld 0.4"
+            f"{root}/gen/constants.py does not define {error}: alfworld 0.4 is needed"
         ) from None
     layouts = sorted((root / "gen" / "layouts").glob("FloorPlan*-openable.json"))
     rooms = sorted((_room(path) for path in layouts), key=lambda room: room.scene)
@@ -87,14 +92,14 @@ def package_folder() -> Path:
     found = importlib.util.find_spec("alfworld")
     if found is None or found.origin is None:
         raise MissingDependencyError(
-            "generated ALFWorld games are built from the alfworld package, which is not installed "
-            "(pip install alfworld), or set ALFWORLD_DATA to real games"
+            "generating ALFWorld games needs the alfworld package, which is not installed: "
+            "pip install alfworld, or set ALFWORLD_DATA to real games"
         )
     return Path(found.origin).parent
 
 
 def _room(openable: Path) -> Room:
-    """The room of a `FloorPlan…-openable.json`, which holds the poses, and its `…-objects.json`."""
+    """Reads a room from a `FloorPlan…-openable.json`, which holds the poses, and its `…-objects.json`."""
     scene = openable.name.removeprefix("FloorPlan").partition("-")[0]
     poses = json.loads(openable.read_text())
     classes = json.loads(openable.with_name(f"FloorPlan{scene}-objects.json").read_text())
@@ -106,13 +111,16 @@ def _room(openable: Path) -> Room:
 
 
 def _place_type(place: str) -> str:
-    """The class by which players know it: basins are named after what they are part of."""
+    """The class by which players know the place: a basin is named after what it is part of."""
     first, *_, last = place.split("|")
     return f"{first}Basin" if last.endswith("Basin") else first
 
 
 def _literals(module: Path) -> dict[str, Any]:
-    """The values that a module assigns to names and to entries of its dictionaries, without running it."""
+    """The values that a module assigns to names and to entries of its dictionaries, without running it.
+
+    `constants.py` builds some tables entry by entry, from literals and from entries of earlier tables.
+    """
     values: dict[str, Any] = {}
     for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
@@ -130,7 +138,7 @@ def _literals(module: Path) -> dict[str, Any]:
 
 
 def _value(node: ast.expr, known: dict[str, Any]) -> object | None:
-    """The literal, or the entry of a known dictionary, that an expression stands for."""
+    """The value of a literal or of an entry of a known dictionary; None for any other expression."""
     if entry := _entry(node):
         table = known.get(entry[0])
         return table.get(entry[1]) if isinstance(table, dict) else None
@@ -142,7 +150,7 @@ def _value(node: ast.expr, known: dict[str, Any]) -> object | None:
 
 
 def _entry(node: ast.expr) -> tuple[str, str] | None:
-    """Name and key of an expression such as `TABLE['key']`."""
+    """Name and key of an expression such as `TABLE['key']`; None for any other expression."""
     if (
         isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)

@@ -1,4 +1,4 @@
-"""A scene as PDDL, written as alfworld writes it."""
+"""Writes a scene as a PDDL problem, in alfworld's form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MANGLED = (("|", "_bar_"), ("-", "_minus_"), ("+", "_plus_"), (".", "_dot_"), (
 
 _NAMED_OBJECTS = {"Knife", "ButterKnife"}
 _NAMED_PLACES = {"SinkBasin", "Microwave", "Fridge"}
-"""Types that the domain's rules speak of, so that every problem must declare them."""
+"""Types that the domain's rules mention; every problem must declare them."""
 
 
 def problem_text(scene: Scene, goal: Goal, world: World, trial: str) -> str:
@@ -44,7 +44,7 @@ def mangled(identifier: str) -> str:
 
 
 def _location(pose: tuple[float, float, int, int]) -> str:
-    """The name of a spot: a grid of 25 cm, quarter turns, and degrees of tilt."""
+    """PDDL name of a spot: steps of 25 cm in x and z, quarter turns, and the tilt in degrees."""
     x, z, turn, tilt = pose
     return mangled(f"loc|{round(x / 0.25)}|{round(z / 0.25)}|{turn // 90}|{tilt}")
 

@@ -1,4 +1,4 @@
-"""A room with everything in its place: what a generated game starts from."""
+"""Furnishes a room with places and objects: the initial state of a generated game."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from environments.alfworld.generator.package import Place, Room, World
 from environments.alfworld.task_types import TaskType
 
 PLACES = {"tiny": 4, "short": 6, "medium": 12, "long": 100}
-"""At most so many places has a game of each horizon; no room has more than 60."""
+"""Largest number of places in a game of each horizon; 100 means all, as no room has more than 60."""
 
 SPARE = 0.3
-"""Probability that there is one more of the objects that the task needs."""
+"""Probability of one more object of the wanted kind than the task needs."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """An object, and the receptacle that it is in at the start."""
+    """An object, and the receptacle where it is at the start."""
 
     id: str
     type: str
@@ -29,7 +29,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """Receptacles, objects, and where the player starts: a spot from which nothing is in reach."""
+    """Receptacles, objects, and the player's start pose, from which nothing is in reach."""
 
     draw: Draw
     places: tuple[Place, ...]
@@ -38,7 +38,7 @@ class Scene:
 
 
 def furnish(rng: random.Random, draw: Draw, room: Room, world: World, settings: GeneratorSettings) -> Scene:
-    """Places the objects of the task where none of them is done yet, then the clutter."""
+    """Puts the task's objects into places where they do not belong, then adds clutter."""
     places = places_of(room)
     wanted, needed = _task_things(rng, draw, places, world)
     others = [place for place in places if place not in needed]
@@ -53,7 +53,7 @@ def furnish(rng: random.Random, draw: Draw, room: Room, world: World, settings: 
 def _task_things(
     rng: random.Random, draw: Draw, places: tuple[Place, ...], world: World
 ) -> tuple[list[tuple[str, Place]], list[Place]]:
-    """The classes and places of the objects that the task needs, and all places that it needs, each once."""
+    """Class and start place of each object that the task needs, and all places that it needs, each once."""
     homes = [place for place in places if draw.object_class in world.accepts.get(place.type, ())]
     sources = [place for place in homes if place.type != draw.place_class]
     count = (2 if draw.task_type is TaskType.TWO else 1) + (rng.random() < SPARE)
@@ -72,7 +72,7 @@ def _task_things(
 def _clutter(
     rng: random.Random, draw: Draw, room: Room, world: World, places: list[Place], share: float
 ) -> list[tuple[str, Place]]:
-    """One to three other objects in the given share of the places, as far as these hold anything."""
+    """One to three other objects in each of the given share of the places, unless nothing fits there."""
     found: list[tuple[str, Place]] = []
     for place in rng.sample(places, round(share * len(places))):
         suited = sorted((world.accepts.get(place.type, frozenset()) & room.classes) - {draw.object_class})
@@ -82,7 +82,7 @@ def _clutter(
 
 
 def _thing(rng: random.Random, kind: str, place: Place, taken: set[str]) -> Thing:
-    """An object near its place, with an id that no other has."""
+    """An object with a position near its place and a unique id."""
     x, y, z = (float(part) for part in place.id.split("|")[1:4])
     while True:
         spot = (x + rng.uniform(-0.3, 0.3), y + rng.uniform(0, 0.2), z + rng.uniform(-0.3, 0.3))

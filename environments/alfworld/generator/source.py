@@ -1,4 +1,4 @@
-"""New games from a seed."""
+"""The source of generated games: the same seed gives the same games."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from environments.alfworld.task_types import TaskType, read_task_type
 from environments.benchmark import Task
 
 SPLITS = ("train", "valid_seen", "valid_unseen")
-"""The first two share rooms, as in the release; the third has rooms of its own."""
+"""Splits: the first two share rooms, as in the release; the third has rooms of its own."""
 
 _ATTEMPTS = 20
+"""Number of times to furnish a game's room anew until the task can be solved."""
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """What a game is made from, and nothing else."""
+    """All that a game is made from."""
 
     split: str
     index: int
@@ -36,13 +37,13 @@ class _Origin:
 
 
 class GeneratedSource:
-    """Games made on demand: game i of a split depends on the seed, the split, i and the settings alone.
+    """Makes games on demand: game i of a split depends only on the seed, the split, i and the settings.
 
-    Every game is proven solvable when it is made: its walkthrough has been played, and won at its last step.
+    Every game is known to be solvable: its walkthrough was played, and its last action won.
     """
 
     def __init__(self, settings: GeneratorSettings, seed: int) -> None:
-        """`UnknownTaskTypeError` for a strange task type, `MissingDependencyError` without alfworld."""
+        """Raises `UnknownTaskTypeError`, and `MissingDependencyError` if alfworld is not installed."""
         self.settings = settings
         self.seed = seed
         self._world = read_world()
@@ -68,10 +69,10 @@ class GeneratedSource:
             walkthrough = plan(compile_game(GameFile(problem, goal_text, ()), task_id))
             if walkthrough is not None:
                 return self._file(goal_text, problem, walkthrough)
-        raise GameFileError(task_id, f"no solvable game came of it in {_ATTEMPTS} attempts")
+        raise GameFileError(task_id, f"none of {_ATTEMPTS} attempts gave a game that can be solved")
 
     def traj_data(self, task_id: str) -> bytes:
-        """The `traj_data.json` that alfworld looks for beside a game, as far as text games need it."""
+        """The `traj_data.json` that alfworld expects beside a game, with what text games need of it."""
         drawn = self._origins[task_id].draw
         lamp = drawn.place_class if drawn.task_type is TaskType.LOOK else ""
         content = {
@@ -98,7 +99,7 @@ class GeneratedSource:
         return random.Random(f"alfworld {self.seed} {split} {index} {purpose}")
 
     def _task_id(self, origin: _Origin) -> str:
-        """As the release names them, so that the type, the object and the room can be read off."""
+        """An id in the form of the release, which shows the type, the object and the room."""
         drawn = origin.draw
         words = (drawn.task_type, drawn.object_class, "None", drawn.place_class, str(drawn.scene))
         return f"{origin.split}/{'-'.join(words)}/trial_G{self.seed}_{origin.index:06d}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.errors import NotFoundError
 from core.paths import user_path
 from serving.model import BUNDLED
 
@@ -20,7 +21,7 @@ _NORMED = ("qwen3",)
 """Model types that normalise queries and keys, with a weight for each number of a head."""
 
 
-class UnknownShapeError(Exception):
+class UnknownShapeError(NotFoundError):
     """There is no config.json to read, or it is not of a decoder that we know; says where was looked."""
 
 

@@ -81,14 +81,14 @@ def test_an_archive_works_without_a_folder_for_its_index(
 
 def test_a_truncated_archive_is_refused_and_leaves_no_index(archive: Path, own_cache: Path) -> None:
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
-    with pytest.raises(EnvironmentDataError, match="no complete archive"):
+    with pytest.raises(EnvironmentDataError, match="not a complete archive"):
         ArchiveSource(archive)
     assert not list(own_cache.iterdir())
 
 
 def test_what_is_no_archive_of_games_is_refused(tmp_path: Path) -> None:
     (tmp_path / "alfworld.tar.xz").write_bytes(b"PK\x03\x04" * 300)
-    with pytest.raises(EnvironmentDataError, match="no complete archive"):
+    with pytest.raises(EnvironmentDataError, match="not a complete archive"):
         open_source(tmp_path)
     with tarfile.open(tmp_path / "alfworld.tar.xz", "w:xz") as packed:
         packed.add(__file__, "train/a/b/readme.txt")

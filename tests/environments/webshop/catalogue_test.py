@@ -162,3 +162,15 @@ def test_a_synthetic_catalogue_has_all_categories_and_distinct_products() -> Non
         "grocery",
     }
     assert len(catalogue.by_asin) == 60
+
+
+def test_a_price_without_a_dollar_is_refused_by_name():
+    with pytest.raises(EnvironmentDataError, match=r"product 'A1' .*pricing '15\.50' holds no price"):
+        small_catalogue(record("A1", pricing="15.50"))
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "items.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(EnvironmentDataError, match="nested too deeply"):
+        list(array_elements(path))

@@ -126,7 +126,7 @@ def test_unknown_split_is_refused_with_the_accepted_ones() -> None:
 
 
 def test_hiper_needs_goals_to_train_on() -> None:
-    with pytest.raises(EnvironmentDataError, match="499"):
+    with pytest.raises(EnvironmentDataError, match="needs more than 500 goals"):
         HiperTasks(small_catalogue(record("B1")), 0)
 
 

@@ -17,7 +17,7 @@ from hae import EstimatorSettings
 from learner.update.trainer import Trainer, TrainerSettings
 from serving.model import ModelFolder
 from tests.learner import tiny
-from tests.learner.small_disk import files_of_at_most
+from tests.small_disk import files_of_at_most
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import ConfigurationError
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from orchestrator import report as run_report
 from orchestrator.report.figures import moving_average, score_figure
 from orchestrator.report.time_parts import Part, percentages, time_parts
@@ -227,11 +228,12 @@ def test_lines_of_a_learner_elsewhere(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "usage: report_run RUN_DIR"),
-        (["--all"], "usage: report_run RUN_DIR"),
+        ([], "RUN_DIR is missing: .* usage: report_run RUN_DIR"),
+        (["--all"], "unknown option --all"),
         (["{run}/logs"], "there is no run in .*logs: it has no configuration.toml"),
     ],
 )
 def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(HiperError, match=message) as refused:
         report_run([argument.format(run=run_dir) for argument in arguments])
+    assert of_error(refused.value) == REFUSED

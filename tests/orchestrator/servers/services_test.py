@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import HiperError, UnavailableError
-from orchestrator.servers.services import Service, ServiceDiedError, ServiceSpec, Supervisor, server_command
+from orchestrator.servers.services import (
+    Service,
+    ServiceDiedError,
+    ServiceRefusedError,
+    ServiceSpec,
+    Supervisor,
+    last_lines,
+    server_command,
+    shorten,
+)
 
 READY = """import os, sys, pathlib; ready = sys.argv[1]; beside = pathlib.Path(ready + ".new")
 beside.write_text('{"address": "127.0.0.1:7"}'); os.replace(beside, ready); """
@@ -73,7 +82,25 @@ def test_a_process_that_gives_up_at_once_shows_its_message(tmp_path: Path) -> No
         finally:
             await supervisor.stop()
 
-    with pytest.raises(ServiceDiedError, match="(?s)ended with exit code 1.*port 5001 is in use"):
+    with pytest.raises(ServiceDiedError, match="(?s)ended with exit code 1.*port 5001 is in use") as failure:
+        asyncio.run(work())
+    assert not isinstance(failure.value, ServiceRefusedError)
+
+
+def test_a_process_that_refuses_what_it_was_asked_for_makes_the_run_refuse_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        supervisor = Supervisor(stop_seconds=20)
+
+        async def start() -> None:
+            program = "import sys; print('no such model'); sys.exit(2)"
+            await (await supervisor.start(spec(tmp_path, program))).address(20)
+
+        try:
+            await supervisor.guard(start())
+        finally:
+            await supervisor.stop()
+
+    with pytest.raises(ServiceRefusedError, match="(?s)ended with exit code 2.*no such model"):
         asyncio.run(work())
 
 
@@ -176,3 +203,26 @@ def test_the_command_runs_in_this_interpreter(tmp_path: Path) -> None:
     assert command[:3] == (sys.executable, "-m", "learner.server")
     assert command[-2:] == ("--planner.address", "h:1")
     assert "--exit-with-parent" in command
+
+
+def test_the_end_of_a_log_is_read_from_its_end(tmp_path, monkeypatch):
+    log = tmp_path / "planner.log"
+    with log.open("wb") as file:
+        file.truncate(2**33)  # Sparse: nothing of it is on disk, and reading it whole would take 8 GiB.
+        file.seek(2**33)
+        file.write(b"\nthe last but one\nthe \xff last\n")
+    assert last_lines(log, 2) == "    the last but one\n    the \N{REPLACEMENT CHARACTER} last"
+    assert last_lines(tmp_path / "none.log") == "    (empty)"
+
+
+def test_a_long_log_is_moved_while_its_process_appends_to_it(tmp_path):
+    log = tmp_path / "planner.log"
+    with log.open("ab", buffering=0) as process:
+        process.write(b"a" * 50 + b"\n")
+        assert not shorten(log, most=100)
+        process.write(b"b" * 60 + b"\n")
+        assert shorten(log, most=100)
+        process.write(b"after\n")
+    assert log.read_bytes() == b"after\n"
+    assert (tmp_path / "planner.log.1").read_bytes() == b"a" * 50 + b"\n" + b"b" * 60 + b"\n"
+    assert not shorten(tmp_path / "none.log")

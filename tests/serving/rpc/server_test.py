@@ -311,3 +311,18 @@ def test_tls_files_that_are_missing_are_named(authority: Path) -> None:
     nowhere = TlsSettings(certificate=authority / "own.pem", key=authority / "nowhere.key")
     with pytest.raises(NotFoundError, match="nowhere"):
         asyncio.run(called(fine, tls=nowhere))
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"\n\x05ab"])
+def test_bytes_that_are_not_the_message_are_the_callers_fault(content: bytes) -> None:
+    async def work() -> None:
+        server = make_server(fine)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            with pytest.raises(grpc.aio.AioRpcError, match="cannot be decoded") as refused:
+                await channel.unary_unary(f"/{NAME}/GetStatus")(content, timeout=10)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert (await status_of(channel)).run_id == "fine"
+        await server.drain()
+
+    asyncio.run(work())

@@ -1,0 +1,128 @@
+"""Drills of the wire: damaged messages of every rpc, sent to real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import grpc
+import psutil
+from google.protobuf.message import Message
+from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
+
+from tests.drills.drill import Effort, Row
+from tests.drills.mutate import damaged
+from tests.drills.servers import Server, system
+from tests.end_to_end.tiny import tiny_model
+from tests.learner.service.episodes import episode
+
+_REFUSALS = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+}
+"""What a caller can act on; INTERNAL and UNKNOWN are crashes that were caught."""
+_AT_ONCE = 16
+_SECONDS = 30.0
+_GROWTH = 1.25
+"""Resident memory after the drill over that after its first tenth, at most."""
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """A method, and whole messages for it; of a stream, in their order."""
+
+    server: str
+    path: str
+    messages: Sequence[Message]
+
+    @property
+    def streams(self) -> bool:
+        return self.path.endswith("/Push")
+
+
+def _rpcs() -> list[Rpc]:
+    context = episode_pb2.TurnContext(
+        goal="put a mug in the sink",
+        turn=1,
+        history=[episode_pb2.PastTurn(observation="You see a shelf.", action="look")],
+        observation="You see a mug.",
+        subgoal="find a mug",
+        subgoal_age=1,
+    )
+    actions = ["go to shelf 1", "help"]
+    header = adapter_pb2.AdapterHeader(
+        run_id="r",
+        role=1,
+        version=0,
+        base_model="b" * 16,
+        config_json=b'{"r": 8}',
+        weights_size=9,
+        sha256=b"h" * 32,
+    )
+    push = [adapter_pb2.PushRequest(header=header), adapter_pb2.PushRequest(chunk=b"x" * 9)]
+    return [
+        Rpc("planner", "/hiper.v1.PlannerService/Plan", [planner_pb2.PlanRequest(context=context, seed=1)]),
+        Rpc(
+            "executor",
+            "/hiper.v1.ExecutorService/Act",
+            [executor_pb2.ActRequest(context=context, admissible_actions=actions, seed=1)],
+        ),
+        Rpc("planner", "/hiper.v1.AdapterService/Push", push),
+        Rpc("planner", "/hiper.v1.AdapterService/Rollback", [adapter_pb2.RollbackRequest(version=3)]),
+        Rpc("executor", "/hiper.v1.AdapterService/GetState", [adapter_pb2.GetStateRequest()]),
+        Rpc("learner", "/hiper.v1.EpisodeService/Lease", [episode_pb2.LeaseRequest(run_id="r", holder="h")]),
+        Rpc("learner", "/hiper.v1.EpisodeService/Submit", [episode_pb2.SubmitRequest(episode=episode())]),
+        Rpc("learner", "/hiper.v1.LearnerService/GetStatus", [learner_pb2.GetStatusRequest()]),
+    ]
+
+
+def messages(effort: Effort) -> list[Row]:
+    """A row for each rpc but Stop, of which every message is a valid one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "run").mkdir()
+        with system(folder, tiny_model(folder / "model")) as servers:
+            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in _rpcs()]
+
+
+async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
+    draw = Random(f"{effort.seed} {rpc.path}")
+    whole = [message.SerializeToString() for message in rpc.messages]
+    count = effort.count(100_000, least=20)
+    codes: Counter[str] = Counter()
+    memory: list[int] = []
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        for begin in range(0, count, _AT_ONCE):
+            sent = [
+                [damaged(message, draw) for message in whole] for _ in range(min(_AT_ONCE, count - begin))
+            ]
+            codes.update(await asyncio.gather(*(_call(channel, rpc, parts) for parts in sent)))
+            memory.append(psutil.Process(server.pid).memory_info().rss)
+    survived = sum(n for code, n in codes.items() if code == "OK" or grpc.StatusCode[code] in _REFUSALS)
+    grown = memory[-1] / memory[len(memory) // 10]
+    if grown > _GROWTH:
+        survived = 0
+    note = ", ".join(f"{n:,} {code}" for code, n in codes.most_common())
+    return Row(rpc.path.rpartition(".")[2], count, survived, note=f"{note}; memory × {grown:.2f}")
+
+
+async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
+    """The name of the status code."""
+    try:
+        if rpc.streams:
+            await channel.stream_unary(rpc.path)(iter(parts), timeout=_SECONDS)
+        else:
+            await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        return str(error.code().name)
+    return "OK"

@@ -1,0 +1,11 @@
+"""The short form of the drill of damaged messages."""
+
+from __future__ import annotations
+
+from tests.drills.drill import Effort
+from tests.drills.messages import messages
+
+
+def test_damaged_messages_are_refused_and_crash_nothing() -> None:
+    for row in messages(Effort(seed=3, scale=0.002)):
+        assert row.passed, row

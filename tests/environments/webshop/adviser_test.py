@@ -1,0 +1,157 @@
+"""Advice that goes by what the pages of an episode show."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from environments.benchmark import Task
+from environments.webshop.adviser import TURNS, advise
+from environments.webshop.benchmark import WebShop
+from environments.webshop.expert import BUY, FIND
+from environments.webshop.memory import Memory
+from environments.webshop.outcomes import sample
+from tests.environments.webshop.hand_made_pages import (
+    CHOSEN,
+    FEATURES,
+    ITEM,
+    RESULTS,
+    START,
+    TRANSCRIPTS,
+    Turn,
+    clicks,
+    page,
+)
+from tests.environments.webshop.shops import real_shop, synthetic_shop
+
+GOAL = "Find me acme lamps with color: red, and size: s, and price lower than 40.00 dollars"
+OTHER: Turn = (
+    page("Back to Search", "< Prev", "Oak Lamp", "Price: $100.0", "Rating: N.A.", "Features", "Buy Now"),
+    clicks("back to search", "< prev", "features", "buy now"),
+)
+
+
+def advice(
+    *transcript: Turn, goal: str = GOAL, turns: int = TURNS, options_shown: bool = True
+) -> tuple[str, str]:
+    step = advise(goal, Memory.of(transcript), turns, options_shown)
+    return step.subgoal, step.action
+
+
+def test_it_searches_for_kind_and_options_then_opens_the_likeliest_hit() -> None:
+    assert advice(START) == (FIND, "search[acme lamps color: red, size: s color: red, size: s]")
+    assert advice(START, RESULTS) == (FIND, "click[B01]")
+
+
+def test_it_chooses_what_is_not_chosen_yet_and_buys() -> None:
+    opened = START, RESULTS, ITEM
+    red = ITEM[0].replace("< Prev", "< Prev [SEP] Chosen: color: red"), ITEM[1]
+    blue = ITEM[0].replace("< Prev", "< Prev [SEP] Chosen: color: blue, size: s"), ITEM[1]
+    assert advice(*opened) == (BUY, "click[red]")
+    assert advice(*opened, red) == (BUY, "click[s]")
+    assert advice(*opened, CHOSEN) == (BUY, "click[Buy Now]")
+    assert advice(*opened, blue) == (BUY, "click[red]")
+
+
+def test_where_choices_are_hidden_each_turn_counts_as_one() -> None:
+    actions = [advice(START, RESULTS, *[ITEM] * n, options_shown=False)[1] for n in (1, 2, 3)]
+    assert actions == ["click[red]", "click[s]", "click[Buy Now]"]
+
+
+def test_it_leaves_what_does_not_fit_for_another_search_and_comes_back() -> None:
+    goal = GOAL.replace("acme lamps", "acme lamps with rare beauty, quiet charm")
+    assert advice(START, RESULTS, OTHER, goal=goal) == (FIND, "click[Back to Search]")
+    assert advice(START, RESULTS, OTHER, START, goal=goal) == (
+        FIND,
+        "search[acme lamps with rare beauty, quiet charm with color: red, and size: s color: red, size: s]",
+    )
+    assert advice(START, RESULTS, OTHER, START, RESULTS, goal=goal) == (FIND, "click[B01]")
+
+
+def test_it_reads_features_where_options_fit_but_words_do_not() -> None:
+    goal = GOAL.replace("acme lamps", "acme lamps with rare beauty, quiet charm")
+    assert advice(START, RESULTS, ITEM, goal=goal) == (FIND, "click[Features]")
+    refuted = START, RESULTS, ITEM, FEATURES
+    assert advice(*refuted, goal=goal) == (FIND, "click[Back to Search]")
+    praised = page("Back to Search", "< Prev", "Rare beauty, quiet charm."), FEATURES[1]
+    assert advice(START, RESULTS, ITEM, praised, goal=goal) == (FIND, "click[< Prev]")
+    assert advice(START, RESULTS, ITEM, praised, ITEM, goal=goal) == (BUY, "click[red]")
+
+
+def test_short_of_turns_it_buys_the_best_that_it_can_still_reach() -> None:
+    assert advice(START, RESULTS, ITEM, RESULTS, OTHER, turns=9) == (FIND, "click[< Prev]")
+    assert advice(START, RESULTS, ITEM, RESULTS, OTHER, turns=6) == (BUY, "click[Buy Now]")
+    assert advice(START, RESULTS, ITEM, turns=3) == (BUY, "click[Buy Now]")
+
+
+@given(st.text() | st.just(GOAL), TRANSCRIPTS.filter(bool), st.integers(0, 20), st.booleans())
+def test_there_is_advice_on_any_page(
+    goal: str, transcript: list[tuple[str, list[str]]], turns: int, options_shown: bool
+) -> None:
+    step = advise(goal, Memory.of(transcript), turns, options_shown)
+    assert step.subgoal in (FIND, BUY)
+    assert step.action.startswith(("search[", "click[")) and step.action.endswith("]")
+
+
+def play(shop: WebShop, tasks: tuple[Task, ...], mistakes: float = 0.0) -> tuple[float, float, float]:
+    """Share of purchases, of successes, and the mean score."""
+    environment, player, random = shop.environment(), shop.policy("adviser", 0), Random(0)
+    bought = won = score = 0.0
+    for task in tasks:
+        observation, info = environment.reset(options={"task": task.id})
+        player.begin(observation, info)
+        terminated = truncated = False
+        while not (terminated or truncated):
+            action = player.act(observation, info).action
+            if random.random() < mistakes:
+                action = random.choice(info["admissible_actions"])
+            observation, _, terminated, truncated, info = environment.step(action)
+        bought, won, score = bought + terminated, won + info["won"], score + info["score"]
+    return bought / len(tasks), won / len(tasks), score / len(tasks)
+
+
+def test_it_buys_in_every_real_episode_and_mostly_what_is_wanted() -> None:
+    shop = real_shop(step_limit=TURNS)
+    bought, won, score = play(shop, sample(shop.tasks("valid"), 150))
+    assert bought == 1.0
+    assert won > 0.8 and score > 0.92
+
+
+def test_it_does_without_being_shown_what_is_chosen() -> None:
+    shop = real_shop("hiper", TURNS)
+    bought, won, _ = play(shop, sample(shop.tasks("valid"), 60))
+    assert bought == 1.0 and won > 0.8
+
+
+@pytest.mark.parametrize("step_limit", [3, 6, 9])
+def test_it_buys_within_tighter_limits(step_limit: int) -> None:
+    shop = synthetic_shop(step_limit=step_limit)
+    assert play(shop, shop.tasks("valid"))[0] == 1.0
+
+
+def test_it_plays_well_after_what_others_did() -> None:
+    shop = real_shop(step_limit=TURNS)
+    bought, won, _ = play(shop, sample(shop.tasks("valid"), 100), mistakes=0.2)
+    assert bought > 0.9 and won > 0.65
+
+
+def test_its_subgoals_last_for_several_turns_and_it_repeats_itself_to_the_letter() -> None:
+    shop = real_shop(step_limit=TURNS)
+    environment, player = shop.environment(), shop.policy("adviser", 0)
+    for task in sample(shop.tasks("train"), 40):
+        runs = []
+        for _ in range(2):
+            observation, info = environment.reset(options={"task": task.id})
+            player.begin(observation, info)
+            steps, over = [], False
+            while not over:
+                steps.append(player.act(observation, info))
+                observation, _, terminated, truncated, info = environment.step(steps[-1].action)
+                over = terminated or truncated
+            runs.append(steps)
+        assert runs[0] == runs[1]
+        assert [subgoal for subgoal, _ in groupby(step.subgoal for step in runs[0])] == [FIND, BUY]
