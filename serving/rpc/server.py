@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -195,6 +196,7 @@ def _start_https_server(
         client_cafile=str(user_path(tls.authority)),
         client_auth_required=True,
     )
+    assert isinstance(server.socket, ssl.SSLSocket)
     keep_renewed(server.socket.context, tls)
     return server, thread
 
