@@ -1,4 +1,4 @@
-"""Steps, resets and memory of our environments against the stock engines, on the same games and actions.
+"""Compares our environments with the original engines: steps, resets and memory, on the same games.
 
 `bazel run //benchmarks:environments -- [--games 6] [--steps 20] [--environments 1000] [--data PATH]`
 """
@@ -35,18 +35,18 @@ from environments.benchmark import Benchmark, TextEnvironment
 from environments.locations import shared_data_path
 
 REPEATS = 30
-"""Times that our engine plays what the stock engine plays once."""
+"""Number of times that our engine plays what TextWorld plays once."""
 
 RECORDED_WEBSHOP = (22.0, 25.0)
-"""Steps a second of the reference WebShop (Pyserini, Java), measured elsewhere: it cannot run here."""
+"""Steps per second of the original WebShop (Pyserini, Java), measured elsewhere, as it cannot run here."""
 
 Play = tuple[str, list[str]]
-"""A task id and the actions said in it."""
+"""A task id, and the actions to take in it."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """CPU seconds of one reset and one step."""
+    """CPU seconds of a reset and of a step."""
 
     reset: float
     step: float
@@ -97,7 +97,7 @@ def alfworld_source(data: Path | None, games: int) -> GameSource:
 
 
 def alfworld_plays(benchmark: AlfworldBenchmark, games: int, steps: int, seed: int) -> list[Play]:
-    """Random, junk and walkthrough actions, up to the win."""
+    """Games with random, malformed and walkthrough actions, up to the win."""
     plays = []
     for task in spread(benchmark, games, seed):
         rng, game = random.Random(f"{seed} {task.id}"), benchmark.game(task.id)
@@ -112,7 +112,7 @@ def alfworld_plays(benchmark: AlfworldBenchmark, games: int, steps: int, seed: i
 def pace(
     benchmark: Benchmark, plays: list[Play], repeats: int, done: Callable[[], object] = lambda: None
 ) -> Pace:
-    """Plays through the common interface. Where `repeats` > 1, games are loaded before the clock starts."""
+    """Times plays through the common interface; if `repeats` > 1, games are loaded beforehand."""
     environment = benchmark.environment()
     if repeats > 1:
         for task_id, _ in plays:
@@ -131,7 +131,7 @@ def pace(
 
 
 def load_seconds(source: GameSource, plays: list[Play]) -> float:
-    """CPU seconds from the bytes of a game file to a game that can be played."""
+    """CPU seconds for turning the bytes of a game file into a compiled game."""
     files = [source.read(task_id) for task_id, _ in plays]
     started = time.process_time()
     for content in files * REPEATS:
@@ -159,7 +159,7 @@ def alfworld_table(ours: Pace, load: float, stock: Pace, steps: int) -> Table:
 
 
 def memory_table(data: Path | None, count: int) -> Table:
-    """Resident memory of a fresh process, before and after it has made and reset the environments."""
+    """Resident memory of a fresh process, before and after making and resetting the environments."""
     table = Table(title="ALFWorld, memory of a process, each environment on its own game")
     for column in ("", "environments", "grown by", "in all", "each"):
         table.add_column(column, justify="right" if column else "left")
@@ -173,7 +173,7 @@ def memory_table(data: Path | None, count: int) -> Table:
 
 
 def resident_bytes(data: Path | None, backend: str, count: int) -> tuple[int, int]:
-    """Growth by the environments, and all of the process, the index of the games included."""
+    """Growth due to the environments, and the total of the process with the index of the games."""
     source = alfworld_source(data, count)
     benchmark = AlfworldBenchmark(source, backend=backend)  # type: ignore[arg-type]
     tasks = spread(benchmark, count, seed=0)
@@ -217,7 +217,7 @@ def webshop_table() -> Table:
 
 
 def webshop_plays(benchmark: Benchmark, name: str) -> Iterator[Play]:
-    """What a player says in the first 15 steps of 400 tasks."""
+    """A player's actions in the first 15 steps of 400 tasks."""
     environment, player = benchmark.environment(), benchmark.policy(name, seed=0)
     for task in benchmark.tasks(benchmark.splits[-1])[:400]:
         observation, info = environment.reset(options={"task": task.id})
@@ -231,7 +231,7 @@ def webshop_plays(benchmark: Benchmark, name: str) -> Iterator[Play]:
 
 
 def say_all(environment: TextEnvironment, plays: list[Play]) -> float:
-    """CPU seconds for all of it."""
+    """CPU seconds for taking all of the actions."""
     started = time.process_time()
     for task_id, said in plays:
         environment.reset(options={"task": task_id})

@@ -1,4 +1,4 @@
-"""Times the advantages against a plain loop over turns of the same equations, on the same batches."""
+"""Times the computation of advantages against a plain loop over turns with the same equations and batches."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from hae import EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", normalize=False)
 LOOPS: dict[str, Callable[..., object]] = {"hae": literal_hae, "dgae": literal_dgae}
-"""The loop over turns, or over decisions, of each estimator that is timed."""
+"""Loop over turns, or over decisions, of each estimator that is timed."""
 
 
 def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
-    """Random rewards and values; one turn in five is a SWITCH, half the episodes are truncated."""
+    """Random rewards and values; a fifth of the turns switch, half of the episodes are truncated."""
     rng = np.random.default_rng(seed)
     turns = int(lengths.sum())
     return TurnBatch(
@@ -40,7 +40,7 @@ def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
 
 
 def seconds(work: Callable[[], object], at_least: float = 0.2) -> float:
-    """The best of five means, each over enough runs to take a fifth of `at_least`."""
+    """Seconds of a run: the best of five means, each over runs that take a fifth of `at_least` together."""
     once = min(timeit.repeat(work, number=1, repeat=2))
     number = max(1, int(at_least / 5 / once))
     return min(timeit.repeat(work, number=number, repeat=5)) / number
@@ -52,7 +52,7 @@ def in_torch(episode: LiteralEpisode) -> LiteralEpisode:
 
 
 def rebuilt(batch: TurnBatch) -> TurnBatch:
-    """The same batch, validated once more."""
+    """A copy of the batch, which is validated again on construction."""
     return replace(batch)
 
 

@@ -1,4 +1,4 @@
-"""A second implementation of the equations, turn by turn, to compare the library with. Slow on purpose."""
+"""A second implementation of HAE's equations, turn by turn, to compare the library with. Slow on purpose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hae import EstimatorSettings, TurnBatch
 
 @dataclass
 class LiteralEpisode:
-    """The inputs of one episode, turn by turn; floats and booleans, lists or arrays."""
+    """The inputs of an episode, turn by turn: floats and booleans in lists or arrays."""
 
     reward: Sequence[float]
     switch: Sequence[bool]
@@ -29,7 +29,7 @@ class LiteralEpisode:
 
 @dataclass
 class LiteralResult:
-    """Not normalised; the high level is 0 off the segment starts."""
+    """Advantages and targets, not normalised; those of the high level are 0 except at segment starts."""
 
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
@@ -40,7 +40,7 @@ class LiteralResult:
 
 
 def episodes_of(batch: TurnBatch, *, as_lists: bool = True) -> list[LiteralEpisode]:
-    """The batch cut into episodes; what it lacks is 0, and an action valid."""
+    """The episodes of a batch; values that it lacks are 0, and actions without a mark are valid."""
     missing = {
         "value_switch": np.zeros(batch.turns),
         "action_valid": np.ones(batch.turns, dtype=np.bool_),
@@ -66,7 +66,7 @@ _FINALS = ("final_value_low", "final_value_high", "final_value_switch")
 
 
 def literal_hae(episodes: Sequence[LiteralEpisode], settings: EstimatorSettings) -> LiteralResult:
-    """All levels of all episodes."""
+    """Advantages and targets of all levels, for all episodes."""
     result = LiteralResult()
     for episode in episodes:
         _episode(episode, settings, result)
@@ -124,7 +124,7 @@ def _levels(
     lambda_segment: float,
     lambda_boundary: float,
 ) -> tuple[list[float], list[float], list[float]]:
-    """Of the actions, of the subgoals, and the returns of the decisions."""
+    """Advantages of the actions and of the subgoals, and the returns of the decisions."""
     gamma, turns = settings.gamma, len(episode.reward)
     reward = literal_rewards(episode, settings)
     starts = [t for t in range(turns) if t == 0 or episode.switch[t]]

@@ -1,4 +1,4 @@
-"""Decision-level GAE, decision by decision: plain GAE over a chain of steps that is written out."""
+"""A second implementation of decision-level GAE: plain GAE over an explicit chain of decisions."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from hae import EstimatorSettings
 
 @dataclass
 class Step:
-    """One decision of an episode, in the order in which they are made."""
+    """A decision of an episode."""
 
     level: str
     turn: int
     value: float
-    """Before it."""
+    """Value before the decision."""
     reward: float
-    """Between it and the next one."""
+    """Reward between this decision and the next one."""
     discount: float
-    """Of what comes after it."""
+    """Discount of everything after the reward."""
 
 
 def literal_dgae(
     episodes: Sequence[LiteralEpisode], settings: EstimatorSettings, *, two_heads: bool = False
 ) -> LiteralResult:
-    """All levels of all episodes; `switch` and its targets are empty with two heads."""
+    """Advantages and targets of all levels; with two heads, `switch` and its targets are empty."""
     result = LiteralResult()
     for episode in episodes:
         _episode(episode, settings, two_heads, result)
@@ -39,7 +39,10 @@ def literal_dgae(
 
 
 def chain(episode: LiteralEpisode, settings: EstimatorSettings, two_heads: bool) -> list[Step]:
-    """On turn 0 there is no decision. With two heads the action before a KEEP earns its penalty."""
+    """The decisions of an episode in the order in which they are made.
+
+    Turn 0 has no switch decision. With two heads, the penalty of a KEEP belongs to the action before it.
+    """
     reward, keep = literal_action_rewards(episode, settings), literal_keep_penalties(episode, settings)
     steps = []
     for t in range(len(reward)):

@@ -1,4 +1,4 @@
-"""Group-in-group advantages, turn by turn, with dictionaries of what is compared."""
+"""A second implementation of group-in-group advantages (GiGPO), turn by turn. Slow on purpose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def literal_gigpo(
     state: Sequence[Any],
     settings: EstimatorSettings,
 ) -> list[float]:
-    """[T] the advantage of every turn; `group` has an entry for each episode, `state` for each turn."""
+    """[T] advantage of each turn; `group` has an entry for each episode, `state` for each turn."""
     rewards = [literal_rewards(episode, settings) for episode in episodes]
     scores: dict[Any, list[float]] = defaultdict(list)
     for name, reward in zip(group, rewards, strict=True):

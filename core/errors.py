@@ -1,4 +1,7 @@
-"""The tree of errors; `serving/rpc/codes.py` has their gRPC status codes, `core/exit_codes.py` exit codes."""
+"""The error classes that all parts share.
+
+`serving/rpc/codes.py` gives them gRPC status codes, and `core/exit_codes.py` exit codes.
+"""
 
 
 class HiperError(Exception):
@@ -34,7 +37,7 @@ class UnavailableError(HiperError):
 
 
 class AddressInUseError(UnavailableError):
-    """A server cannot listen at its address: the port is in use, or the address is not of this machine."""
+    """A server cannot listen at its address: the port is in use, or the machine does not have the address."""
 
 
 class UnauthenticatedError(HiperError):

@@ -17,9 +17,9 @@ from core.errors import (
 )
 
 FAILED = 1
-"""The command began and failed; the same command may succeed later."""
+"""Exit code of a command that has failed; the same command may succeed later."""
 REFUSED = 2
-"""The request cannot be met as it is."""
+"""Exit code of a command whose request can never succeed as it is."""
 
 EXIT_CODES: dict[type[HiperError], int] = {
     HiperError: FAILED,
@@ -36,7 +36,7 @@ EXIT_CODES: dict[type[HiperError], int] = {
 
 
 class Interrupted(Exception):
-    """The command was ended by a signal."""
+    """A signal has ended the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__("interrupted")
@@ -49,5 +49,5 @@ def of_error(error: HiperError) -> int:
 
 
 def of_signal(number: int) -> int:
-    """As shells write it: 130 for Ctrl-C (SIGINT), 143 for SIGTERM."""
+    """The exit code after a signal, in the convention of shells: 130 for Ctrl-C (SIGINT), 143 for SIGTERM."""
     return 128 + signal.Signals(number)

@@ -47,8 +47,8 @@ class TextEnvironment(gymnasium.Env[str, str], ABC):
     learner scales it.
 
     `step` before the first `reset`, or after the end of an episode, raises `EpisodeError`. The reference
-    WebShop repeats its last page instead. But a turn after the end belongs to no episode: only a faulty play
-    loop asks for one, and such a fault must not pass unnoticed.
+    WebShop repeats its last page instead; but only a faulty play loop takes a step after the end, and that
+    must not pass unnoticed.
     """
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Benchmark(Protocol):
 
     @property
     def telling(self) -> Telling:
-        """How observations and actions are told to the models; `Telling()` tells everything as it is."""
+        """How prompts shorten observations and actions; `Telling()` leaves everything unchanged."""
         ...
 
     def tasks(self, split: str) -> tuple[Task, ...]:

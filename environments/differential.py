@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _source(settings: EnvironmentSettings, games: int) -> GameSource:
-    """Games found on disk, else generated ones, by default as many as are compared."""
+    """The games found on disk, or generated ones, by default as many as are compared."""
     generated = settings.source == "generated"
     found = None if generated else shared_data_path(settings.data, "ALFWORLD_DATA", "alfworld")
     if found is not None:

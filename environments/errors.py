@@ -80,4 +80,4 @@ class ActionTypeError(BenchmarkError, TypeError):
 
 
 class EpisodeError(BenchmarkError, RuntimeError):
-    """`step` or `snapshot` before the first `reset`, or `step` after the end of an episode."""
+    """`step` or `snapshot` was called before the first `reset`, or `step` after the end of an episode."""

@@ -1,32 +1,32 @@
-"""How a benchmark's texts are told in prompts that show a whole episode."""
+"""How a benchmark's observations and actions are shortened in prompts that show a whole episode."""
 
 from __future__ import annotations
 
 
 class Telling:
-    """Tells everything as it is; a benchmark that knows better overrides what it knows.
+    """Leaves everything unchanged; benchmarks override the methods for which they know something shorter.
 
-    The methods depend on their arguments alone, so that one object serves all episodes.
+    The results depend on the arguments alone, so that one object serves all episodes.
     """
 
     def told(self, before: str, observation: str, goal: str) -> str:
-        """`observation` without what its reader knows already.
+        """The observation without the parts that the reader of the prompt knows already.
 
         Args:
-            before: The observation of the turn before in one line; empty where the prompt does not show it.
-            observation: The observation in one line.
-            goal: The task in one line, which the prompt states.
+            before: Observation of the turn before, on one line; empty if the prompt does not show it.
+            observation: Observation on one line.
+            goal: Task on one line, which the prompt states too.
         """
         return observation
 
     def follows(self, action: str) -> bool:
-        """Whether a reader of the whole episode knows that `action` is possible, so that it is not listed."""
+        """Whether it follows from the episode so far that `action` is possible, so that it is not listed."""
         return False
 
     def hidden(self, action: str) -> bool:
-        """Whether players are not told that `action` is possible, though the environment accepts it."""
+        """Whether `action` is kept from players although the environment accepts it."""
         return False
 
     def place(self, action: str) -> str:
-        """The place that `action` goes to, empty for other actions; the nano format names the new ones."""
+        """The place that `action` goes to, else an empty string; nano prompts name the unvisited ones."""
         return ""

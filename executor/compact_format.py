@@ -1,4 +1,4 @@
-"""The executor's prompt for small models: little beside the observation and the actions."""
+"""The executor's prompt for small models, with little besides the observation and the actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "You play a text game. Answer with one of the actions, word for word, that serves the subgoal."
 _PAST_OBSERVATION = 80
-"""Characters of an earlier observation; the newest is shown whole."""
+"""Limit on the characters of an earlier observation; the newest one is shown whole."""
 
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:

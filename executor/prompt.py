@@ -1,4 +1,4 @@
-"""What the executor is shown."""
+"""The executor's prompt."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class ExecutorPrompt:
         context_length: int,
         max_new_tokens: int = 24,
     ) -> None:
-        """`context_length` is that of prompt and answer together; `max_new_tokens` of it are left free."""
+        """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer."""
         self._room = context_length - max_new_tokens
         self._chat = Chat(tokenizer, self._room)
         self._format = _FORMATS[format]
         self._history = history
 
     def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
-        """Token ids, the chat template's own included.
+        """Token ids of the prompt, including those of the chat template.
 
-        A context that is too long loses its oldest turns first, then the middle of its observation; the
-        actions are always shown, in the order given.
+        If the prompt is too long, the oldest turns are dropped first, then the observation is cut; the
+        actions are always shown, in the given order.
 
         Raises:
-            PromptTooLongError: it does not fit even so.
+            PromptTooLongError: it is too long even then.
         """
         kept = context.history[-self._history :] if self._history else ()
 

@@ -1,4 +1,4 @@
-"""From a turn to an action: prompt, engine, parser."""
+"""The executor's logic: from a turn to an action, with prompt, engine and parser."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 class ExecutorService:
-    """Acts with the model behind `engine`; keeps nothing between calls."""
+    """Acts with the model behind `engine`; has no state between calls."""
 
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
     ) -> None:
         self._parser = ExecutorParser(tokenizer)
-        # Finding the stop ids reads the whole vocabulary: half a second that the first calls would wait for.
+        # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
+        # tokens takes half a second.
         self._sampler = Sampler(engine, settings, self._parser.stop_ids)
         self._prompt = ExecutorPrompt(
             tokenizer,
@@ -40,9 +41,9 @@ class ExecutorService:
         """Samples one action.
 
         Raises:
-            InvalidInputError: no goal or no subgoal.
-            PromptTooLongError: the prompt does not fit the context.
-            QueueFullError: too many calls wait.
+            InvalidInputError: there is no goal or no subgoal.
+            PromptTooLongError: the prompt does not fit into the context.
+            QueueFullError: too many calls are waiting.
         """
         prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
         generation = await self._sampler.sample(prompt_ids, seed)
@@ -50,13 +51,13 @@ class ExecutorService:
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 
     async def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
-        """The prompt of `act`, with nothing sampled."""
+        """The prompt of `act` without sampling an answer."""
         prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
         generation = self._sampler.unsampled(prompt_ids)
         return Act("", False, generation, EMPTY_SPAN)
 
     def prompt_ids(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
-        """Checks the context and renders it."""
+        """Checks the context and renders the prompt."""
         for name, text in (("goal", context.goal), ("subgoal", context.subgoal)):
             if not text.strip():
                 raise InvalidInputError(f"context.{name}: must not be empty")

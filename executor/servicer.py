@@ -1,4 +1,4 @@
-"""hiper.v1.ExecutorService over the executor's logic."""
+"""The gRPC service hiper.v1.ExecutorService, which passes calls on to the executor's logic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ExecutorService"].full_name
 
 
 class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
-    """Messages to values and back."""
+    """Converts messages to values and back."""
 
     def __init__(self, service: ExecutorService) -> None:
         self._service = service

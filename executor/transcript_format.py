@@ -1,8 +1,8 @@
-"""The executor's prompt as a transcript that only grows, then the actions it does not tell, then the subgoal.
+"""The executor's prompt: a transcript that only grows, the actions that do not follow from it, the subgoal.
 
-An environment's actions may mostly follow from the transcript, such as going to places that it names: listed,
-they would be most of the prompt. With a `history` as long as an episode a prompt goes on from the one
-before.
+Many of an environment's actions follow from the transcript, such as going to places that it names, and would
+make up most of the prompt if they were listed. With a `history` as long as an episode, each prompt continues
+the one before.
 """
 
 from __future__ import annotations

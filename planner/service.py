@@ -1,4 +1,4 @@
-"""From a turn to a plan: prompt, engine, parser."""
+"""The planner's logic: from a turn to a plan, with prompt, engine and parser."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 class PlannerService:
-    """Decides with the model behind `engine`; keeps nothing between calls."""
+    """Plans with the model behind `engine`; has no state between calls."""
 
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
     ) -> None:
         self._parser = PlannerParser(tokenizer)
-        # Finding the stop ids reads the whole vocabulary: half a second that the first calls would wait for.
+        # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
+        # tokens takes half a second.
         self._sampler = Sampler(engine, settings, self._parser.stop_ids)
         self._prompt = PlannerPrompt(
             tokenizer,
@@ -36,12 +37,12 @@ class PlannerService:
         self._rendering = PromptThread()
 
     async def plan(self, context: TurnContext, seed: int) -> Plan:
-        """Samples a decision and, on SWITCH, a subgoal.
+        """Samples a decision and, with SWITCH, a subgoal.
 
         Raises:
-            InvalidInputError: no goal, or after turn 0 no subgoal.
-            PromptTooLongError: the prompt does not fit the context.
-            QueueFullError: too many calls wait.
+            InvalidInputError: there is no goal, or after turn 0 no subgoal.
+            PromptTooLongError: the prompt does not fit into the context.
+            QueueFullError: too many calls are waiting.
         """
         complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
         prompt_ids = await self._rendering.run(self.prompt_ids, context)
@@ -63,7 +64,7 @@ class PlannerService:
         return Plan(decision, context.subgoal, False, generation, EMPTY_SPAN, EMPTY_SPAN)
 
     def prompt_ids(self, context: TurnContext) -> tuple[int, ...]:
-        """Checks the context and renders it."""
+        """Checks the context and renders the prompt."""
         if not context.goal.strip():
             raise InvalidInputError("context.goal: must not be empty")
         if context.turn > 0 and not context.subgoal.strip():

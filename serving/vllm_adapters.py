@@ -103,7 +103,7 @@ class ServedAdapters(Generic[RequestT]):
             await self._remove_old(engine)
 
     async def _remove_old(self, engine: LoraEngine) -> None:
-        """Removes what no request runs on; what the engine does not let go is tried again next time."""
+        """Removes what no request runs on; a removal that fails is tried again at the next switch."""
         for old in list(self._to_remove):
             if old.running:
                 continue

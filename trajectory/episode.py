@@ -53,12 +53,12 @@ def ending_of(won: bool, terminated: bool) -> str:
 
 @dataclass(frozen=True)
 class Told:
-    """An observation as a prompt tells it that shows the whole episode."""
+    """An observation in the shortened form that prompts showing a whole episode use."""
 
     alone: str
-    """The text where the prompt does not show the turn before."""
+    """Text for prompts that do not show the turn before."""
     after: str
-    """The text where the prompt shows the turn before as well."""
+    """Text for prompts that also show the turn before, which it need not repeat."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class PastTurn:
     observation: str
     action: str
     told: Told | None = None
-    """The observation as it is told; None to tell it unchanged."""
+    """Shortened form of the observation; None to show it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,18 @@ class TurnContext:
     subgoal_age: int
     """Number of turns for which the subgoal has been in force."""
     told: Told | None = None
-    """The observation as it is told; None to tell it unchanged."""
+    """Shortened form of the observation; None to show it unchanged."""
 
 
 @dataclass(frozen=True)
 class AdmissibleAction:
-    """An action that the environment accepts now, as the executor's prompt may show it."""
+    """An action that the environment accepts now, with what the executor's prompts need to know of it."""
 
     text: str
     follows: bool = False
-    """Whether a reader of the whole episode knows that it is possible; a transcript does not list it then."""
+    """Whether it follows from the transcript that the action is possible, so that it is not listed there."""
     place: str = ""
-    """The place that it goes to, empty for every other action."""
+    """Place that the action goes to; empty for every other action."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the learner is doing, as it tells whoever watches over a run."""
+"""The learner's status, as it reports it to commands that watch a run."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """What the learner is doing; the values are for people."""
+    """The learner's current activity; the values are texts for people."""
 
     STARTING = "starting"
-    """Loads the model, warms up or restores, publishes; no leases yet."""
+    """Loading the model, teaching or restoring the adapters, publishing them; no leases are granted yet."""
     GATHERING = "gathering episodes"
-    """Leases are open and episodes come in."""
+    """Granting leases and receiving episodes."""
     UPDATING = "updating"
-    """An update is being computed."""
+    """Computing an update."""
     PUBLISHING = "publishing"
-    """Adapters are on their way to the servers."""
+    """Sending the adapters to the servers."""
     FINISHED = "finished"
-    """All updates are made and published, or the run was asked to end."""
+    """All updates have been made and published, or the run was asked to end."""
     FAILED = "failed"
-    """Stopped by an error; what was acknowledged is kept."""
+    """Stopped by an error; acknowledged episodes are kept."""
     UNKNOWN = "unknown"
-    """A phase of a newer learner, as an older client reads it."""
+    """Phase that only a newer version of the learner knows."""
 
 
 @dataclass(frozen=True)
 class LearnerStatus:
-    """The learner at one moment."""
+    """The learner's state at one moment."""
 
     run_id: str
     phase: Phase
     message: str
-    """The phase in words, or why the learner failed."""
+    """Phase in words, or the reason of a failure."""
     version: int
-    """Version of the adapters published last; -1 before the first."""
+    """Version of the adapters that were published last; -1 before the first."""
     updates_done: int
     updates_total: int
     episodes_stored: int
     episodes_trained: int
-    """Episodes that updates have used."""
+    """Number of episodes that updates have used."""
     leases_open: int
-    """Leases that no episode has answered yet."""
+    """Number of leases whose episodes have not arrived yet."""
     progress: float
     """Share of the phase that is done, in [0, 1]."""
     metrics: Mapping[str, float]
-    """Metrics of the last update, by name; empty before it."""
+    """Metrics of the last update by name; empty before the first."""

@@ -1,4 +1,4 @@
-"""The learner's answers to and from their protobuf messages: leases and status (hiper.v1)."""
+"""Conversion of the learner's answers, leases and status, to and from protobuf messages (hiper.v1)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class StepOutcome:
     seconds: float
     """Duration of the environment's step."""
     told: Told | None = None
-    """The observation as prompts tell it; None to tell it unchanged."""
+    """Shortened form of the observation for prompts; None to show it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Progress:
     goal: str
     observation: str
     told: Told | None = None
-    """The observation as prompts tell it."""
+    """Shortened form of the observation for prompts."""
     turns: tuple[Turn, ...] = ()
     past_told: tuple[Told | None, ...] = ()
-    """The observation of each of the turns, as prompts tell it."""
+    """Shortened form of the observation of each turn, for prompts."""
     subgoal: str = ""
     subgoal_age: int = 0
     """Number of turns for which the subgoal has been in force."""

@@ -74,7 +74,7 @@ def told_to_pb(told: Told | None) -> pb.ToldObservation | None:
 
 
 def told_from_pb(message: pb.PastTurn | pb.TurnContext) -> Told | None:
-    """How the message's observation is told; None where it does not say."""
+    """The shortened form of the message's observation; None if it has none."""
     if not message.HasField("told"):
         return None
     told = message.told
@@ -86,10 +86,10 @@ def told_actions_to_pb(actions: Sequence[AdmissibleAction]) -> list[pb.ToldActio
 
 
 def actions_from_pb(texts: Sequence[str], told: Sequence[pb.ToldAction]) -> tuple[AdmissibleAction, ...]:
-    """The admissible actions of a request; without `told` all of them are listed as they are.
+    """The admissible actions of a request; without `told`, all of them are listed unchanged.
 
     Raises:
-        InvalidInputError: `told` has another length than `texts`.
+        InvalidInputError: `told` is not as long as `texts`.
     """
     if not told:
         return tuple(map(AdmissibleAction, texts))

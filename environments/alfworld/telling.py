@@ -1,4 +1,4 @@
-"""How ALFWorld is told: without the sentences that are the same in every episode."""
+"""Shortens ALFWorld's observations in prompts: leaves out the sentences that every episode repeats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GO = "go to "
 
 
 class AlfworldTelling(Telling):
-    """Places are named at the start, so that nobody has to be told that one can go to them."""
+    """Going to a place follows from the transcript, which names all places at the start."""
 
     def told(self, before: str, observation: str, goal: str) -> str:
         return _REPEATED.sub("", observation)

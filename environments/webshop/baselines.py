@@ -35,7 +35,7 @@ SYNTAX = command.syntax(
     NoFlags,
 )
 DEFAULTS = {"environment": {"name": "webshop", "seed": 233, "compat": "hiper", "step_limit": 15}}
-"""In place of the section's own."""
+"""Defaults of this command, which differ from those of the section."""
 
 
 def main(argv: Sequence[str]) -> int:

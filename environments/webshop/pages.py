@@ -14,7 +14,7 @@ SEPARATOR = " [SEP] "
 SEARCH_ACTION = "search[<your query>]"
 """Admissible action that means a search with any text."""
 CHOSEN = "Chosen: "
-"""Start of the only text of a page that a click on an option changes."""
+"""Beginning of the only text of a page that changes when an option is clicked."""
 _BLANKS = " \t\n\f\r"
 _CACHED_PRODUCTS = 1 << 13
 _BACK = f"Back to Search{SEPARATOR}< Prev"
@@ -92,7 +92,7 @@ def _sub_page(product: Product, name: str) -> str:
     if name == "description":
         return _segments((product.description,))
     if name == "features":
-        # The reference writes a blank before each bullet point, so that an empty one leaves a segment.
+        # The reference puts a blank before each bullet point, so that an empty one leaves an empty segment.
         return _segments(f" {feature}" for feature in product.features)
     return ""
 

@@ -1,4 +1,4 @@
-"""What a warm start came to: sampled answers at the turns of demonstrations that it has not seen."""
+"""Checks a warm start: samples answers at the turns of demonstrations that it was not taught."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ from trajectory.episode import Episode, Turn
 
 @dataclass(frozen=True)
 class AnswerShares:
-    """Shares of the answers of one role."""
+    """Quality of one role's answers; shares are in [0, 1]."""
 
     answers: int
+    """Number of answers."""
     temperature: float
+    """Sampling temperature."""
     parseable: float
-    """In one of the forms that the parser knows."""
+    """Share of answers in a form that the parser understands."""
     accepted: float
-    """Executor: an action that is admissible. Planner: as `parseable`."""
+    """Share of answers that can be carried out: admissible actions of the executor; for the planner,
+    `parseable`."""
     expert: float
-    """Word for word what the expert said; several actions may be as good."""
+    """Share of answers equal to the expert's, word for word; other answers can be just as good."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,17 @@ async def check_answers(
     games: int,
     seed: int,
 ) -> dict[Role, AnswerShares]:
-    """Samples both adapters' answers once at each turn of `games` demonstrations of `split`."""
+    """Samples an answer of both adapters at each turn of `games` demonstrations of `split`.
+
+    Args:
+        settings: Settings that the warm start was made with.
+        model: Base model.
+        benchmark: Where the demonstrations come from.
+        made: Adapters to check.
+        split: Split of the demonstrations.
+        games: Number of demonstrations.
+        seed: Seed that draws the tasks and the answers.
+    """
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     environment, expert = benchmark.environment(), teacher_of(benchmark, "expert")
     tasks = benchmark.tasks(split)

@@ -1,4 +1,4 @@
-"""Demonstrations as episodes: a teacher plays, and answers in the models' own formats."""
+"""Demonstrations as episodes: a teacher plays, and its moves are written in the models' answer formats."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LEASE = Lease(
 
 @dataclass(frozen=True, eq=False)
 class Formats:
-    """How planner and executor are asked, and how they answer."""
+    """The prompts of planner and executor, and the parsers of their answers."""
 
     planner_prompt: PlannerPrompt
     planner_parser: PlannerParser
     executor_prompt: ExecutorPrompt
     executor_parser: ExecutorParser
     history: int
-    """Earlier turns that either prompt shows at most."""
+    """Largest number of earlier turns that either prompt shows."""
 
     @classmethod
     def of(
@@ -42,7 +42,7 @@ class Formats:
         planner: ModelServerSettings,
         executor: ModelServerSettings,
     ) -> Formats:
-        """As the two servers have them."""
+        """The same formats as those of the two servers."""
         return cls(
             PlannerPrompt(
                 tokenizer,
@@ -66,24 +66,24 @@ class Formats:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """One episode to learn from."""
+    """An episode to learn from."""
 
     episode: Episode
-    """As it was played."""
+    """Episode as it was played, with mistakes."""
     right_actions: tuple[str, ...]
-    """What should have been done in each turn: what was done, but for mistakes."""
+    """Right action of each turn; where it differs from the one played, that was a mistake."""
     admissible: tuple[tuple[str, ...], ...]
-    """Actions that the environment accepted in each turn."""
+    """Actions that the environment accepted at each turn."""
 
 
 async def lesson(
     benchmark: Benchmark, environment: TextEnvironment, task: Task, formats: Formats, teacher: Teacher
 ) -> Lesson:
-    """The teacher at `task`, up to the episode's end, as if the two models had said what it does.
+    """The teacher's episode of `task`, as if the two models had answered with the teacher's moves.
 
-    SWITCH with the subgoal where the teacher's subgoal changes, KEEP elsewhere. The answers are read back by
-    the servers' own parsers, so that what is taught is what is understood. Log-probabilities are 0: a teacher
-    says nothing else.
+    The planner's answer is SWITCH with the subgoal where the teacher's subgoal changes, and KEEP elsewhere.
+    All answers are read back by the servers' parsers, so that only what they understand is taught. The
+    log-probabilities are 0, as of a teacher who is certain.
     """
     demonstrator = _Demonstrator(environment, teacher, formats)
     players = Players(
@@ -100,9 +100,9 @@ async def lesson(
 
 
 class _Demonstrator:
-    """Planner and executor in one: both say what the teacher does.
+    """Planner and executor in one: both answer with the teacher's moves.
 
-    It is the episode's environment, too, because a teacher sees more of it than the models are told.
+    It also wraps the environment, because a teacher sees more than the models are told.
     """
 
     def __init__(self, environment: TextEnvironment, teacher: Teacher, formats: Formats) -> None:

@@ -1,4 +1,4 @@
-"""The adapters that a run begins with."""
+"""The adapters that a run starts with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.model import ModelFolder
 def first_adapters(
     configuration: Configuration, model: ModelFolder, progress: Progress
 ) -> AdapterPair | None:
-    """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
+    """Adapters taught from demonstrations: shipped, cached, or made now; None if that is turned off."""
     if not configuration.imitation.enabled:
         return None
     settings = WarmStartSettings.of(configuration)

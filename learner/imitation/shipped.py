@@ -1,4 +1,4 @@
-"""The pairs of warm-started adapters that are kept in the repository, for the bundled model."""
+"""The pairs of warm-started adapters for the bundled model that are shipped with the repository."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 
 FOLDER = Path(__file__).parents[1] / "warm_start"
-"""Holds a folder for each benchmark and prompt format, made by the commands in its README.md."""
+"""Folder with a pair for each benchmark and prompt format, made by the commands in its README.md."""
 
 
 def shipped_pair(
     settings: WarmStartSettings, model: ModelFolder, benchmark: str, folder: Path = FOLDER
 ) -> AdapterPair | None:
-    """The pair in `folder` that fits base model, LoRA shape, benchmark and prompts; else None."""
+    """The pair in `folder` for this base model, LoRA shape, benchmark and prompt format, or None."""
     prompt_format = settings.planner.prompt_format
     if not settings.imitation.shipped or settings.executor.prompt_format != prompt_format:
         return None
@@ -32,7 +32,7 @@ def shipped_pair(
 
 
 def ship(pair: AdapterPair, folder: Path) -> None:
-    """Copies a pair into `folder`, its weights in bfloat16: half the size, and exact once read again."""
+    """Copies a pair into `folder`, with the weights rounded to bfloat16, which take half the space."""
     for role, source in pair.items():
         target = AdapterPair.within(folder).of(role)
         target.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Who is imitated: a scripted player that is asked at every turn, and may err on purpose."""
+"""Teachers for imitation: scripted players that are asked at every turn and may make mistakes on purpose."""
 
 from __future__ import annotations
 
@@ -13,32 +13,40 @@ from environments.telling import Telling
 
 @dataclass(frozen=True)
 class TaughtTurn:
-    """One turn of a teacher."""
+    """A turn of a teacher."""
 
     step: DemonstrationStep
-    """The subgoal that it names and the action that it takes."""
+    """Subgoal that it names, and action that it takes."""
     right_action: str
-    """What it holds right: the action of the step, but for mistakes."""
+    """Action that it considers right; `step` has another one only for a mistake on purpose."""
 
 
 class Teacher(Protocol):
-    """A player that knows, at each turn, what would be right."""
+    """A player that knows the right action at each turn."""
 
-    def begin(self, observation: str, info: StepInfo) -> None: ...
+    def begin(self, observation: str, info: StepInfo) -> None:
+        """Starts an episode with the observation and info of `reset`."""
+        ...
 
-    def turn(self, observation: str, info: StepInfo) -> TaughtTurn: ...
+    def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
+        """The turn to play after the latest observation."""
+        ...
 
 
 class PolicyTeacher:
-    """A scripted player; at a share of the turns another action is taken than the one that it chooses."""
+    """A scripted player whose action is replaced by a mistake at a share of the turns.
+
+    Mistakes lead to the states that an imperfect learner gets into, with the action that is right there; the
+    player's own episodes never visit them.
+    """
 
     def __init__(self, player: Policy, telling: Telling, mistakes: float = 0.0, seed: int = 0) -> None:
         """
         Args:
-            player: With mistakes it must be one that judges by what it sees.
-            telling: Says which actions are hidden; no mistake takes one.
-            mistakes: Share of the turns at which an action is taken that is, or once was, admissible.
-            seed: Seed of the mistakes, together with the task.
+            player: Scripted player; with mistakes it must be one that judges by what it sees.
+            telling: Source of the hidden actions, which mistakes do not take.
+            mistakes: Share of the turns with a mistake.
+            seed: Seed of the mistakes, which also depend on the task.
         """
         self._player, self._telling, self._mistakes, self._seed = player, telling, mistakes, seed
 
@@ -56,7 +64,7 @@ class PolicyTeacher:
         return TaughtTurn(step, right)
 
     def _mistake(self, right: str, info: StepInfo) -> str:
-        """Something else than what is right: half the time what is admissible, else what once was."""
+        """A wrong action: half the time an admissible one, else one that was admissible before."""
         admissible = info["admissible_actions"]
         possible = [a for a in admissible if a != right and not self._telling.hidden(a)]
         impossible = sorted(self._seen.difference(admissible))
@@ -65,5 +73,5 @@ class PolicyTeacher:
 
 
 def teacher_of(benchmark: Benchmark, name: str, mistakes: float = 0.0, seed: int = 0) -> PolicyTeacher:
-    """The benchmark's scripted player of that name as a teacher; see `PolicyTeacher`."""
+    """The benchmark's scripted player with this name as a teacher; see `PolicyTeacher`."""
     return PolicyTeacher(benchmark.policy(name, seed=0), benchmark.telling, mistakes, seed)

@@ -1,4 +1,4 @@
-"""One update of one adapter by PPO."""
+"""An update of one adapter with PPO."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from learner.update.samples import AnswerSample
 from run_folder import metric_names as names
 
 Advance = Callable[[float], None]
-"""Told the share that is done, in [0, 1]."""
+"""Callback that takes the share that is done, in [0, 1]."""
 Places = npt.NDArray[np.int64]
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyBatch:
-    """A pack with what is known of its R answer tokens."""
+    """A pack with the data of its R answer tokens that the loss needs."""
 
     pack: Pack
     tokens: AnswerTokens
     reference: Tensor | None
     """[R] log-probabilities by the reference of the KL term; None without that term."""
     old: Tensor | None
-    """[R] by the learner before the update; None where the only pass over it is the first."""
+    """[R] log-probabilities by the learner before the update; None if the update has a single step, which
+    computes them itself."""
 
 
 class PolicyUpdate:
-    """PPO on one adapter. The loss is the mean over the tokens of a minibatch that learn, as in verl."""
+    """PPO on one adapter. The loss is the mean over all learning tokens of a minibatch, as in verl."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class PolicyUpdate:
         ranks: Ranks = ALONE,
     ) -> None:
         self.reference: str | None = None
-        """Adapter that the KL term pulls to; None is the base model."""
+        """Name of the adapter that is the reference of the KL term; None for the base model."""
         self._model = model
         self._adapter = adapter
         self._optimizer = optimizer
@@ -65,14 +66,14 @@ class PolicyUpdate:
     def run(
         self, samples: Sequence[AnswerSample], generator: np.random.Generator, advance: Advance
     ) -> dict[str, float]:
-        """Updates the adapter; returns metrics without a prefix, the same on every rank.
+        """Updates the adapter; returns metrics by names without a prefix, the same on every rank.
 
-        A step with a loss or gradient that is not finite is left out and counted.
+        A step whose loss or gradient is not finite is skipped and counted.
 
         Raises:
-            DivergedError: three steps in a row were left out, those of updates before included.
-            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. The
-                adapter is as the steps before that left it.
+            DivergedError: three steps in a row were skipped; those of earlier updates count too.
+            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. Steps
+                taken before that are not undone.
         """
         if not samples:
             return {names.SKIPPED_STEPS: 0.0, names.TOKENS: 0.0}
@@ -118,16 +119,16 @@ class PolicyUpdate:
         return PolicyBatch(pack, tokens, reference, old)
 
     def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
-        """`minibatch` is this rank's part of it, `total` the tokens that learn in all of it."""
+        """Takes a step on this rank's part of a minibatch with `total` learning tokens on all ranks."""
         sums = (self._backward(batch, total) for batch in minibatch)
         whole = sum(sums, TokenSums.of_nothing(self._model.device)).over(self._ranks)
         loss = whole.mean("loss")
-        # Where the loss is not finite, neither are the weights, and this would be the wrong message.
+        # If the loss is not finite, the importance weights are not either, and the message would mislead.
         if math.isfinite(loss) and whole.mean("masked") > self._settings.importance_stop:
             self._optimizer.forget_gradients()
             raise PreconditionError(
                 f"sampler and learner disagree: the importance weight of {whole.mean('masked'):.0%} of the "
-                f"{self._adapter}'s tokens lies outside {self._settings.importance_band}; at most "
+                f"{self._adapter}'s tokens is outside {self._settings.importance_band}; at most "
                 f"{self._settings.importance_stop:.0%} (ppo.importance_stop) are accepted. Do both run the "
                 f"same base model?"
             )
@@ -140,6 +141,7 @@ class PolicyUpdate:
             batch.tokens.temperatures,
             entropy_gradient=self._settings.entropy_coefficient > 0,
         )
+        # With a single step, the learner before the update is the learner now.
         old = scores.logprobs.detach() if batch.old is None else batch.old
         sums = token_losses(scores, old, batch.reference, batch.tokens, self._settings)
         (sums.loss / total).backward()
@@ -147,7 +149,7 @@ class PolicyUpdate:
 
 
 def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
-    """Means over the tokens of the steps that were taken; nothing where none was."""
+    """Means over the tokens of the steps that were taken; empty if none was."""
     taken = [one for one, step in zip(sums, steps, strict=True) if not step.skipped]
     if not taken:
         return {}
@@ -167,7 +169,7 @@ def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str,
 
 
 def step_metrics(steps: Sequence[Step]) -> dict[str, float]:
-    """Mean norm of the gradients of the steps that were taken, and how many were not."""
+    """Mean gradient norm of the steps that were taken, and the number of those that were skipped."""
     norms = [step.gradient_norm for step in steps if not step.skipped]
     return {
         names.GRADIENT_NORM: sum(norms) / max(len(norms), 1),

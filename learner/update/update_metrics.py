@@ -1,4 +1,4 @@
-"""An update's metrics, put together from those of its parts."""
+"""Combines the measures of an update's parts into its metrics."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from run_folder import metric_names as names
 
 
 def placed(measures: Mapping[str, float], name: Callable[[str], str], time: str) -> dict[str, float]:
-    """Measures of a part of the update as metrics: seconds become the metric `time`, others are named."""
+    """The measures of a part of the update as metrics: `name` gives their names, seconds become `time`."""
     return {time if measure == names.SECONDS else name(measure): value for measure, value in measures.items()}
 
 
 def advantage_metrics(advantages: Advantages) -> dict[str, float]:
-    """Mean and standard deviation of each level over the turns that it is used at."""
+    """Mean and standard deviation of each level's advantages over the turns where they are used."""
     levels = {
         "low": advantages.low,
         "high": advantages.high[advantages.segment_start],
@@ -29,7 +29,7 @@ def advantage_metrics(advantages: Advantages) -> dict[str, float]:
 
 
 def throughput_metrics(metrics: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Tokens of prompts and answers an update learnt from, a second, and the share that packing left out."""
+    """Tokens of prompts and answers per second of the update, and the share that shared prefixes saved."""
     given = sum(metrics.get(name, 0.0) for name in names.of_all_parts(names.SEQUENCE_TOKENS))
     computed = sum(metrics.get(name, 0.0) for name in names.of_all_parts(names.COMPUTED_TOKENS))
     return {

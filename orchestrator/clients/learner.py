@@ -1,4 +1,4 @@
-"""Typed clients of the learner: leases and episodes, and what it is doing."""
+"""Typed clients of the learner, for leases and episodes and for its status."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from trajectory.wire import episode_to_pb
 
 
 class EpisodeClient:
-    """Gets leases, hands in episodes."""
+    """Requests leases and submits episodes."""
 
     def __init__(self, connection: Connection, holder: str) -> None:
         self._stub = episode_pb2_grpc.EpisodeServiceStub(connection.channel)
         self._connection, self._holder = connection, holder
 
     async def lease(self, run_id: str = "") -> Lease | Wait | Finished:
-        """The next episode to play, or why there is none. A `HiperError` names the server."""
+        """Requests the next episode to play; a `HiperError` names the server."""
         request = episode_pb2.LeaseRequest(run_id=run_id, holder=self._holder)
         return lease_outcome_from_pb(await self._connection.call(self._stub.Lease, request))
 
     async def submit(self, episode: Episode) -> bool:
-        """Hands the episode in; once this returns it is on the learner's disk. True where it was already."""
+        """Submits an episode; once this returns, the learner has it on disk. True if it had it before."""
         request = episode_pb2.SubmitRequest(episode=episode_to_pb(episode))
         response = await self._connection.call(self._stub.Submit, request)
         return response.duplicate
 
 
 class LearnerClient:
-    """Watches the learner, and tells it to stop."""
+    """Asks the learner for its status, and tells it to stop."""
 
     def __init__(self, connection: Connection) -> None:
         self._stub = learner_pb2_grpc.LearnerServiceStub(connection.channel)
         self._connection = connection
 
     async def status(self) -> LearnerStatus:
-        """What it is doing now. A `HiperError` names the server."""
+        """The learner's current status; a `HiperError` names the server."""
         return status_from_pb(
             await self._connection.call(self._stub.GetStatus, learner_pb2.GetStatusRequest())
         )
 
     async def stop(self) -> None:
-        """Ends the run after the update in flight."""
+        """Tells the learner to end the run after the current update."""
         await self._connection.call(self._stub.Stop, learner_pb2.StopRequest())

@@ -1,4 +1,4 @@
-"""Typed clients of the servers that an episode needs."""
+"""Typed clients of the model servers, planner and executor."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ Clock = Callable[[], float]
 
 @dataclass
 class CallTime:
-    """Seconds that sampling calls took so far, as their caller saw them."""
+    """Sums of the time that sampling calls took, in seconds."""
 
     elapsed: float = 0.0
+    """Time from request to response, as measured by the caller."""
     engine: float = 0.0
-    """Of `elapsed`, the part that the server spent in its engine; the rest is what the RPC cost."""
+    """Part of `elapsed` that the server spent in its engine; the rest is the cost of the RPC."""
 
     def add(self, elapsed: float, engine: float) -> None:
         self.elapsed += elapsed
@@ -40,14 +41,14 @@ class CallTime:
 
 
 class PlannerClient:
-    """Asks the planner."""
+    """Calls the planner."""
 
     def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
         self._stub = planner_pb2_grpc.PlannerServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
     async def plan(self, context: TurnContext, seed: int) -> Plan:
-        """KEEP, or SWITCH and a subgoal. A `HiperError` names the server."""
+        """The planner's decision, with a subgoal; a `HiperError` names the server."""
         begin = self._clock()
         request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed)
         response = await self._connection.call(self._stub.Plan, request)
@@ -70,14 +71,14 @@ class PlannerClient:
 
 
 class ExecutorClient:
-    """Asks the executor."""
+    """Calls the executor."""
 
     def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
         self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
     async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
-        """One action for the context's subgoal. A `HiperError` names the server."""
+        """The executor's action for the context's subgoal; a `HiperError` names the server."""
         begin = self._clock()
         request = _act_request(context, actions)
         request.seed = seed

@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do: the command line, checked before anything starts."""
+"""The command line of an evaluation, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -33,39 +33,39 @@ class Flags(Section):
     """Options of this command alone."""
 
     checkpoint: str = ""
-    """What is evaluated, several between commas: a run's folder, one of its checkpoints, a folder with PEFT
-    folders `planner` and `executor`, `warm-start` (what a run begins with), or `base` (no adapter)."""
+    """Adapters to evaluate, separated by commas: a run's folder, one of its checkpoints, a folder with the
+    PEFT folders `planner` and `executor`, `warm-start` (a run's first adapters), or `base` (no adapters)."""
     version: int | None = Field(None, ge=0)
-    """Version of a run's adapters; the newest unless given."""
+    """Version of a run's adapters; by default the newest."""
     planner_adapter: Path | None = None
-    """PEFT folder of the planner, in place of `--checkpoint`."""
+    """PEFT folder of the planner's adapter, in place of `--checkpoint`."""
     executor_adapter: Path | None = None
-    """PEFT folder of the executor."""
+    """PEFT folder of the executor's adapter, in place of `--checkpoint`."""
     split: str = ""
-    """Splits of the benchmark, between commas; all but `train` unless given."""
+    """Splits of the benchmark, separated by commas; by default all except `train`."""
     games: int | None = Field(None, ge=1)
-    """Tasks drawn from a split with the seed; all unless given."""
+    """Number of tasks to draw from each split with the seed; by default all."""
     samples: int = Field(1, ge=1)
-    """Episodes of each task, each with a seed of its own."""
+    """Number of episodes of each task, each with its own seed."""
     task_types: str = ""
-    """Only tasks of these types, between commas."""
+    """Types of the tasks to play, separated by commas; by default all."""
     out: Path | None = None
-    """JSON file; `evaluation/<split>-<adapters>.json` in the run's folder unless given."""
+    """JSON file to write; by default `evaluation/<split>-<adapters>.json` in the run's folder."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for, checked."""
+    """A checked request for an evaluation."""
 
     configuration: Configuration
     benchmark: Benchmark
     folder: Path
-    """Where logs go, and files unless `--out` says otherwise."""
+    """Folder of the servers' logs, and of the results unless `--out` is given."""
     jobs: tuple[Job, ...]
 
 
 def read(argv: Sequence[str]) -> Request:
-    """Everything that can be checked before a server starts."""
+    """Reads the command line, and checks everything that can be checked before a server starts."""
     line = command.read(argv, PROGRAM, Flags)
     flags = line.flags
     named = _listed(flags.checkpoint)
@@ -90,7 +90,7 @@ def read(argv: Sequence[str]) -> Request:
 
 
 def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | None:
-    """The run whose configuration counts: of the first checkpoint that belongs to one, else `--run-dir`."""
+    """The run whose configuration is used: that of the first checkpoint with a run, else `--run-dir`."""
     roots = (run_of(name, user_path(name)) for name in named)
     of_checkpoint = next((root for root in roots if root is not None), None)
     if of_checkpoint is None and configuration.run.dir is not None:
@@ -99,7 +99,7 @@ def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | No
 
 
 def _folder(root: Path | None, out: Path | None) -> Path:
-    """One of its own for each `--out`, so that evaluations beside each other do not share servers' logs."""
+    """A folder of its own for each `--out`, so that simultaneous evaluations have separate logs."""
     folder = RunFolder(root).evaluations if root else user_path("evaluations")
     return folder / out.stem if out else folder
 
@@ -107,11 +107,13 @@ def _folder(root: Path | None, out: Path | None) -> Path:
 def _choices(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterChoice]:
     if flags.planner_adapter or flags.executor_adapter:
         if named or not (flags.planner_adapter and flags.executor_adapter):
-            raise ConfigurationError("--planner-adapter and --executor-adapter stand together and alone")
+            raise ConfigurationError(
+                "--planner-adapter and --executor-adapter must be given together, without --checkpoint"
+            )
         return [of_no_run(AdapterPair(user_path(flags.planner_adapter), user_path(flags.executor_adapter)))]
     if not named:
         raise ConfigurationError(
-            "nothing to evaluate: --checkpoint takes a run's folder, one of its checkpoints, `warm-start` or "
+            "nothing to evaluate: --checkpoint needs a run's folder, one of its checkpoints, `warm-start` or "
             "`base`; or --planner-adapter DIR --executor-adapter DIR"
         )
     return _distinct([_choice(name, flags.version, configuration) for name in named])
@@ -122,16 +124,16 @@ def _choice(name: str, version: int | None, configuration: Configuration) -> Ada
 
 
 def _warm_start(configuration: Configuration) -> AdapterChoice:
-    """Version 0 of the run where there is one, else taught anew or found in the cache."""
+    """The run's version 0 if it exists, or else adapters that are taught now or found in the cache."""
     root = configuration.run.dir
     if root is not None and 0 in RunFolder(root).adapter_versions():
         return replace(of_run(RunFolder(root), 0), label=WARM_START)
     if not configuration.imitation.enabled:
         raise ConfigurationError(
-            "this run begins without a warm start (imitation.enabled = false): --checkpoint base evaluates "
-            "what it begins with"
+            "this run starts without a warm start (imitation.enabled = false): use --checkpoint base to "
+            "evaluate what it starts with"
         )
-    # torch, which nothing else here needs, takes seconds to import.
+    # Imported here: it imports torch, which takes seconds and is not needed otherwise.
     from learner.imitation.first import first_adapters
 
     model = resolve_model(configuration.learner.model)
@@ -146,7 +148,7 @@ def _warm_start(configuration: Configuration) -> AdapterChoice:
 
 
 def _distinct(choices: Sequence[AdapterChoice]) -> list[AdapterChoice]:
-    """A number behind labels that would name the same files."""
+    """Appends numbers to repeated labels, which would name the same files."""
     labels = [choice.label for choice in choices]
     return [
         replace(choice, label=f"{choice.label}-{labels[:place].count(choice.label) + 1}")

@@ -1,4 +1,4 @@
-"""An evaluation from start to end: servers, adapters, episodes."""
+"""Runs an evaluation: starts the servers, pushes adapters, and plays the episodes."""
 
 from __future__ import annotations
 
@@ -25,32 +25,34 @@ from run_folder.folder import RunFolder
 
 @dataclass(frozen=True)
 class Job:
-    """The adapters of one choice on one split."""
+    """The evaluation of a choice of adapters on a split."""
 
     adapters: AdapterChoice
     split: str
     tasks: tuple[Task, ...]
     samples: int
+    """Number of episodes of each task."""
     out: Path
+    """File of the results."""
 
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """Plays jobs one after the other, on one pair of servers."""
+    """Plays jobs one after the other, on the same two servers."""
 
     configuration: Configuration
     benchmark: Benchmark
     folder: RunFolder
-    """For the servers' logs."""
+    """Folder of the servers' logs."""
     console: Console
     finished: Callable[[Job, Games, float], None]
-    """Told of each job, what it played, and its seconds."""
+    """Callback for each finished job, with its games and the seconds that it took."""
 
     async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
-        """Plays all jobs; episodes that their logs hold are not played again.
+        """Plays all jobs, except for episodes that are already in their logs.
 
         Raises:
-            HiperError: a server failed or refused the adapters. What was played is in the logs.
+            HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
         async with supervised(self.configuration, lambda _: None) as supervisor:
             await supervisor.guard(self._play(supervisor, jobs))

@@ -1,4 +1,4 @@
-"""One episode as HTML, turn by turn."""
+"""Renders an episode as HTML, turn by turn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _HEADINGS = ("turn", "observation", "planner", "executor", "advantages", "reward
 
 
 def episode_html(shown: ShownEpisode) -> str:
-    """A table of turns; a segment begins with a line of its own that names the subgoal.
+    """A table of turns; each segment begins with a row of its own that names the subgoal.
 
-    Advantages stand where tokens learn from them: the high one beside a subgoal, the switch one and the low
-    one beside decision and action.
+    Advantages are shown with the tokens that learn from them: A_high with a subgoal, A_switch and A_low with
+    a turn's decision and action.
     """
     episode = shown.episode
     rows = []
@@ -29,7 +29,7 @@ def episode_html(shown: ShownEpisode) -> str:
         f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{episode.ending} after "
         f"{len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s</p>"
         f'<table class="episode"><tr>{head}</tr>{"".join(rows)}</table>'
-        f"<p>at last: {escape(episode.final_observation)}</p>"
+        f"<p>final observation: {escape(episode.final_observation)}</p>"
     )
 
 

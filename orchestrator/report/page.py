@@ -1,4 +1,4 @@
-"""The report as HTML: no script, no network, readable by itself."""
+"""The report as a single HTML file without scripts or links to other files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COLOURS = (
 
 
 def write(data: RunData, root: Path) -> Path:
-    """Writes the page into the run's folder, beside first, and returns its path."""
+    """Writes the page into the run's folder, atomically, and returns its path."""
     path = RunFolder(root).report
     replace_file(path, html(data))
     return path
@@ -82,7 +82,7 @@ def _headline(data: RunData, parts: Sequence[Part]) -> str:
         tiles.append((f"success, last {of}", f"{sum(rates[-window:]) / window:.1%}"))
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles)
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    none = "" if data.lines else "<p>No update has been made yet.</p>"
+    none = "" if data.lines else "<p>There has been no update yet.</p>"
     return (
         f'<p class="dim">{escape(data.run_id)} · written {made}</p><div class="tiles">{shown}</div>{none}\n'
     )
@@ -107,7 +107,7 @@ def _evaluations(data: RunData) -> str:
 
 
 def _time(parts: Sequence[Part]) -> str:
-    """One bar, and a table beneath it that adds up."""
+    """A bar of the parts of the time, and a table of them that adds up to the whole."""
     if not parts:
         return ""
     shares = percentages(parts)
@@ -125,8 +125,8 @@ def _time(parts: Sequence[Part]) -> str:
     return (
         f'<div class="bar">{bar}</div><table class="numbers">{rows}'
         f"<tr><th>all</th><th>{whole:,.1f} s</th><th>{sum(shares):.1f} %</th></tr></table>"
-        '<p class="dim">Wall time of the learner\'s steps. The time in which episodes were gathered is split '
-        "by the shares of the episodes' own time: they overlap, and waiting for a place in a batch counts as "
+        '<p class="dim">Wall time of the learner\'s steps. The time spent gathering episodes is divided in '
+        "proportion to the episodes' own times, which overlap; waiting for a place in a batch counts as "
         "generation.</p>"
     )
 
@@ -152,7 +152,7 @@ def _last_metrics(data: RunData) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; its cells are text."""
+    """A table of plain text."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f"<table><tr>{head}</tr>\n{body}</table>\n"

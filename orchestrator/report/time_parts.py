@@ -1,4 +1,4 @@
-"""Where a run's time went: parts that add up to the whole."""
+"""Divides a run's time into parts that add up to the whole."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _OF_UPDATE = (
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the whole."""
+    """A part of a run's time."""
 
     name: str
     seconds: float
 
 
 def time_parts(lines: Iterable[Metrics]) -> list[Part]:
-    """Wall time of the learner's steps, in the order in which a step goes; parts of no time are left out.
+    """Wall time of the learner's steps, in the order of a step's parts; parts without time are left out.
 
-    The time in which episodes were gathered is split by the shares of the episodes' own time, which overlap.
-    Metrics that a line lacks count as 0, so that runs of older versions can be read.
+    The time spent gathering episodes is divided in proportion to the episodes' own times, which overlap.
+    Missing metrics count as 0, so that runs of older versions can be read.
     """
     sums: dict[str, float] = {}
     for line in lines:
@@ -65,7 +65,7 @@ def _gathered(line: Metrics, seconds: float) -> list[tuple[str, float]]:
 
 
 def percentages(parts: Sequence[Part]) -> list[float]:
-    """Percent with one decimal that add up to 100.0 as they are printed (largest remainders)."""
+    """Percentages with one decimal that add up to exactly 100.0 (method of largest remainders)."""
     whole = sum(part.seconds for part in parts)
     exact = [1000 * part.seconds / whole for part in parts]
     tenths = [int(each) for each in exact]

@@ -1,4 +1,4 @@
-"""What a signal does to a command that plays."""
+"""Ends a command that plays after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def run(work: Coroutine[Any, Any, None], on_first: Callable[[], bool] = lambda: 
     """Does the work; Ctrl-C and SIGTERM cancel it.
 
     Args:
-        work: Cleans up after itself where it is cancelled.
-        on_first: Called at the first signal; where it returns True, the work ends by itself soon, and only
-            the second signal cancels it.
+        work: Work to do, which cleans up after itself if it is cancelled.
+        on_first: Called at the first signal; if it returns True, the work ends soon by itself, and only a
+            second signal cancels it.
 
     Raises:
-        Interrupted: after a signal, once the work has ended.
+        Interrupted: a signal was received; raised once the work has ended.
     """
     asyncio.run(_interruptible(work, on_first))
 

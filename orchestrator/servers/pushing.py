@@ -1,4 +1,4 @@
-"""Brings model servers to answer with given adapters."""
+"""Makes model servers answer with given adapters."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from serving.rpc.connection import Connection
 
 
 async def serve(choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float) -> None:
-    """Returns once these servers answer new calls with the adapters of their roles.
+    """Pushes the adapters; returns once both servers answer new calls with them.
 
     Raises:
-        PreconditionError: a server refused its adapter, such as one of another base model; says why.
-        UnavailableError: a server took none within that many seconds.
+        PreconditionError: a server refused its adapter, because of another base model, for example; says why.
+        UnavailableError: a server could not be reached within that many seconds.
     """
     if choice.pair is None:
         await together(*(AdapterClient(each).serve_base() for each in connections.values()))
         return
-    # A run of its own: a server refuses versions that are older than the one it has of a run.
+    # A new run id: within a run, a server refuses versions that are older than its current one.
     run_id = f"push-{secrets.token_hex(4)}"
     await asyncio.gather(
         *(

@@ -140,7 +140,7 @@ def _with_cut_observation(
     best = cut(0)
     if best is None:
         raise PromptTooLongError(
-            f"the prompt has more than {room} tokens, the most that fit, even without history and observation"
+            f"the prompt is too long even without history and observation; {room} tokens are accepted"
         )
     fits, too_long = 0, max(len(context.observation), len(told.alone) if told else 0)
     while too_long - fits > 8:

@@ -1,4 +1,4 @@
-"""One training run for each estimator, seed and horizon, and what the trained model then wins."""
+"""A training run for each estimator, seed and horizon, and an evaluation of the trained model."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from serving.model import resolve_model
 from studies.nano.evaluation import System, play_generated
 
 HELD_OUT = "valid_unseen"
-"""Its rooms occur in no training game."""
+"""Split of the evaluation; its rooms do not occur in training games."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the study."""
+    """A run of the study."""
 
     horizon: str
     estimator: str
@@ -40,40 +40,41 @@ class Cell:
 
 @dataclass(frozen=True)
 class Score:
-    """Held-out games that were played, one episode each."""
+    """The result of an evaluation on held-out games, with one episode each."""
 
     won: int
     games: int
     turns: float
-    """Mean of all episodes."""
+    """Mean number of turns per episode."""
     switches: float
-    """Subgoals begun in an episode, mean."""
+    """Mean number of subgoals per episode."""
 
     @property
     def success(self) -> Proportion:
-        """With its 95 % Wilson interval."""
+        """Success rate with its 95 % Wilson interval."""
         return wilson(self.won, self.games)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The result of a run."""
 
     cell: Cell
     training: tuple[float, ...]
-    """Success of each update's episodes, in [0, 1], before that update."""
+    """Success rate, in [0, 1], of the episodes of each update, which were played before it."""
     episodes_per_update: int
     seconds: float
-    """Of playing and updating, starting the servers and evaluating left out."""
+    """Duration of playing and updating, without starting the servers and evaluating."""
     end: Score
+    """Score after training."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell's run is kept."""
+    """The files of a cell's run."""
 
     root: Path
-    """Of the study."""
+    """Folder of the study."""
     cell: Cell
 
     @property
@@ -82,18 +83,18 @@ class Place:
 
     @property
     def outcome(self) -> Path:
-        """Written last: a cell that has it is finished."""
+        """File of the result, which is written last: a cell that has it is finished."""
         return self.folder / "outcome.json"
 
 
 def configured(base: Configuration, cell: Cell, model: Path, group_size: int) -> Configuration:
-    """The cell's run: the base's, but for what the cell names.
+    """The configuration of a cell's run.
 
     Args:
-        base: Of the horizon.
-        cell: Which run.
+        base: Configuration of the horizon, which is changed only in what the cell names.
+        cell: The run.
         model: Folder of the base model.
-        group_size: Episodes of one task, where the estimator compares those.
+        group_size: Number of episodes of the same task, for the estimator that compares those (GRPO).
     """
     name = str(model)
     learner = {"model": name, "group_size": group_size if cell.estimator == "grpo" else 1}
@@ -108,7 +109,7 @@ def configured(base: Configuration, cell: Cell, model: Path, group_size: int) ->
 
 
 def finished(place: Place) -> Outcome | None:
-    """What came of the cell, if it has been run to its end."""
+    """The result of a cell, or None if it is not finished."""
     if not place.outcome.exists():
         return None
     content = json.loads(place.outcome.read_text(encoding="utf-8"))
@@ -122,10 +123,10 @@ def finished(place: Place) -> Outcome | None:
 
 
 def train(place: Place, configuration: Configuration) -> None:
-    """Plays the run to its end, from where it was if it was interrupted.
+    """Plays the run to its end; resumes it if it was interrupted.
 
     Raises:
-        HiperError: the run failed; a note names its log.
+        HiperError: the run has failed; a note names its log.
         Interrupted: a signal ended the run; a note names its log.
     """
     resume = RunFolder(place.folder).episodes.exists()
@@ -157,7 +158,7 @@ def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
 
 
 def base_score(file: Path, configuration: Configuration, games: int) -> Score:
-    """Of the base model without adapters; from `file` where it was played before."""
+    """The score of the base model without adapters; read from `file` if it was measured before."""
     if file.exists():
         return Score(**json.loads(file.read_text(encoding="utf-8")))
     measured = _score(configuration, games)

@@ -1,4 +1,4 @@
-"""Demonstrations of erring players on generated games: as texts, and as token sequences to learn from."""
+"""Demonstrations by erring players on generated games, as texts and as token sequences to learn from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from trajectory.episode import Decision
 
 @dataclass(frozen=True)
 class Lesson:
-    """One episode to learn from."""
+    """An episode to learn from."""
 
     answers: tuple[TokenSequence, ...]
-    """What planner and executor said, after what they were shown."""
+    """Answers of planner and executor, with their prompts."""
     transcript: TokenSequence
-    """The longest prompt as if all of it but its first token were an answer."""
+    """Longest prompt, taken as an answer from its second token on, so that the model learns to predict it."""
 
 
 def texts(player: ErringBenchmark, tasks: Sequence[Task]) -> Iterator[str]:
-    """The words of prompts and answers, for a tokenizer to be trained on."""
+    """Texts with the words of prompts and answers, for training a tokenizer."""
     environment = player.environment()
 
     def told(observation: str) -> str:
@@ -45,11 +45,14 @@ def texts(player: ErringBenchmark, tasks: Sequence[Task]) -> Iterator[str]:
 def lessons(
     player: ErringBenchmark, tasks: Sequence[Task], formats: Formats, *, corrected: bool
 ) -> list[Lesson]:
-    """One lesson a task.
+    """A lesson for each task.
 
     Args:
-        corrected: The answers are the right actions, whatever was done: a model learns from the player's
-            errors how to go on after its own, and not to err.
+        player: Benchmark with the erring player's demonstrations.
+        tasks: Tasks to play.
+        formats: Formats of prompts and answers.
+        corrected: Whether the answers are the right actions rather than those played: the model then learns
+            from the player's errors how to recover from its own, and not to make them.
     """
     environment = player.environment()
 

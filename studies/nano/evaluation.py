@@ -1,4 +1,4 @@
-"""Success of the two-model system, with planner, executor and environments in one process."""
+"""Plays the two-model system with planner, executor and environments in one process, and measures success."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from serving.model import ModelFolder, load_tokenizer
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
 
 OnEpisode = Callable[[Episode], None]
-"""Told of each episode as it ends."""
+"""Callback for each finished episode."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One base model in two roles, both with an adapter or both without."""
+    """A base model in two roles, both with an adapter or both without."""
 
     model: ModelFolder
     settings: ModelServerSettings
-    """Of both servers: engine and prompts alike."""
+    """Settings of both roles, for engine and prompts."""
     adapters: AdapterPair | None = None
-    """None for the base model alone."""
+    """Adapters of both roles; None for the base model alone."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation came to."""
+    """The results of an evaluation."""
 
     success: Proportion
     turns: float
-    """Mean of all episodes."""
+    """Mean number of turns per episode."""
     switches: float
-    """Subgoals begun in an episode, mean."""
+    """Mean number of subgoals per episode."""
     valid: float
     """Share of answers that could be parsed."""
     refused: float
@@ -84,7 +84,7 @@ class _LocalExecutor:
 
 @dataclass(frozen=True)
 class _OnEpisode:
-    """An `Observer` that passes on the episodes alone."""
+    """An `Observer` that passes on only finished episodes."""
 
     episode: OnEpisode
 
@@ -102,7 +102,7 @@ def play_generated(
     games: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode of each of `games` generated games of a split, as the configuration says; see `play`."""
+    """Plays an episode of each of `games` generated games, as the configuration says; see `play`."""
     environment = configuration.environment
     generator = environment.generator.model_copy(update={"games": games})
     benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
@@ -118,10 +118,10 @@ async def play(
     concurrency: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode a task, `concurrency` of them at once.
+    """Plays one episode of each task, `concurrency` of them at a time.
 
     Returns:
-        The episodes in the order of the tasks, and what they came to.
+        The episodes in the order of the tasks, and the results.
     """
     engines = [_engine(system.model, system.settings) for _ in Role]
     for engine, role in zip(engines, Role, strict=True):

@@ -1,4 +1,4 @@
-"""A player that follows the teacher, and errs as often as it is told to."""
+"""A player that follows the teacher, but makes errors with given probabilities."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _TELLING = AlfworldTelling()
 
 @dataclass(frozen=True)
 class Errors:
-    """Probabilities, each drawn for at every turn."""
+    """Probabilities of errors at each turn."""
 
     action: float = 0.0
-    """To do any admissible thing instead of what serves the subgoal."""
+    """Probability of taking any admissible action instead of one that serves the subgoal."""
     subgoal: float = 0.0
-    """To name any subgoal instead of the right one."""
+    """Probability of naming any subgoal instead of the right one."""
     stuck: float = 0.0
-    """To keep a subgoal, be it right or not."""
+    """Probability of keeping the subgoal, whether it is right or not."""
     refused: float = 0.0
-    """To try again what was possible earlier in the episode and is no longer."""
+    """Probability of trying an action that was possible earlier in the episode and no longer is."""
 
 
 class ErringPlayer:
-    """A `Policy` and a `Teacher`. Under a wrong subgoal it does any admissible thing.
+    """A `Policy` and a `Teacher`. With a wrong subgoal, it takes any admissible action.
 
-    Its right action serves the subgoal that it names, where that is the right one.
+    Its right action serves the right subgoal, which the one that it names need not be.
     """
 
     def __init__(self, errors: Errors, seed: int) -> None:
@@ -50,7 +50,7 @@ class ErringPlayer:
         return self.turn(observation, info).step
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
-        """As `act`, and what would have been right."""
+        """Like `act`, with the right action."""
         self._observations.append(observation)
         advice = advise(info["goal"], self._observations, info["admissible_actions"])
         self._subgoal = self._named(advice, info["goal"])
@@ -89,11 +89,11 @@ class ErringBenchmark:
         return self._benchmark.environment()
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
-        """All turns up to winning or the step limit."""
+        """The player's turns up to the win or the step limit."""
         return tuple(turn.step for turn in self.taught(task))
 
     def taught(self, task: Task) -> tuple[TaughtTurn, ...]:
-        """The same turns, with what would have been right."""
+        """The same turns, with the right actions."""
         environment, player = self.environment(), self.player()
         observation, info = environment.reset(seed=0, options={"task": task.id})
         player.begin(observation, info)
@@ -106,7 +106,7 @@ class ErringBenchmark:
         return tuple(turns)
 
     def player(self) -> ErringPlayer:
-        """The player whose demonstrations these are."""
+        """The player that makes the demonstrations."""
         return ErringPlayer(self._errors, self._seed)
 
     def policy(self, name: str, seed: int) -> Policy:
@@ -114,7 +114,7 @@ class ErringBenchmark:
 
 
 def _thinkable(goal_text: str, first_observation: str) -> list[str]:
-    """Subgoals that a player without a clue could name."""
+    """The subgoals that a clueless player might name."""
     goal = read_goal(goal_text)
     assert goal is not None, "the teacher has read it"
     kinds = sorted({place.split()[0] for place in Memory.of([first_observation]).places})

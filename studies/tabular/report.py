@@ -164,7 +164,7 @@ def _plot(outcomes: Sequence[Outcome], path: Path) -> None:
                 axis.plot(x, [r.value for r in results], marker=".", label=contender.name)
                 axis.fill_between(x, [r.low for r in results], [r.high for r in results], alpha=0.2)
             axis.set(xlabel=label, yscale="log", xscale="linear" if study == "value error" else "log")
-        row[0].set_ylabel(f"{adapter}: squared error / |gradient|²")
+        row[0].set_ylabel(f"squared error, {adapter}")
     axes[0][0].legend(fontsize=7)
     with mpl.rc_context({"svg.hashsalt": "theory", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})

@@ -121,7 +121,7 @@ def test_a_dry_run_says_what_the_machine_lacks(name: str, capsys: pytest.Capture
     assert rollout(["--config", str(FOLDER / name), "--dry-run"]) == 0
     output = capsys.readouterr().out
     model = configuration(name).learner.model
-    assert f"# missing: model {model} is not in the hub's cache here" in output
+    assert f"# missing: model {model} is not in this machine's cache of the hub" in output
     assert "# missing: no ALFWorld data: " in output or "# missing: no WebShop data: " in output
 
 

@@ -217,7 +217,7 @@ def test_a_folder_with_both_adapters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "nothing to evaluate: --checkpoint takes"),
+        ([], "nothing to evaluate: --checkpoint needs"),
         (["--checkpoint", "nowhere"], "no adapters at .*nowhere: looked for a run"),
         (["--checkpoint", "run", "--version", "2"], "no adapters of version 2; there are 0, 1"),
         (["--checkpoint", "run/checkpoints/7"], "no adapters of version 7"),
@@ -228,12 +228,12 @@ def test_a_folder_with_both_adapters(tmp_path: Path) -> None:
         ),
         (["--checkpoint", "run", "--task-types", "chess"], "unknown task type 'chess'"),
         (["--checkpoint", "run", "--games", "0"], "games"),
-        (["--planner-adapter", "run/adapters/planner/0"], "stand together"),
+        (["--planner-adapter", "run/adapters/planner/0"], "must be given together"),
         (
             ["--planner-adapter", "run/adapters/planner/0", "--executor-adapter", "run/adapters/executor/5"],
             "no adapter for the executor: there is no .*executor/5/adapter_config.json",
         ),
-        (["--checkpoint", "warm-start", "--no-warm-start"], "begins without a warm start"),
+        (["--checkpoint", "warm-start", "--no-warm-start"], "starts without a warm start"),
     ],
 )
 def test_bad_input(run_dir: Path, options: list[str], message: str) -> None:

@@ -223,7 +223,7 @@ def test_an_unknown_model_leaves_the_rest(capsys: pytest.CaptureFixture[str]) ->
     )
     assert dry_run(configuration, 80, Console()) == 0
     output = capsys.readouterr().out
-    assert "# the shape of model somebody/unheard-of is not known here: " in output
+    assert "# the shape of model somebody/unheard-of is not known: " in output
     assert "vLLM's share" in output
     assert output.count("without the model") == 3
 

@@ -217,7 +217,7 @@ def test_the_moving_average_counts_episodes() -> None:
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
     (tmp_path / "configuration.toml").write_text("")
     page = run_report.write(run_report.read(tmp_path), tmp_path).read_text()
-    assert "No update has been made yet." in page
+    assert "There has been no update yet." in page
 
 
 def test_lines_of_a_learner_elsewhere(run_dir: Path) -> None:
@@ -230,7 +230,7 @@ def test_lines_of_a_learner_elsewhere(run_dir: Path) -> None:
     [
         ([], "RUN_DIR is missing: .* usage: report_run RUN_DIR"),
         (["--all"], "unknown option --all"),
-        (["{run}/logs"], "there is no run in .*logs: it has no configuration.toml"),
+        (["{run}/logs"], ".*logs is not the folder of a run: it has no configuration.toml"),
     ],
 )
 def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:

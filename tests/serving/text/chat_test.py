@@ -76,7 +76,7 @@ def test_the_fewest_oldest_turns_are_dropped_and_found_in_few_steps(
 
 
 def test_what_cannot_fit_is_refused() -> None:
-    with pytest.raises(PromptTooLongError, match="more than 9 tokens"):
+    with pytest.raises(PromptTooLongError, match="9 tokens are accepted"):
         fit(one_per_character, context([3, 3], 5), 9)
 
 
