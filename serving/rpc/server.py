@@ -7,21 +7,19 @@ import json
 import logging
 import os
 import signal
-import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from configuration.section import Section
-from configuration.servers import ServerSettings, TlsSettings
+from configuration.servers import ServerSettings
 from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
 from serving.rpc.access import AccessControl
@@ -29,8 +27,9 @@ from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
 from serving.rpc.certificates import CertificateFiles
 from serving.rpc.channel import MESSAGE_BYTES, Keepalive
+from serving.rpc.metrics_port import MetricsPort
 from serving.rpc.status import StatusInterceptor
-from serving.rpc.tls import check_exposure, is_loopback, keep_renewed, server_credentials
+from serving.rpc.tls import check_exposure, server_credentials
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self._metrics_stop: Callable[[], None] | None = None
+        self._metrics: MetricsPort | None = None
         self._expiry: asyncio.Task[None] | None = None
         self.address = ""
         """`host:port`, once it has started."""
@@ -119,8 +118,8 @@ class GrpcServer:
             self._expiry.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
-        if self._metrics_stop:
-            self._metrics_stop()
+        if self._metrics is not None:
+            self._metrics.stop()
 
     def _bind(self) -> None:
         listen, credentials = self._settings.listen, server_credentials(self._settings.tls)
@@ -150,25 +149,10 @@ class GrpcServer:
                 _log.error("%s: no new connection succeeds until it is renewed", error)
 
     def _start_metrics(self) -> None:
-        port = self._settings.metrics_port
-        if port is None:
-            return
-        host, tls = self._settings.listen.rpartition(":")[0].strip("[]"), self._settings.tls
-        try:
-            if is_loopback(host) or tls.authority is None:
-                server, thread = start_http_server(port, addr=host, registry=self._registry)
-            else:
-                server, thread = _start_https_server(port, host, self._registry, tls)
-        except OSError as error:
-            raise AddressInUseError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
-        self.metrics_port = server.server_port
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        self._metrics_stop = stop
+        if (port := self._settings.metrics_port) is not None:
+            host = self._settings.listen.rpartition(":")[0].strip("[]")
+            self._metrics = MetricsPort(host, port, self._registry, self._settings.tls)
+            self.metrics_port = self._metrics.port
 
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", *self._names):
@@ -181,24 +165,6 @@ def _interceptors(
     """The first is the outermost."""
     access = (AccessControl(),) if settings.tls.authority is not None else ()
     return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
-
-
-def _start_https_server(
-    port: int, host: str, registry: CollectorRegistry, tls: TlsSettings
-) -> tuple[WSGIServer, threading.Thread]:
-    assert tls.certificate is not None and tls.key is not None and tls.authority is not None
-    server, thread = start_http_server(
-        port,
-        host,
-        registry,
-        certfile=str(user_path(tls.certificate)),
-        keyfile=str(user_path(tls.key)),
-        client_cafile=str(user_path(tls.authority)),
-        client_auth_required=True,
-    )
-    assert isinstance(server.socket, ssl.SSLSocket)
-    keep_renewed(server.socket.context, tls)
-    return server, thread
 
 
 async def serve_until_stopped(
