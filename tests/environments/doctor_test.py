@@ -64,8 +64,8 @@ def test_games_beside_the_workspace_are_not_trained_on_unless_named(workspace: P
     games(workspace / "shared" / "alfworld", train=1)
     (finding,) = alfworld_data()
     assert finding.lines[0] == (
-        f"in {workspace / 'shared' / 'alfworld'} (used by the conformance command; set ALFWORLD_DATA to train "
-        "on it)"
+        f"in {workspace / 'shared' / 'alfworld'} (used by the conformance command; set ALFWORLD_DATA to "
+        "train on it)"
     )
 
 

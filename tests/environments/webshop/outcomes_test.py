@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_the_ceiling_counts_goals_that_cannot_be_met() -> None:
 def test_a_sample_is_evenly_spaced_and_in_order(count: int, limit: int) -> None:
     numbers = [int(number) for number in sample(range(count), limit)]  # type: ignore[arg-type]
     assert len(numbers) == min(count, limit)
-    gaps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    gaps = {after - before for before, after in itertools.pairwise(numbers)}
     assert numbers[0] == 0 and numbers == sorted(set(numbers)) and numbers[-1] < count
     assert len(gaps) <= 2 and (not gaps or max(gaps) - min(gaps) <= 1)
 
