@@ -1,7 +1,7 @@
-"""`bazel run //benchmarks:engine`: tokens a second of the embedded engine beside transformers' own ways.
+"""`bazel run //benchmarks:engine`: tokens per second of the embedded engine and of transformers' own methods.
 
-All in one process, on the same prompts: 256 tokens, 200 of them shared; 32 new tokens; bundled model.
-Each figure is the best of `--rounds`, as other work on the machine only ever slows one down.
+All run in one process, on the same prompts: 256 tokens, 200 of them shared, and 32 new tokens. Each figure is
+the best of `--rounds`, because other work on the machine can only make it worse.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Generate = Callable[[list[list[int]]], None]
 
 
 def prompts(count: int, seed: int) -> list[list[int]]:
-    """Token ids: the same beginning for all, then random ones."""
+    """Token ids of prompts with a common beginning, followed by random tokens."""
     own = random.Random(seed)
     shared = [random.Random(0).randrange(100, 40_000) for _ in range(1)] * SHARED
     return [shared + [own.randrange(100, 40_000) for _ in range(PROMPT - SHARED)] for _ in range(count)]
@@ -40,7 +40,7 @@ def load(model: ModelFolder, dtype: torch.dtype) -> PreTrainedModel:
 
 @contextmanager
 def embedded(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
-    """Ours."""
+    """Our embedded engine."""
     engine = EmbeddedEngine(
         model, arguments.dtype, arguments.threads, context_length=512, max_batch=max(arguments.at_once)
     )
@@ -58,7 +58,7 @@ def embedded(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Gene
 
 @contextmanager
 def static_cache(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
-    """transformers' `generate` with a static cache: a batch starts and ends together."""
+    """transformers' `generate` with a static cache: all requests of a batch start and end together."""
     loaded = load(model, compute_dtype(arguments.dtype))
     config = GenerationConfig(
         do_sample=True,
@@ -85,7 +85,7 @@ def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Ge
     config = GenerationConfig(
         do_sample=True, temperature=1.0, top_k=0, max_new_tokens=NEW, eos_token_id=-1, pad_token_id=0
     )
-    # By default it sizes its cache by the machine's whole memory, and on a CPU is killed for it.
+    # By default the cache is as large as the machine's memory, and on a CPU the process is killed.
     places = max(arguments.at_once) * (PROMPT + NEW)
     bounded = ContinuousBatchingConfig(page_size=32, num_blocks=places // 32 + 32, max_batch_tokens=1024)
 
@@ -110,7 +110,7 @@ ENGINES = {
 
 
 def measure(generate: Generate, count: int, rounds: int, round_seed: int) -> float:
-    """Tokens a second with `count` requests at once."""
+    """Tokens per second with `count` requests at once."""
     best = 0.0
     for number in range(rounds):
         batch = prompts(count, seed=round_seed + number)
@@ -121,7 +121,7 @@ def measure(generate: Generate, count: int, rounds: int, round_seed: int) -> flo
 
 
 def resident() -> float:
-    """Gigabytes of this process."""
+    """Resident memory of this process in gigabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e9
 

@@ -1,4 +1,4 @@
-"""Steps, resets and memory of our environments against the stock engines, on the same games and actions.
+"""Compares our environments with the original engines: steps, resets and memory, on the same games.
 
 `bazel run //benchmarks:environments -- [--games 6] [--steps 20] [--environments 1000] [--data PATH]`
 """
@@ -9,17 +9,20 @@ import multiprocessing
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from configuration.command import main as run
+from configuration.command import parse
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from core.paths import user_path
+from configuration.section import Section
 from environments import command, registry
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.compiler import load_game
@@ -32,42 +35,51 @@ from environments.benchmark import Benchmark, TextEnvironment
 from environments.locations import shared_data_path
 
 REPEATS = 30
-"""Times that our engine plays what the stock engine plays once."""
+"""Number of times that our engine plays what TextWorld plays once."""
 
 RECORDED_WEBSHOP = (22.0, 25.0)
-"""Steps a second of the reference WebShop (Pyserini, Java), measured elsewhere: it cannot run here."""
+"""Steps per second of the original WebShop (Pyserini, Java), measured elsewhere, as it cannot run here."""
 
 Play = tuple[str, list[str]]
-"""A task id and the actions said in it."""
+"""A task id, and the actions to take in it."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """CPU seconds of one reset and one step."""
+    """CPU seconds of a reset and of a step."""
 
     reset: float
     step: float
 
 
-def main() -> int:
-    options = command.parser(__doc__.splitlines()[0])
-    options.add_argument("--games", type=int, default=6, help="ALFWorld games that both engines play")
-    options.add_argument("--steps", type=int, default=20, help="at most so many actions in a game")
-    options.add_argument(
-        "--environments", type=int, default=1000, help="for the memory of many in one process"
-    )
-    options.add_argument(
-        "--data", type=user_path, default=None, help="ALFWorld games; else where they are found"
-    )
-    options.add_argument("--seed", type=int, default=0)
-    arguments = options.parse_args()
+class Flags(Section):
+    """Options of this command alone."""
+
+    games: int = Field(6, ge=1)
+    """ALFWorld games that both engines play."""
+    steps: int = Field(20, ge=1)
+    """Actions in a game at most."""
+    environments: int = Field(1000, ge=1)
+    """Environments whose memory in one process is measured."""
+
+
+SYNTAX = command.syntax(
+    "environments",
+    f"{__doc__.splitlines()[0]} --data names ALFWorld games; else they are taken where they are found.",
+    Flags,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings, flags = line.configuration.environment, line.flags
     console = Console() if sys.stdout.isatty() else Console(width=110)
-    found = shared_data_path(arguments.data, "ALFWORLD_DATA", "alfworld")
-    source = alfworld_source(found, arguments.environments)
+    found = shared_data_path(settings.data, "ALFWORLD_DATA", "alfworld")
+    source = alfworld_source(found, flags.environments)
     console.print(
-        f"ALFWorld: {'games in ' + str(found) if found else 'generated games'}, seed {arguments.seed}"
+        f"ALFWorld: {'games in ' + str(found) if found else 'generated games'}, seed {settings.seed}"
     )
-    plays = alfworld_plays(AlfworldBenchmark(source), arguments.games, arguments.steps, arguments.seed)
+    plays = alfworld_plays(AlfworldBenchmark(source), flags.games, flags.steps, settings.seed)
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         bar = progress.add_task("the stock engine plays", total=len(plays))
         stock = pace(AlfworldBenchmark(source, 10**6, "textworld"), plays, 1, lambda: progress.advance(bar))
@@ -75,7 +87,7 @@ def main() -> int:
     console.print(
         alfworld_table(ours, load_seconds(source, plays), stock, sum(len(said) for _, said in plays))
     )
-    console.print(memory_table(found, arguments.environments))
+    console.print(memory_table(found, flags.environments))
     console.print(webshop_table())
     return 0
 
@@ -85,7 +97,7 @@ def alfworld_source(data: Path | None, games: int) -> GameSource:
 
 
 def alfworld_plays(benchmark: AlfworldBenchmark, games: int, steps: int, seed: int) -> list[Play]:
-    """Random, junk and walkthrough actions, up to the win."""
+    """Games with random, malformed and walkthrough actions, up to the win."""
     plays = []
     for task in spread(benchmark, games, seed):
         rng, game = random.Random(f"{seed} {task.id}"), benchmark.game(task.id)
@@ -100,7 +112,7 @@ def alfworld_plays(benchmark: AlfworldBenchmark, games: int, steps: int, seed: i
 def pace(
     benchmark: Benchmark, plays: list[Play], repeats: int, done: Callable[[], object] = lambda: None
 ) -> Pace:
-    """Plays through the common interface. Where `repeats` > 1, games are loaded before the clock starts."""
+    """Times plays through the common interface; if `repeats` > 1, games are loaded beforehand."""
     environment = benchmark.environment()
     if repeats > 1:
         for task_id, _ in plays:
@@ -119,7 +131,7 @@ def pace(
 
 
 def load_seconds(source: GameSource, plays: list[Play]) -> float:
-    """CPU seconds from the bytes of a game file to a game that can be played."""
+    """CPU seconds for turning the bytes of a game file into a compiled game."""
     files = [source.read(task_id) for task_id, _ in plays]
     started = time.process_time()
     for content in files * REPEATS:
@@ -147,7 +159,7 @@ def alfworld_table(ours: Pace, load: float, stock: Pace, steps: int) -> Table:
 
 
 def memory_table(data: Path | None, count: int) -> Table:
-    """Resident memory of a fresh process, before and after it has made and reset the environments."""
+    """Resident memory of a fresh process, before and after making and resetting the environments."""
     table = Table(title="ALFWorld, memory of a process, each environment on its own game")
     for column in ("", "environments", "grown by", "in all", "each"):
         table.add_column(column, justify="right" if column else "left")
@@ -161,7 +173,7 @@ def memory_table(data: Path | None, count: int) -> Table:
 
 
 def resident_bytes(data: Path | None, backend: str, count: int) -> tuple[int, int]:
-    """Growth by the environments, and all of the process, the index of the games included."""
+    """Growth due to the environments, and the total of the process with the index of the games."""
     source = alfworld_source(data, count)
     benchmark = AlfworldBenchmark(source, backend=backend)  # type: ignore[arg-type]
     tasks = spread(benchmark, count, seed=0)
@@ -205,7 +217,7 @@ def webshop_table() -> Table:
 
 
 def webshop_plays(benchmark: Benchmark, name: str) -> Iterator[Play]:
-    """What a player says in the first 15 steps of 400 tasks."""
+    """A player's actions in the first 15 steps of 400 tasks."""
     environment, player = benchmark.environment(), benchmark.policy(name, seed=0)
     for task in benchmark.tasks(benchmark.splits[-1])[:400]:
         observation, info = environment.reset(options={"task": task.id})
@@ -219,7 +231,7 @@ def webshop_plays(benchmark: Benchmark, name: str) -> Iterator[Play]:
 
 
 def say_all(environment: TextEnvironment, plays: list[Play]) -> float:
-    """CPU seconds for all of it."""
+    """CPU seconds for taking all of the actions."""
     started = time.process_time()
     for task_id, said in plays:
         environment.reset(options={"task": task_id})
@@ -229,4 +241,4 @@ def say_all(environment: TextEnvironment, plays: list[Play]) -> float:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

@@ -1,4 +1,4 @@
-"""Times the advantages against a plain loop over turns of the same equations, on the same batches."""
+"""Times the computation of advantages against a plain loop over turns with the same equations and batches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import timeit
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,13 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.literal import LiteralEpisode, episodes_of, literal_hae
+from benchmarks.literal_dgae import literal_dgae
 from hae import EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", normalize=False)
+LOOPS: dict[str, Callable[..., object]] = {"hae": literal_hae, "dgae": literal_dgae}
+"""Loop over turns, or over decisions, of each estimator that is timed."""
 
 
 def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
-    """Random rewards and values; one turn in five is a SWITCH, half the episodes are truncated."""
+    """Random rewards and values; a fifth of the turns switch, half of the episodes are truncated."""
     rng = np.random.default_rng(seed)
     turns = int(lengths.sum())
     return TurnBatch(
@@ -36,7 +40,7 @@ def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
 
 
 def seconds(work: Callable[[], object], at_least: float = 0.2) -> float:
-    """The best of five means, each over enough runs to take a fifth of `at_least`."""
+    """Seconds of a run: the best of five means, each over runs that take a fifth of `at_least` together."""
     once = min(timeit.repeat(work, number=1, repeat=2))
     number = max(1, int(at_least / 5 / once))
     return min(timeit.repeat(work, number=number, repeat=5)) / number
@@ -48,18 +52,20 @@ def in_torch(episode: LiteralEpisode) -> LiteralEpisode:
 
 
 def rebuilt(batch: TurnBatch) -> TurnBatch:
-    """The same batch through the checks at the door once more."""
+    """A copy of the batch, which is validated again on construction."""
     return replace(batch)
 
 
-def add_row(table: Table, name: str, batch: TurnBatch, *, tensors: bool) -> None:
+def add_row(table: Table, name: str, estimator: str, batch: TurnBatch, *, tensors: bool) -> None:
+    settings = SETTINGS.model_copy(update={"estimator": estimator})
     lists, arrays = episodes_of(batch), episodes_of(batch, as_lists=False)
-    ours = seconds(lambda: estimate(batch, SETTINGS))
-    checked = seconds(lambda: estimate(rebuilt(batch), SETTINGS))
+    ours = seconds(lambda: estimate(batch, settings))
+    checked = seconds(lambda: estimate(rebuilt(batch), settings))
     loops = [lists, arrays, [in_torch(episode) for episode in lists] if tensors else None]
-    times = [loop and seconds(lambda loop=loop: literal_hae(loop, SETTINGS)) for loop in loops]
+    times = [loop and seconds(partial(LOOPS[estimator], loop, settings)) for loop in loops]
     table.add_row(
         name,
+        estimator,
         f"{batch.turns:,}",
         f"{1e3 * ours:.3f}",
         f"{1e3 * checked:.3f}",
@@ -74,17 +80,26 @@ def main(arguments: list[str] | None = None) -> int:
     seed = parser.parse_args(arguments).seed
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
-    table = Table(title=f"Hierarchical advantages, three levels; seed {seed}")
-    for column in ("episodes × turns", "turns", "ours, ms", "with checks, ms", "ours, ns a turn"):
+    table = Table(title=f"Advantages of three levels; seed {seed}")
+    for column in (
+        "episodes × turns",
+        "estimator",
+        "turns",
+        "ours, ms",
+        "with checks, ms",
+        "ours, ns per turn",
+    ):
         table.add_column(column, justify="right")
     for holder in ("Python lists", "numpy arrays", "torch tensors"):
         table.add_column(f"loop over {holder}, ms", justify="right")
-    add_row(table, "128 × 50", batch_of(np.full(128, 50), seed), tensors=True)
-    add_row(table, "128 × 1…100", batch_of(rng.integers(1, 101, size=128), seed), tensors=True)
+    lengths = {"128 × 50": np.full(128, 50), "128 × 1…100": rng.integers(1, 101, size=128)}
     for episodes in (1_000, 10_000):
-        ragged = rng.integers(1, 101, size=episodes)
-        add_row(table, f"{episodes:,} × 1…100", batch_of(ragged, seed), tensors=False)
-    Console(width=150).print(table)
+        lengths[f"{episodes:,} × 1…100"] = rng.integers(1, 101, size=episodes)
+    for name, turns in lengths.items():
+        batch = batch_of(turns, seed)
+        for estimator in LOOPS:
+            add_row(table, name, estimator, batch, tensors=len(turns) == 128)
+    Console(width=160).print(table)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""`bazel run //benchmarks:training`: an update against a plain PEFT loop over padded batches, same episodes.
+"""`bazel run //benchmarks:training`: compares an update with a plain PEFT loop over padded batches.
 
-Both make one whole update (values, both policies, their reference where there is a KL term, critic) of the
+Both make one whole update (values, both policies, their reference if there is a KL term, critic) from the
 same episodes with the same base model in the same number format, each in a process of its own, one after the
-other. The plain loop pads turns to the longest of their batch, computes logits of all positions, and repeats
-what turns share.
+other. The plain loop pads turns to the longest of their batch, computes the logits of all positions, and
+computes shared prefixes again for every turn.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from serving.model import ModelFolder, compute_dtype, load_tokenizer, resolve_mo
 from trajectory.episode import Episode, Generation
 
 PADDED_BATCH = 4
-"""Sequences that the plain loop computes together; 8 take 3 GB more and no less time."""
+"""Number of sequences that the plain loop computes together; 8 take 3 GB more, and no less time."""
 
 
 class BenchmarkFlags(Section):
     """Options of this command."""
 
     episodes: int = 4
-    """Demonstrations of training games that the update learns from."""
+    """Number of demonstrations of training games that the update learns from."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one way of updating took."""
+    """Time and memory of an update."""
 
     seconds: float
     cpu_seconds: float
     peak_bytes: int
-    """Of the whole process, base model included."""
+    """Peak memory of the whole process, including the base model."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What both ways are given."""
+    """The inputs of both updates."""
 
     configuration: Configuration
     model: ModelFolder
@@ -66,13 +66,13 @@ class Work:
 
     @property
     def tokens(self) -> int:
-        """Of prompts and answers, each counted once for its policy and its prompt once for the critic."""
+        """Number of tokens: of prompts and answers for the policies, and of prompts for the critic."""
         said = [g for e in self.episodes for t in e.turns for g in (t.plan.generation, t.act.generation)]
         return sum(2 * len(g.prompt_ids) + len(g.token_ids) for g in said)
 
 
 def ours(work: Work) -> Callable[[], object]:
-    """The trainer; importance weights of demonstrations are not those of samples and are let through."""
+    """An update by the trainer, with all importance weights accepted: demonstrations were not sampled."""
     c = work.configuration
     keep_freed_memory()
     ppo = c.ppo.model_copy(update={"importance_band": (0.0, float("inf"))})
@@ -81,7 +81,7 @@ def ours(work: Work) -> Callable[[], object]:
 
 
 def plain(work: Work) -> Callable[[], object]:
-    """The same passes as written in a tutorial."""
+    """An update with the same passes, written as in a tutorial."""
     torch.set_num_threads(work.configuration.learner.threads)
     base = AutoModelForCausalLM.from_pretrained(
         work.model.path, dtype=compute_dtype(work.configuration.learner.dtype)
@@ -142,7 +142,7 @@ def _batches(generations: Sequence[Generation]) -> list[Sequence[Generation]]:
 
 
 def _padded(rows: list[tuple[int, ...]], prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids and mask [B, longest], and lengths of the prompts [B]."""
+    """Token ids and mask [B, longest], and lengths of the prompts [B]."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
@@ -159,7 +159,7 @@ def _measure(make: Callable[[Work], Callable[[], object]], work: Work, answer: C
 
 
 def measured(make: Callable[[Work], Callable[[], object]], work: Work) -> Measured:
-    """One update in a fresh process."""
+    """Measures one update in a fresh process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_measure, args=(make, work, there))

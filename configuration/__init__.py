@@ -1,1 +1,1 @@
-"""The typed configuration tree, and paths as the user means them."""
+"""The typed configuration tree, and the command line that sets it."""

@@ -1,20 +1,22 @@
-"""Command lines: a TOML file, then `--section.key value`, checked as one tree."""
+"""Command lines: a TOML file, overridden by `--section.key value`, and validated as one tree; exit codes."""
 
 from __future__ import annotations
 
 import copy
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from configuration.files import read_toml
-from configuration.keys import Key, keys, nearest
-from configuration.section import Section
+from configuration.keys import Key, nearest
+from configuration.syntax import FlagsT, NoFlags, Syntax, TreeT
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core import exit_codes
+from core.errors import ConfigurationError, HiperError
 from core.paths import user_path
 
 SHORT_NAMES: dict[str, tuple[str, ...]] = {
@@ -31,153 +33,112 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "tensorboard": ("run.tensorboard",),
     "wandb": ("run.wandb",),
 }
-"""Options without a section, and the keys they set."""
+"""Options without a section, and the keys that they set."""
 
 _SWITCHES = {"no-warm-start": ("imitation.enabled", "false")}
-_PATHS = ("run.dir", "environment.data", "planner.adapter", "executor.adapter")
-
-FlagsT = TypeVar("FlagsT", bound=Section)
-
-
-class NoFlags(Section):
-    """For commands whose options are all in the configuration tree."""
 
 
 @dataclass(frozen=True)
-class CommandLine(Generic[FlagsT]):
-    """What a person asked for."""
+class CommandLine(Generic[TreeT, FlagsT]):
+    """A command line after parsing and validation."""
 
-    configuration: Configuration
+    configuration: TreeT
     flags: FlagsT
-    """Options of this one command, which are not kept with a run."""
+    """Options of this command alone, which are not saved with a run."""
     arguments: tuple[str, ...]
-    """What stood on the command line without a `--name` before it."""
+    """Arguments without a `--name`, except those that set a key."""
 
 
 def read(
     argv: Sequence[str],
     program: str,
     flags: type[FlagsT] = NoFlags,  # type: ignore[assignment]
-    arguments: int = 0,
-    base: dict[str, Any] | None = None,
-) -> CommandLine[FlagsT]:
-    """Reads the arguments of a command, without the program's name.
+    base: Mapping[str, Any] | None = None,
+) -> CommandLine[Configuration, FlagsT]:
+    """Parses and validates the arguments of a command that needs the whole configuration.
 
     Args:
-        argv: `--config FILE`, `--section.key value`, `--section.key=value`, short names, flags, arguments.
-        program: For `--help`, which prints every key and ends the process with 0.
+        argv: Arguments without the program's name: `--config FILE`, `--section.key value`,
+            `--section.key=value`, short names, flags.
+        program: Name of the command for `--help`, which prints every key and exits with 0.
         flags: Options of the command itself; a field `ready_file` is given as `--ready-file`.
-        arguments: How many plain arguments are accepted at most.
-        base: Values that stand in place of the defaults, as nested tables: the command's own.
+        base: The command's own defaults, as nested tables; they override those of the tree.
 
     Raises:
-        ConfigurationError: names what was wrong and the nearest thing that is accepted.
+        ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
-    known = {key.name: key for key in keys(Configuration)}
-    own = {key.name.replace("_", "-"): key for key in keys(flags)}
+    syntax = Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=_SWITCHES)
+    return parse(argv, syntax, base)
+
+
+def parse(
+    argv: Sequence[str], syntax: Syntax[TreeT, FlagsT], base: Mapping[str, Any] | None = None
+) -> CommandLine[TreeT, FlagsT]:
+    """Parses and validates the arguments of a command, without the program's name.
+
+    `--help` prints everything that is accepted and exits with 0. Sections of the file of `--config` that the
+    command does not need are ignored: the saved configuration of a run has all of them.
+
+    Raises:
+        ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
+    """
     if "--help" in argv or "-h" in argv:
-        print(help_text(program, list(known.values()), own))
+        print(syntax.help())
         sys.exit(0)
-    tree: dict[str, Any] = copy.deepcopy(base or {})
-    chosen: dict[str, str] = {}
-    given: dict[str, str] = {}
-    plain: list[str] = []
-    for name, value in _options(argv, known, own, plain):
-        if name == "config":
-            tree = _merged(tree, read_toml(user_path(value)))
-        elif name in own:
-            chosen[own[name].name] = value
-        else:
-            for key, text in _expand(name, value):
-                given[key] = text
-    if len(plain) > arguments:
-        raise ConfigurationError(
-            f"unexpected argument {plain[arguments]!r}; options are written --section.key value"
-        )
-    for key, text in given.items():
-        _place(tree, key, _value(known[key], text))
+    given = syntax.parsed(argv)
+    tree: dict[str, Any] = copy.deepcopy(dict(base or {}))
+    if given.file is not None:
+        tree = _merged(tree, _of_interest(read_toml(user_path(given.file)), syntax))
+    for key, text in given.keys.items():
+        _place(tree, key, _value(syntax.keys[key], text))
+    own = {key.name: key for key in syntax.own.values()}
+    flags = {name: _value(own[name], text) for name, text in given.flags.items()}
     return CommandLine(
-        _checked(Configuration, tree, list(known)), _checked(flags, dict(chosen), list(own)), tuple(plain)
+        _checked(syntax.tree, tree, list(syntax.keys)),
+        _checked(syntax.flags, flags, list(syntax.own)),
+        given.arguments,
     )
 
 
 def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
-    """Runs a command: errors of the person at the keyboard end with a line and exit code 2."""
+    """Runs a command, and exits with its code; an error is printed with its notes, and decides the code."""
     try:
         code = run(sys.argv[1:])
-    except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
+    except HiperError as error:
+        _say(f"error: {error}", error)
+        code = exit_codes.of_error(error)
+    except exit_codes.Interrupted as interruption:
+        _say(str(interruption), interruption)
+        code = interruption.exit_code
     except KeyboardInterrupt:
-        code = 130
+        code = exit_codes.of_signal(signal.SIGINT)
     sys.exit(code)
 
 
-def help_text(program: str, known: list[Key], own: dict[str, Key]) -> str:
-    """One line a key: name, default, meaning."""
-    lines = [f"usage: {program} [--config FILE.toml] [--section.key value ...]", ""]
-    lines += [f"  --{name:<38} {key.help}" for name, key in own.items()]
-    lines += [f"  --{name:<38} sets {', '.join(sets)}" for name, sets in SHORT_NAMES.items()]
-    lines += [f"  --{name:<38} sets {key} = {value}" for name, (key, value) in _SWITCHES.items()]
-    lines += ["", "keys of the configuration:"]
-    lines += [f"  --{key.name:<38} {key.help} [{_shown(key.default)}]" for key in known]
-    return "\n".join(lines)
+def _say(text: str, error: Exception) -> None:
+    print("\n".join((text, *getattr(error, "__notes__", ()))), file=sys.stderr)
 
 
-def _options(
-    argv: Sequence[str], known: dict[str, Key], own: dict[str, Key], plain: list[str]
-) -> Iterator[tuple[str, str]]:
-    """Pairs of option name and value; plain arguments are appended to `plain`."""
-    names = ["config", *known, *own, *SHORT_NAMES, *_SWITCHES]
-    words = iter(argv)
-    for word in words:
-        if not word.startswith("--"):
-            plain.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        if name not in names:
-            raise ConfigurationError(
-                f"unknown option --{name}.{_dashed(nearest(name, names))} --help lists all of them"
-            )
-        if not equals and _is_switch(name, known, own):
-            value = "true"
-        elif not equals:
-            following = next(words, None)
-            if following is None:
-                raise ConfigurationError(f"--{name} needs a value")
-            value = following
-        yield name, value
-
-
-def _is_switch(name: str, known: dict[str, Key], own: dict[str, Key]) -> bool:
-    """Only options without a section may stand without a value: `--imitation.enabled false` names one."""
-    if name in _SWITCHES:
-        return True
-    key = own.get(name) or known.get(SHORT_NAMES.get(name, ("",))[0])
-    return key is not None and key.is_switch
-
-
-def _expand(name: str, value: str) -> list[tuple[str, str]]:
-    if name in _SWITCHES:
-        return [_SWITCHES[name]]
-    return [(key, value) for key in SHORT_NAMES.get(name, (name,))]
+def _of_interest(file: dict[str, Any], syntax: Syntax[Any, Any]) -> dict[str, Any]:
+    foreign = Configuration.model_fields.keys() - syntax.tree.model_fields.keys()
+    return {section: content for section, content in file.items() if section not in foreign}
 
 
 def _value(key: Key, text: str) -> Any:
-    """The text as pydantic takes it: `none` for an optional value, commas between the items of a list."""
+    """The text as pydantic expects it: `none` for an optional value, commas between the items of a list."""
     if text.lower() == "none" and key.default is None:
         return None
     if isinstance(key.default, tuple):
         return [item.strip() for item in text.split(",") if item.strip()]
-    if key.name in _PATHS:
-        return str(user_path(text))
-    return text
+    return str(user_path(text)) if key.is_path else text
 
 
 def _place(tree: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigurationError(f"{section} = {tree!r} in the configuration file: a section is needed")
     tree[last] = value
 
 
@@ -189,10 +150,7 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-SectionT = TypeVar("SectionT", bound=BaseModel)
-
-
-def _checked(section: type[SectionT], tree: dict[str, Any], names: list[str]) -> SectionT:
+def _checked(section: type[TreeT], tree: dict[str, Any], names: list[str]) -> TreeT:
     try:
         return section.model_validate(tree)
     except ValidationError as error:
@@ -205,13 +163,3 @@ def _explain(problem: Any, names: list[str]) -> str:
         return f"unknown key {key}.{nearest(key, names)}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key} = {problem['input']!r}: {message}" if key else message
-
-
-def _dashed(hint: str) -> str:
-    return hint.replace("mean ", "mean --")
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(str(item) for item in default) or "empty"
-    return "not set" if default is None else str(default)

@@ -1,4 +1,4 @@
-"""Configuration files: TOML in, TOML out."""
+"""Configuration files in TOML: reading and writing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from pydantic import BaseModel
 
 from core.errors import ConfigurationError
@@ -16,7 +15,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a file.
 
     Raises:
-        ConfigurationError: no such file, or no TOML in it; the message names line and column.
+        ConfigurationError: the file does not exist, or is not TOML; the message names line and column.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -27,7 +26,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(section: BaseModel) -> str:
-    """The tree as TOML that `read_toml` reads back; values that are not set are left out."""
+    """The tree as TOML that `read_toml` can read; values that are not set are left out."""
+    # Imported here, because //environments/webshop:nouns runs in the user's own Python, which may lack it.
+    import tomli_w
+
     return tomli_w.dumps(_without_none(section.model_dump(mode="json")))
 
 

@@ -1,11 +1,12 @@
-"""The keys of a section tree: dotted names, defaults, help texts, and the nearest one to a typing error."""
+"""The keys of a section tree: dotted names, defaults, help texts, and suggestions for misspelled names."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -13,10 +14,10 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Key:
-    """One value that can be set."""
+    """A value that can be set."""
 
     name: str
-    """Dotted, such as `planner.model`."""
+    """Dotted name, such as `planner.model`."""
     default: Any
     help: str
     field: FieldInfo
@@ -25,9 +26,13 @@ class Key:
     def is_switch(self) -> bool:
         return self.field.annotation is bool
 
+    @property
+    def is_path(self) -> bool:
+        return Path in (self.field.annotation, *get_args(self.field.annotation))
+
 
 def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
-    """All keys of a section and of the sections in it, in the order they are written down."""
+    """All keys of a section and of its subsections, in the order of the source."""
     for name, field in section.model_fields.items():
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -37,8 +42,16 @@ def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
             yield Key(prefix + name, default, field.description or "", field)
 
 
+def value_of(section: BaseModel, name: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = section
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def nearest(name: str, known: list[str]) -> str:
-    """` Did you mean ...?` for a name that is close to a known one, else the empty string."""
+    """` Did you mean ...?` for a name that is close to a known one, otherwise the empty string."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not close:
         tails = {key.rpartition(".")[2]: key for key in known}

@@ -12,34 +12,35 @@ from core.role import Role
 
 
 class LearnerSettings(ServerSettings):
-    """The learner service: how much it gathers, and what it computes with."""
+    """The learner service: the size of its batches and updates, and what it computes with."""
 
     updates: int = Field(2, ge=1)
-    """Updates in all; each takes one batch of episodes."""
+    """Number of updates in the whole run; each uses one batch of episodes."""
     episodes_per_update: int = Field(8, ge=1)
-    """Episodes in a batch."""
+    """Number of episodes in a batch."""
     group_size: int = Field(1, ge=1)
-    """Episodes of the same task that follow each other; GRPO compares them."""
+    """Number of consecutive episodes of the same task; GRPO compares them."""
     max_lag: int = Field(0, ge=0)
-    """Updates by which an episode may lag behind; 0 is synchronous, as in the paper."""
+    """Number of updates by which an episode may lag behind; 0 is synchronous, as in the paper."""
     lease_seconds: float = Field(900.0, gt=0)
-    """Time for an episode after which it is leased again."""
+    """Seconds after which an episode that was not submitted is leased again."""
     model: str = "bundled"
-    """Base model of both policies and the critic; must be what the servers run."""
+    """Base model of both policies and the critic; must be the servers' base model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of the base model; adapters, heads and optimizer are float32."""
+    """Number format of the base model; adapters, heads and optimizer are float32."""
     threads: int = Field(2, ge=1)
-    """CPU threads; the model servers are idle during an update when max_lag is 0."""
+    """CPU threads; if max_lag is 0, the model servers are idle during an update."""
     pack_tokens: int = Field(1024, ge=128)
-    """Tokens computed together: turns are packed without padding up to this many."""
+    """Number of tokens computed together, at most: turns are packed without padding."""
     keep_checkpoints: int = Field(3, ge=1)
-    """Newest checkpoints that stay; adapters of all versions do."""
+    """Number of newest checkpoints that are kept; adapters of all versions are kept."""
     ranks: int = Field(1, ge=1)
-    """Processes that compute an update together, one a GPU where there are GPUs; DeepSpeed starts them."""
+    """Number of processes that share an update, one per GPU if there are GPUs; DeepSpeed starts them."""
     optimizer: Literal["torch", "deepspeed"] = "torch"
-    """What holds the optimizer of a single rank; several ranks always have DeepSpeed's."""
+    """Library of the optimizer with a single rank; several ranks always use DeepSpeed."""
     zero_stage: int = Field(0, ge=0, le=3)
-    """What DeepSpeed shards over ranks: moments (1), gradients too (2), its copy of the weights too (3)."""
+    """ZeRO stage, what DeepSpeed shards over ranks: nothing (0), moments (1), also gradients (2), also its
+    copy of the weights (3)."""
 
     @property
     def with_deepspeed(self) -> bool:
@@ -56,47 +57,48 @@ class LearnerSettings(ServerSettings):
 
 
 class LoraSettings(Section):
-    """Shape of the adapters: planner's, executor's and critic's alike."""
+    """The shape of all adapters: the planner's, the executor's and the critic's."""
 
     rank: int = Field(8, ge=1)
-    """Rank of the two factors."""
+    """Rank of the two factors of an adapter."""
     alpha: int = Field(16, ge=1)
-    """Scale: the product of the factors is multiplied by alpha / rank."""
+    """Scale of an adapter: the product of its factors is multiplied by alpha / rank."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    """Linear layers that are adapted, by the last part of their name."""
+    """Linear layers that have adapters, by the last part of their name."""
     last_layers: int | None = Field(None, ge=1)
-    """Blocks that are adapted, counted from the last; none means all. Below them an update has no backward
-    pass, which is most of what it costs."""
+    """Number of blocks that have adapters, counted from the last; none means all. Below them, an update
+    has no backward pass, which is most of its cost."""
 
 
 class PpoSettings(Section):
-    """The policy update (PPO with clipping) of both adapters."""
+    """The update of both policies: PPO with clipping."""
 
     learning_rate: float = Field(1e-4, gt=0)
-    """AdamW, constant."""
+    """Learning rate of AdamW; constant."""
     planner_learning_rate: float | None = Field(None, gt=0)
-    """Of the planner alone, which has fewer tokens to learn from; none means the same as the executor's."""
+    """Learning rate of the planner, which has fewer tokens to learn from; none means `learning_rate`."""
     clip: float = Field(0.2, gt=0)
-    """Probability ratios beyond 1 ± clip give no gradient."""
+    """Clipping range: probability ratios beyond 1 ± clip give no gradient."""
     kl_coefficient: float = Field(0.01, ge=0)
-    """Weight of the KL estimate (k3, low variance) to the reference."""
+    """Weight of the KL divergence from the reference in the loss (estimator k3, with low variance)."""
     kl_reference: Literal["start", "base"] = "start"
-    """`start` is the adapters that the run began with, such as those of a warm start, which the base model
-    would pull against; `base` is the base model without adapter. Without a warm start both are the same."""
+    """Reference of the KL divergence: `start` is the adapters that the run started with, so that a warm
+    start is not undone; `base` is the base model without an adapter. Without a warm start, both are the
+    same."""
     entropy_coefficient: float = Field(0.0, ge=0)
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus in the loss."""
     epochs: int = Field(1, ge=1)
-    """Passes over a batch."""
+    """Number of passes over a batch."""
     minibatches: int = Field(1, ge=1)
-    """Optimizer steps in a pass, at most one a pack; packs are dealt out evenly."""
+    """Number of optimizer steps per pass, at most one per pack; packs are distributed evenly."""
     max_gradient_norm: float = Field(1.0, gt=0)
-    """Gradients are scaled down to this norm."""
+    """Norm to which longer gradients are scaled down."""
     importance_cap: float = Field(2.0, gt=0)
-    """Truncation of a token's weight: probability by the learner over probability when sampled."""
+    """Upper limit of a token's importance weight: its probability by the learner over that when sampled."""
     importance_band: tuple[float, float] = (0.5, 5.0)
-    """Tokens whose weight lies outside are left out of the loss."""
+    """Band of importance weights; tokens whose weight is outside are masked out of the loss."""
     importance_stop: float = Field(0.2, gt=0, le=1)
-    """Share of tokens left out above which the run stops with a message."""
+    """Share of masked tokens above which the run stops with a message."""
 
     def learning_rate_of(self, role: Role) -> float:
         if role is Role.PLANNER and self.planner_learning_rate is not None:
@@ -105,52 +107,56 @@ class PpoSettings(Section):
 
 
 class CriticSettings(Section):
-    """The value functions: heads on the base model with a LoRA adapter of its own."""
+    """The value functions: heads on the base model, with a LoRA adapter of their own."""
 
     learning_rate: float = Field(3e-4, gt=0)
-    """AdamW, constant; for adapter and heads."""
+    """Learning rate of AdamW for adapter and heads; constant."""
     heads: Literal["three", "two"] = "three"
-    """`three` has V_switch and trains the switch decision by it; `two` is the paper's."""
+    """Number of value heads: `three` adds V_switch, the baseline of the switch decision; `two` is the
+    paper's."""
     clip: float = Field(0.5, gt=0)
-    """Values move by at most this much in one update, in units of the success reward's tenth."""
+    """Largest change of a value in one update, in tenths of the success reward."""
     epochs: int = Field(1, ge=1)
-    """Passes over a batch."""
+    """Number of passes over a batch."""
     minibatches: int = Field(1, ge=1)
-    """Optimizer steps in a pass; packs are dealt out evenly."""
+    """Number of optimizer steps per pass; packs are distributed evenly."""
     start: Literal["zero", "mean"] = "zero"
-    """What all values are at first: 0, or the mean return of the first batch. HAE takes one head's value from
-    another's, and on their way from 0 to where they belong the heads are not equally far."""
+    """Initial value of all heads: 0, or the mean return of the first batch. HAE subtracts one head's value
+    from another's, and heads that start at 0 do not approach their values at the same speed."""
     warmup: int = Field(0, ge=0)
-    """Updates at the beginning that train the critic alone (verl's `critic_warmup`): without values, whatever
-    happens to come before a success looks good, such as the last switch."""
+    """Number of first updates that train only the critic (verl's `critic_warmup`): without values,
+    everything that happens to precede a success looks good, such as the last switch."""
 
 
 class ImitationSettings(Section):
-    """The warm start: both adapters learn the formats from demonstrations."""
+    """The warm start: both adapters learn the answer formats from demonstrations."""
 
     enabled: bool = True
-    """False starts from adapters that change nothing."""
+    """Whether there is a warm start; without it, the first adapters change nothing."""
     shipped: bool = True
-    """Starts from the pair kept in the repository where it fits model, LoRA and prompts; else teaches."""
+    """Whether to start from the pair in the repository, if one fits model, LoRA and prompts; otherwise one
+    is taught."""
     teacher: Literal["rule", "expert", "adviser"] = "rule"
-    """Scripted player that is imitated: `rule` goes by what it sees, as the models must; `expert` knows the
-    way; `adviser` goes by what it sees whatever was done before, so it can teach with mistakes."""
+    """Scripted player that is imitated: `rule` decides from what it sees, as the models must; `expert`
+    knows the solution; `adviser` decides from what it sees, whoever acted before, so it can teach with
+    mistakes."""
     mistakes: float = Field(0.0, ge=0, lt=1)
-    """Share of turns at which something else is done than what is taught, possible or not: so the models
-    learn to go on after mistakes. Needs the teacher `adviser`."""
+    """Share of turns in which another action is played than the one that is taught, possible or not, so
+    that the models learn to continue after mistakes; needs the teacher `adviser`."""
     steps: int = Field(20, ge=1)
-    """Optimizer steps for each adapter."""
+    """Number of optimizer steps for each adapter."""
     planner_steps: int | None = Field(None, ge=1)
-    """Of the planner alone, which has less to learn; none means as many as the executor's."""
+    """Number of optimizer steps for the planner, which has less to learn; none means `steps`."""
     batch_turns: int = Field(8, ge=1)
-    """Turns in a step."""
+    """Number of turns per step."""
     learning_rate: float = Field(1e-3, gt=0)
-    """AdamW, falling linearly to zero."""
+    """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=1)
-    """Tasks of the training split whose demonstrations are shown."""
+    """Number of tasks of the training split whose demonstrations are used."""
     order: Literal["turns", "episodes"] = "turns"
-    """`turns` draws each turn by itself; `episodes` draws episodes, whose turns are shown together: quicker
-    where each prompt goes on from the one before, as in the formats `transcript` and `nano`."""
+    """Order of the lessons: `turns` draws single turns; `episodes` draws episodes, whose turns are shown
+    together, which is faster if each prompt continues the one before, as in the formats `transcript` and
+    `nano`."""
 
     def steps_of(self, role: Role) -> int:
         if role is Role.PLANNER and self.planner_steps is not None:

@@ -10,30 +10,30 @@ from configuration.section import Section
 
 
 class RunSettings(Section):
-    """What a run is called, where it is kept, what it starts from."""
+    """The folder of a run, its seed, and where its metrics go."""
 
     dir: Path | None = None
-    """Folder of the run; a new one under runs/ unless given."""
+    """Folder of the run; by default a new one under runs/."""
     resume: bool = False
-    """Goes on with the run in `dir`."""
+    """Whether to resume the run in `dir`."""
     seed: int = Field(0, ge=0)
-    """From which every other seed of the run follows."""
+    """Seed from which every other seed of the run is derived."""
     tensorboard: bool = False
-    """Writes the metrics as TensorBoard event files into the run's folder, too."""
+    """Whether to also write the metrics as TensorBoard event files, into the run's folder."""
     wandb: str | None = None
-    """Project of Weights & Biases that the metrics go to, too; needs the package wandb."""
+    """Project of Weights & Biases to which the metrics are also sent; needs the package wandb."""
 
 
 class OrchestratorSettings(Section):
-    """How episodes are played."""
+    """How the episodes of a run are played."""
 
     concurrency: int = Field(8, ge=1)
-    """Episodes played at once, each at its own pace."""
+    """Number of episodes played at once, each at its own pace."""
     split: str = "train"
     """Split of the benchmark that tasks are drawn from."""
     call_seconds: float = Field(60.0, gt=0)
-    """Deadline of a Plan or Act call."""
+    """Seconds until a Plan or Act call reaches its deadline."""
     attempts: int = Field(4, ge=1)
-    """Tries of a call that fails with UNAVAILABLE or RESOURCE_EXHAUSTED, with growing pauses between."""
+    """Number of attempts at a call that fails with UNAVAILABLE or RESOURCE_EXHAUSTED, with growing pauses."""
     start_seconds: float = Field(180.0, gt=0)
-    """Time for a server to become healthy."""
+    """Seconds in which a server must become healthy."""

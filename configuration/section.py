@@ -1,4 +1,4 @@
-"""The base of every section of the configuration: frozen, and closed to unknown keys."""
+"""The base class of every section of the configuration: frozen, and without unknown keys."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""The whole configuration as one typed tree; needs neither torch nor gRPC."""
+"""The whole configuration as one typed tree; imports neither torch nor gRPC."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hae.settings import EstimatorSettings
 
 
 class Configuration(Section):
-    """Everything a run is decided by; saved in its folder as it was used."""
+    """All settings of a run; saved in its folder as they were used."""
 
     run: RunSettings = RunSettings()
     environment: EnvironmentSettings = EnvironmentSettings()

@@ -1,4 +1,7 @@
-"""The error classes that all services share; `serving/rpc/status.py` alone maps them to gRPC status codes."""
+"""The error classes that all parts share.
+
+`serving/rpc/codes.py` gives them gRPC status codes, and `core/exit_codes.py` exit codes.
+"""
 
 
 class HiperError(Exception):
@@ -33,6 +36,10 @@ class UnavailableError(HiperError):
     """The service cannot answer now: it is starting, shutting down, has failed, or cannot be reached."""
 
 
+class AddressInUseError(UnavailableError):
+    """A server cannot listen at its address: the port is in use, or the machine does not have the address."""
+
+
 class DivergedError(HiperError):
     """Training produced infinities or NaNs and cannot recover by itself."""
 
@@ -45,5 +52,5 @@ class QueueFullError(ExhaustedError):
     """The engine's queue of waiting requests is full."""
 
 
-class ConfigurationError(HiperError):
-    """A mistake on the command line or in a configuration file; commands print it and exit with 2."""
+class ConfigurationError(InvalidInputError):
+    """A mistake on the command line or in a configuration file."""

@@ -19,7 +19,7 @@ from core.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
 _UNFINISHED = re.compile(r"\..+\.(?:new|[a-z0-9_]{8})")
-"""Names that `replace_file` and `written_beside` give to what is not whole yet."""
+"""Names that `replace_file` and `written_beside` give to files and folders before they are complete."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -131,7 +131,7 @@ def _sha256(path: Path) -> str:
 
 
 def to_disk(path: Path) -> None:
-    """Returns once the content of a file, or the names in a folder, are on disk."""
+    """Flushes the contents of a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -153,10 +153,10 @@ def _take_place(unfinished: Path, folder: Path) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Gives `path` this content: after a crash or a power loss it holds all of it, or what it held before.
+    """Replaces the contents of a file atomically: even a power failure leaves the old or the new text.
 
     Raises:
-        ExhaustedError: there is no room for it; the file is as it was.
+        ExhaustedError: there is no room for it; the file has not changed.
     """
     beside = path.with_name(f".{path.name}.new")
     with room_for(path):
@@ -164,7 +164,7 @@ def replace_file(path: Path, text: str) -> None:
             with beside.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
-                # A rename may reach the disk before the content does: power loss would leave an empty file.
+                # The renaming may reach the disk before the contents do, which would leave an empty file.
                 os.fsync(file.fileno())
             beside.replace(path)
         except BaseException:
@@ -174,9 +174,9 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def sweep_unfinished(folder: Path) -> list[str]:
-    """Removes what processes that were killed left half-written in `folder`; their names.
+    """Removes half-written files and folders that killed processes left in `folder`; returns their names.
 
-    Only for a folder that nobody else writes to now: the unfinished work of a living process looks the same.
+    Only for a folder that no process writes to now: the unfinished work of a living one looks the same.
     """
     if not folder.is_dir():
         return []

@@ -8,6 +8,8 @@ from typing import Protocol, Self, TypedDict, runtime_checkable
 
 import gymnasium
 
+from environments.telling import Telling
+
 
 @dataclass(frozen=True, order=True)
 class Task:
@@ -43,6 +45,10 @@ class TextEnvironment(gymnasium.Env[str, str], ABC):
     that the reference implementation gives. `truncated` is true at the step limit, `terminated` when the
     episode is won or finally lost. The reward is the benchmark's own (0 or 1, or a score in [0, 1]); the
     learner scales it.
+
+    `step` before the first `reset`, or after the end of an episode, raises `EpisodeError`. The reference
+    WebShop repeats its last page instead; but only a faulty play loop takes a step after the end, and that
+    must not pass unnoticed.
     """
 
     @abstractmethod
@@ -85,6 +91,11 @@ class Benchmark(Protocol):
 
     name: str
     splits: tuple[str, ...]
+
+    @property
+    def telling(self) -> Telling:
+        """How prompts shorten observations and actions; `Telling()` leaves everything unchanged."""
+        ...
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         """The tasks of a split, sorted; raises `UnknownSplitError` for an unknown split."""

@@ -1,88 +1,60 @@
-"""What the commands of this folder share: options that choose a benchmark, and one way to end."""
+"""The command line of the environments' commands: the `environment` section as options."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
 
-from pydantic import ValidationError
-
-from configuration.environment import EnvironmentSettings, GeneratorSettings
+from configuration.environment import EnvironmentSettings
+from configuration.keys import keys
+from configuration.section import Section
+from configuration.syntax import Argument, FlagsT, Syntax
+from core.errors import NotFoundError
 from core.paths import user_path
-from environments.benchmark import Benchmark
-from environments.errors import BenchmarkError
-from environments.registry import LOADERS, load
+from environments.registry import LOADERS
+
+_PREFIX = "environment."
 
 
-class UsageError(BenchmarkError):
-    """The command line asks for something that cannot be."""
+class EnvironmentOnly(Section):
+    """The only section of the configuration that these commands need."""
+
+    environment: EnvironmentSettings = EnvironmentSettings()
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+SHORT_NAMES = {key.name.removeprefix(_PREFIX): (key.name,) for key in keys(EnvironmentOnly)}
+"""Options without the name of the section, such as `--generator.games`, and the keys that they set."""
+
+BENCHMARK = Argument("BENCHMARK", f"one of {', '.join(LOADERS)}", key="environment.name")
+"""The plain argument of commands for any benchmark."""
+
+
+def syntax(
+    program: str,
+    about: str,
+    flags: type[FlagsT],
+    arguments: tuple[Argument, ...] = (),
+    short_names: Mapping[str, tuple[str, ...]] | None = None,
+    switches: Mapping[str, tuple[str, str]] | None = None,
+) -> Syntax[EnvironmentOnly, FlagsT]:
+    """The syntax of such a command: every key of the section, and its own options.
+
+    If a short name of a key is also a flag of the command, it means the flag.
+    """
+    own = {key.name.replace("_", "-") for key in keys(flags)}
+    shared = {name: sets for name, sets in SHORT_NAMES.items() if name not in own}
+    return Syntax(
+        program, EnvironmentOnly, flags, about, {**shared, **(short_names or {})}, switches or {}, arguments
     )
 
 
-def add_benchmark(options: argparse.ArgumentParser) -> None:
-    """The name of the benchmark, and the keys of the `environment` section under short and full names."""
-    defaults, generator = EnvironmentSettings(), GeneratorSettings()
-    options.add_argument("name", help=f"benchmark: {', '.join(LOADERS)}")
+def existing_file(text: str | Path) -> Path:
+    """The path of a file, relative to where the command was typed.
 
-    def add(name: str, **details: object) -> None:
-        options.add_argument(f"--{name}", f"--environment.{name}", **details)  # type: ignore[arg-type]
-
-    add("data", type=user_path, default=None, help="where the benchmark's files are")
-    add("source", choices=("auto", "real", "generated"), default=defaults.source)
-    add("backend", choices=("native", "textworld"), default=defaults.backend, help="ALFWorld only")
-    add("step_limit", type=int, default=defaults.step_limit, help="turns after which an episode is cut off")
-    add("seed", type=int, default=defaults.seed, help="seed of generated tasks and of players that draw")
-    add("compat", choices=("none", "hiper"), default=defaults.compat, help="WebShop only")
-    add("generator.games", type=int, default=generator.games, help="generated games in each split")
-    add("generator.horizon", choices=("short", "medium", "long"), default=generator.horizon)
-    add("generator.clutter", type=float, default=generator.clutter)
-    add("generator.products", type=int, default=generator.products)
-
-
-def settings_of(arguments: argparse.Namespace) -> EnvironmentSettings:
-    given = vars(arguments)
-    generator = {
-        name.removeprefix("generator."): value
-        for name, value in given.items()
-        if name.startswith("generator.")
-    }
-    names = ("name", "data", "source", "backend", "step_limit", "seed", "compat")
-    try:
-        return EnvironmentSettings(
-            **{name: given[name] for name in names}, generator=GeneratorSettings(**generator)
-        )
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-
-
-def chosen_benchmark(arguments: argparse.Namespace) -> Benchmark:
-    return load(settings_of(arguments))
-
-
-def existing_file(text: str) -> Path:
-    """For `type=`: a path as the user means it, of a file that is there."""
+    Raises:
+        NotFoundError: the file does not exist.
+    """
     path = user_path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {path}")
+        raise NotFoundError(f"there is no file {path}")
     return path
-
-
-def end(run: Callable[[], int]) -> NoReturn:
-    """Ends the program with the code that `run` returns; 2 and one line for what the user got wrong."""
-    try:
-        code = run()
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code)

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from core.paths import user_path
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.syntax import Argument, NoFlags
 from environments import command
 from environments.conformance_report import ConformanceReport
+from environments.errors import UnknownEnvironmentError
 from environments.locations import shared_data_path
 
 VARIABLES = {"alfworld": "ALFWORLD_DATA", "webshop": "WEBSHOP_DATA"}
 
 
-def main() -> int:
-    options = command.parser(
-        "Replays a recording of a reference implementation and compares every answer. The last line is "
-        "`N steps, D differences`, after the first difference, if any; the exit code is 0 only for D = 0."
-    )
-    options.add_argument("name", choices=sorted(VARIABLES), help="the benchmark that was recorded")
-    options.add_argument(
-        "file", type=command.existing_file, help="the recording: JSON lines, packed with xz or not"
-    )
-    options.add_argument(
-        "--data", type=user_path, default=None, help="the benchmark's files; else where they are found"
-    )
-    options.add_argument(
-        "--seed", type=int, default=None, help="WebShop: seed of the goals, instead of the recorded one"
-    )
-    arguments = options.parse_args()
-    report = replay(arguments.name, arguments.file, arguments.data, arguments.seed)
+SYNTAX = command.syntax(
+    "conformance",
+    "Replays a recording of a reference implementation and compares every answer. The last line is `N steps, "
+    "D differences`, after the first difference, if any; the exit code is 0 only for D = 0. --data names the "
+    "benchmark's files, else they are taken where they are found; --seed is that of WebShop's goals, instead "
+    "of the recorded one.",
+    NoFlags,
+    (command.BENCHMARK, Argument("FILE", "the recording: JSON lines, packed with xz or not")),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings = line.configuration.environment
+    if settings.name not in VARIABLES:
+        raise UnknownEnvironmentError(settings.name, VARIABLES)
+    seed = settings.seed if "seed" in settings.model_fields_set else None
+    report = replay(settings.name, command.existing_file(line.arguments[0]), settings.data, seed)
     if report.first is not None:
         print(report.first)
     print(f"{report.steps} steps, {report.differences} differences")
@@ -44,4 +49,4 @@ def replay(name: str, file: Path, data: Path | None, seed: int | None) -> Confor
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
+from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 
-from configuration.environment import GeneratorSettings
-from core.paths import user_path
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.environment import EnvironmentSettings
+from configuration.section import Section
 from environments import command
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.differential import compare, spread
@@ -17,33 +20,40 @@ from environments.alfworld.game_source import GameSource
 from environments.alfworld.generator import GeneratedSource
 from environments.alfworld.sources import open_source
 from environments.alfworld.stock import StockEngine
+from environments.errors import DataNotFoundError
 from environments.locations import shared_data_path
 
 
-def main() -> int:
-    options = command.parser(
-        "Plays the same games with random, junk and walkthrough actions on both engines. The last line is "
-        "`N steps in G games, D differences`; the exit code is 0 only for D = 0."
-    )
-    options.add_argument("--games", type=int, default=12, help="spread evenly over the task types")
-    options.add_argument("--steps", type=int, default=25, help="at most so many in a game, about 50 ms each")
-    options.add_argument("--seed", type=int, default=0, help="draws games and actions")
-    options.add_argument("--data", type=user_path, default=None, help="real games; else where they are found")
-    options.add_argument(
-        "--generated", action="store_true", help="generated games, also where real ones are found"
-    )
-    arguments = options.parse_args()
-    source = _source(arguments.data, arguments.generated, arguments.games, arguments.seed)
-    benchmark = AlfworldBenchmark(source)
+class Flags(Section):
+    """Options of this command alone."""
+
+    games: int = Field(12, ge=1)
+    """Games that are compared, spread evenly over the task types."""
+    steps: int = Field(25, ge=0)
+    """Steps at most in a game, about 50 ms each."""
+
+
+SYNTAX = command.syntax(
+    "differential",
+    "Plays the same games with random, junk and walkthrough actions on both engines. The last line is "
+    "`N steps in G games, D differences`; the exit code is 0 only for D = 0. --seed draws games and actions.",
+    Flags,
+    switches={"generated": ("environment.source", "generated")},
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings, flags = line.configuration.environment, line.flags
+    source = _source(settings, flags.games)
+    benchmark = AlfworldBenchmark(source, task_types=settings.task_types)
     engine = StockEngine(source, benchmark.task)
-    tasks = spread(benchmark, arguments.games, arguments.seed)
+    tasks = spread(benchmark, flags.games, settings.seed)
     answers = differences = 0
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         for task in progress.track(tasks, description="comparing"):
             stock = engine.start(task.id).playthrough
-            for difference in compare(
-                task.id, benchmark.game(task.id), stock, arguments.steps, arguments.seed
-            ):
+            for difference in compare(task.id, benchmark.game(task.id), stock, flags.steps, settings.seed):
                 answers += 1
                 if difference is not None:
                     differences += 1
@@ -52,10 +62,19 @@ def main() -> int:
     return 0 if differences == 0 else 1
 
 
-def _source(data: Path | None, generated: bool, games: int, seed: int) -> GameSource:
-    found = None if generated else shared_data_path(data, "ALFWORLD_DATA", "alfworld")
-    return open_source(found) if found is not None else GeneratedSource(GeneratorSettings(games=games), seed)
+def _source(settings: EnvironmentSettings, games: int) -> GameSource:
+    """The games found on disk, or generated ones, by default as many as are compared."""
+    generated = settings.source == "generated"
+    found = None if generated else shared_data_path(settings.data, "ALFWORLD_DATA", "alfworld")
+    if found is not None:
+        return open_source(found)
+    if settings.source == "real":
+        raise DataNotFoundError("no ALFWorld data: name it with --data or ALFWORLD_DATA")
+    generator = settings.generator
+    if "games" not in generator.model_fields_set:
+        generator = generator.model_copy(update={"games": games})
+    return GeneratedSource(generator, settings.seed)
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

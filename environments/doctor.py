@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.syntax import NoFlags
 from environments import command
 from environments.alfworld.sources import open_source
 from environments.errors import BenchmarkError
@@ -29,11 +34,20 @@ class Finding:
     """Lines to print: where it was found, or how to get it."""
 
 
-def main() -> int:
-    options = command.parser("Says which data is where, how complete it is, and how to get what is missing.")
-    options.parse_args()
+SYNTAX = command.syntax(
+    "doctor",
+    "Says which data is where, how complete it is, and how to get what is missing. --data PATH looks there "
+    "for the data of the benchmark that --name names.",
+    NoFlags,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    settings = parse(argv, SYNTAX).configuration.environment
     console = Console(highlight=False, soft_wrap=True)
-    for finding in (*alfworld_data(), alfworld_package(), webshop_data()):
+    given = {settings.name: settings.data}
+    findings = (*alfworld_data(given.get("alfworld")), alfworld_package(), webshop_data(given.get("webshop")))
+    for finding in findings:
         mark = "[green]found[/green]  " if finding.fine else "[yellow]missing[/yellow]"
         console.print(f"{mark}  [bold]{finding.what}[/bold]")
         for line in finding.lines:
@@ -41,21 +55,21 @@ def main() -> int:
     return 0
 
 
-def alfworld_data() -> tuple[Finding, ...]:
+def alfworld_data(data: Path | None = None) -> tuple[Finding, ...]:
     what = "ALFWorld games"
     get = (
         "to get them:  pip install alfworld && alfworld-download --data-dir ~/alfworld",
         "then:         export ALFWORLD_DATA=~/alfworld",
         "without them: generated games are played; there is nothing to do",
     )
-    path = shared_data_path(None, "ALFWORLD_DATA", "alfworld")
+    path = shared_data_path(data, "ALFWORLD_DATA", "alfworld")
     if path is None:
         return (Finding(what, False, ("not in ALFWORLD_DATA, HIPER_DATA or ../shared", *get)),)
     try:
         counts = Counter(task.split for task in open_source(path).tasks())
     except BenchmarkError as error:
         return (Finding(what, False, (str(error), *get)),)
-    lines = [f"in {path}{_where_from('ALFWORLD_DATA')}"]
+    lines = [f"in {path}{_where_from(data, 'ALFWORLD_DATA')}"]
     lines += [f"{split}: {count} games{_expected(split, count)}" for split, count in sorted(counts.items())]
     short = [split for split, count in RELEASED.items() if counts[split] < count]
     return (Finding(what, not short, (*lines, *(get if short else ()))),)
@@ -66,12 +80,9 @@ def _expected(split: str, count: int) -> str:
     return "" if released is None else f" of {released}"
 
 
-def _where_from(variable: str) -> str:
-    from os import environ
-
-    return (
-        "" if environ.get(variable) else f" (used by the conformance command; set {variable} to train on it)"
-    )
+def _where_from(data: Path | None, variable: str) -> str:
+    known = data is not None or os.environ.get(variable)
+    return "" if known else f" (used by the conformance command; set {variable} to train on it)"
 
 
 def alfworld_package() -> Finding:
@@ -89,9 +100,9 @@ def alfworld_package() -> Finding:
     return Finding("alfworld package", not missing, lines)
 
 
-def webshop_data() -> Finding:
+def webshop_data(data: Path | None = None) -> Finding:
     what = "WebShop catalogue"
-    path = shared_data_path(None, "WEBSHOP_DATA", "webshop")
+    path = shared_data_path(data, "WEBSHOP_DATA", "webshop")
     if path is None:
         return Finding(what, False, ("not in WEBSHOP_DATA, HIPER_DATA or ../shared", *_webshop_downloads()))
     try:
@@ -101,7 +112,7 @@ def webshop_data() -> Finding:
     found = [
         each for each in (files.products, files.annotations, files.human, files.nouns) if each is not None
     ]
-    lines = [f"the {files.setting} setting in {files.folder}{_where_from('WEBSHOP_DATA')}"]
+    lines = [f"the {files.setting} setting in {files.folder}{_where_from(data, 'WEBSHOP_DATA')}"]
     lines += [f"{file.relative_to(files.folder)}: {_size(file)}" for file in found]
     lines += [f"missing: {line}" for line in files.missing]
     return Finding(what, not files.missing, tuple(lines))
@@ -123,4 +134,4 @@ def _size(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

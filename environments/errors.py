@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from core.errors import HiperError
+from core.errors import InvalidInputError
 
 
-class BenchmarkError(HiperError):
+class BenchmarkError(InvalidInputError):
     """Base of the errors that `environments` raises."""
 
 
@@ -80,4 +80,4 @@ class ActionTypeError(BenchmarkError, TypeError):
 
 
 class EpisodeError(BenchmarkError, RuntimeError):
-    """The environment was used before the first `reset`, or after the end of an episode."""
+    """`step` or `snapshot` was called before the first `reset`, or `step` after the end of an episode."""

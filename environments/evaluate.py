@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
 from core.intervals import wilson
 from environments import command
 from environments.benchmark import ReferencedBenchmark
 from environments.evaluation import Outcome, by_type, evaluate
+from environments.registry import load
 
 _WIDTH = 110
 """Columns of the table in a file or a pipe, so that nothing in it is cut."""
 
 
-def main() -> int:
-    options = command.parser("Plays every task of a split once and prints the success by task type.")
-    command.add_benchmark(options)
-    options.add_argument(
-        "--policy", default="rule", help="player: expert, rule, random; ALFWorld also has adviser"
-    )
-    options.add_argument("--split", default=None, help="split; the benchmark's last where it is left out")
-    arguments = options.parse_args()
-    benchmark = command.chosen_benchmark(arguments)
-    split = arguments.split or benchmark.splits[-1]
-    policy = benchmark.policy(arguments.policy, arguments.seed)
+class Flags(Section):
+    """Options of this command alone."""
+
+    policy: str = "rule"
+    """Player: expert, rule, random; ALFWorld also has adviser."""
+    split: str = ""
+    """Split; the benchmark's last unless given."""
+
+
+SYNTAX = command.syntax(
+    "evaluate",
+    "Plays every task of a split once and prints the success by task type.",
+    Flags,
+    (command.BENCHMARK,),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings, flags = line.configuration.environment, line.flags
+    benchmark = load(settings)
+    split = flags.split or benchmark.splits[-1]
+    policy = benchmark.policy(flags.policy, settings.seed)
     tasks = benchmark.tasks(split)
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         bar = progress.add_task(f"{benchmark.name} {split}", total=len(tasks))
         outcomes = evaluate(benchmark, policy, split, lambda: progress.advance(bar))
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
-    title = f"{benchmark.name}, {split}, player {arguments.policy}, seed {arguments.seed}"
+    title = f"{benchmark.name}, {split}, player {flags.policy}, seed {settings.seed}"
     console.print(_table(title, outcomes))
     if isinstance(benchmark, ReferencedBenchmark):
         print("\n".join(benchmark.reference_lines(split)))
@@ -57,4 +74,4 @@ def _table(title: str, outcomes: list[Outcome]) -> Table:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

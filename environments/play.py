@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
 from environments import command
 from environments.benchmark import Benchmark, StepInfo, TextEnvironment
+from environments.registry import load
 
 HINT = "Type an action, or its number. `?` lists the actions, `quit` ends the game."
 
 
-def main() -> int:
-    options = command.parser("A person plays one task in the terminal.")
-    command.add_benchmark(options)
-    options.add_argument(
-        "--task", default=None, help="task id; drawn from --split with --seed where it is left out"
-    )
-    options.add_argument("--split", default=None, help="split to draw from; the benchmark's first by default")
-    arguments = options.parse_args()
-    benchmark = command.chosen_benchmark(arguments)
-    task_id = arguments.task or draw_task(benchmark, arguments.split or benchmark.splits[0], arguments.seed)
+class Flags(Section):
+    """Options of this command alone."""
+
+    task: str = ""
+    """Task id; drawn from `--split` with `--seed` unless given."""
+    split: str = ""
+    """Split to draw from; the benchmark's first unless given."""
+
+
+SYNTAX = command.syntax("play", "A person plays one task in the terminal.", Flags, (command.BENCHMARK,))
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    settings, flags = line.configuration.environment, line.flags
+    benchmark = load(settings)
+    task_id = flags.task or draw_task(benchmark, flags.split or benchmark.splits[0], settings.seed)
     console = Console(highlight=False)
     won = play(benchmark.environment(), task_id, console, lambda: console.input("[bold]> [/bold]"))
     console.print("[green]You won.[/green]" if won else "[yellow]Not won.[/yellow]")
@@ -70,4 +81,4 @@ def _action(typed: str, info: StepInfo) -> str:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from configuration.environment import EnvironmentSettings
-from environments.benchmark import Benchmark
 from environments.errors import UnknownEnvironmentError
 
-Loader = Callable[[EnvironmentSettings], Benchmark]
+if TYPE_CHECKING:
+    # It imports gymnasium, which the user's Python that runs //environments/webshop:nouns may lack.
+    from environments.benchmark import Benchmark
+
+Loader = Callable[[EnvironmentSettings], "Benchmark"]
 
 LOADERS: dict[str, str] = {
     "alfworld": "environments.alfworld:load",

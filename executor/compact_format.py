@@ -1,18 +1,18 @@
-"""The executor's prompt for small models: little beside the observation and the actions."""
+"""The executor's prompt for small models, with little besides the observation and the actions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from serving.text.chat import Chat
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "You play a text game. Answer with one of the actions, word for word, that serves the subgoal."
 _PAST_OBSERVATION = 80
-"""Characters of an earlier observation; the newest is shown whole."""
+"""Limit on the characters of an earlier observation; the newest one is shown whole."""
 
 
-def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
+def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     lines = [f"Task: {chat.one_line(context.goal)}"]
     for past in context.history:
         lines.append(f"Before: {chat.one_line(past.observation, _PAST_OBSERVATION)}")
@@ -20,6 +20,6 @@ def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
     lines.append(f"Now: {chat.one_line(context.observation)}")
     if actions:
         lines.append("Actions:")
-        lines.extend(chat.one_line(action) for action in actions)
+        lines.extend(chat.one_line(action.text) for action in actions)
     lines.append(f"Subgoal: {chat.one_line(context.subgoal)}")
     return "\n".join(lines)

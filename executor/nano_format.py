@@ -1,8 +1,8 @@
-"""The executor's prompt for models taught from scratch: a transcript that only grows, then the subgoal.
+"""The executor's prompt for models trained from scratch: a transcript that only grows, then the subgoal.
 
-Of the admissible actions only the places are named that the transcript shows no visit to: a small model
-copies well and keeps accounts badly. The other actions would be most of the prompt, and follow from the
-transcript where `history` is as long as an episode.
+Of the admissible actions, it only names the places that were not visited in the transcript: a small model is
+good at copying and bad at keeping track. The other actions would make up most of the prompt, and follow from
+the transcript if `history` is as long as an episode.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from collections.abc import Sequence
 
 from serving.text.chat import Chat
 from serving.text.transcript import transcript
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "Text game."
-"""The same for both roles, which so share transcripts: a subgoal without its age asks for an action."""
-
-_GO = "go to "
+"""Instructions of both roles, which thus share transcripts: a subgoal without its age asks for an action."""
 
 
-def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
+def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     done = {past.action for past in context.history}
-    new = [action.removeprefix(_GO) for action in actions if action.startswith(_GO) and action not in done]
+    new = [action.place for action in actions if action.place and action.text not in done]
     return "\n".join(
         [
             *transcript(chat, context),

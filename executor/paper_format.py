@@ -1,11 +1,11 @@
-"""The executor's prompt in the manner of the paper's: long instructions and full observations."""
+"""The executor's prompt in the style of the paper: long instructions and full observations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from serving.text.chat import Chat
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = """\
 You are an expert agent that operates in a text environment. A planner has given you a subgoal, a \
@@ -21,7 +21,7 @@ Answer with exactly one admissible action, copied word for word, and with nothin
 no quotation marks, no number in front of it."""
 
 
-def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
+def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     parts = [f"Your task is to: {chat.one_line(context.goal)}"]
     if context.history:
         parts.append(
@@ -35,7 +35,7 @@ def message(chat: Chat, context: TurnContext, actions: Sequence[str]) -> str:
     parts.append(f"You are now at step {context.turn + 1} and your current observation is:")
     parts.append(chat.clean(context.observation).strip())
     if actions:
-        listed = "\n".join(f"'{chat.one_line(action)}'" for action in actions)
+        listed = "\n".join(f"'{chat.one_line(action.text)}'" for action in actions)
         parts.append(f"Your admissible actions of the current situation are:\n[{listed}]")
     parts.append(
         f"Your current subgoal is: {chat.one_line(context.subgoal)}\n"

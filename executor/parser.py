@@ -1,4 +1,4 @@
-"""What the executor said: one action in one line. Any sequence of tokens has a reading."""
+"""Reads the executor's answers: one action on one line. Every sequence of tokens has a reading."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 ACTION_LIMIT = 300
-"""Longest action in characters."""
+"""Limit on the characters of an action; the rest is cut off."""
 
 
 @dataclass(frozen=True)
 class ParsedAct:
-    """An executor's answer, read."""
+    """An executor's parsed answer."""
 
     action: str
-    """What the environment is given."""
+    """Action to be passed to the environment."""
     valid: bool
-    """False where the answer holds no action. One that the environment does not accept is still valid."""
+    """Whether the answer contains an action; one that the environment does not accept is valid too."""
     action_span: Span
-    """All tokens, the ending one included."""
+    """All tokens of the answer, including the one that ends it."""
 
 
 class ExecutorParser:
-    """Reads answers, and writes the answers that it reads."""
+    """Reads answers, and writes answers for demonstrations that it reads back as the same action."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._chat = Chat(tokenizer)
@@ -40,7 +40,7 @@ class ExecutorParser:
         return self._chat.line_end_ids
 
     def answer_ids(self, action: str) -> tuple[int, ...]:
-        """The tokens to be sampled after `ExecutorPrompt.render` for `parse` to read this action."""
+        """The answer to a prompt of `ExecutorPrompt.render` that `parse` reads as this action."""
         return (*self._chat.encode(self._chat.one_line(action)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int]) -> ParsedAct:

@@ -1,4 +1,4 @@
-"""What the executor is shown."""
+"""The executor's prompt."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from configuration.servers import PromptFormat
 from executor import compact_format, nano_format, paper_format, transcript_format
 from serving.text.chat import Chat, fit
-from trajectory.episode import TurnContext
+from trajectory.episode import AdmissibleAction, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-HIDDEN_ACTIONS = frozenset({"help"})
-"""Admissible, but of no use to a player: left out of the prompt."""
 
 _FORMATS = {
     "compact": compact_format,
@@ -36,22 +33,21 @@ class ExecutorPrompt:
         context_length: int,
         max_new_tokens: int = 24,
     ) -> None:
-        """`context_length` is that of prompt and answer together; `max_new_tokens` of it are left free."""
+        """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer."""
         self._chat = Chat(tokenizer)
         self._format = _FORMATS[format]
         self._history = history
         self._room = context_length - max_new_tokens
 
-    def render(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
-        """Token ids, the chat template's own included.
+    def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
+        """Token ids of the prompt, including those of the chat template.
 
-        A context that is too long loses its oldest turns first, then the middle of its observation; the
-        actions are always shown, in the order given.
+        If the prompt is too long, the oldest turns are dropped first, then the observation is cut; the
+        actions are always shown, in the given order.
 
         Raises:
-            PromptTooLongError: it does not fit even so.
+            PromptTooLongError: it is too long even then.
         """
-        actions = [action for action in admissible_actions if action not in HIDDEN_ACTIONS]
         kept = context.history[-self._history :] if self._history else ()
 
         def rendered(shown: TurnContext) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""`bazel run //executor:server`: the executor as a process."""
+"""`bazel run //executor:server`: runs the executor as a server."""
 
 from __future__ import annotations
 

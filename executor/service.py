@@ -1,4 +1,4 @@
-"""From a turn to an action: prompt, engine, parser."""
+"""The executor's logic: from a turn to an action, with prompt, engine and parser."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
-from trajectory.episode import EMPTY_SPAN, Act, TurnContext
+from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 class ExecutorService:
-    """Acts with the model behind `engine`; keeps nothing between calls."""
+    """Acts with the model behind `engine`; has no state between calls."""
 
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
     ) -> None:
         self._parser = ExecutorParser(tokenizer)
-        # Finding the stop ids reads the whole vocabulary: half a second that the first calls would wait for.
+        # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
+        # tokens takes half a second.
         self._sampler = Sampler(engine, settings, self._parser.stop_ids)
         self._prompt = ExecutorPrompt(
             tokenizer,
@@ -34,26 +35,26 @@ class ExecutorService:
             settings.max_new_tokens,
         )
 
-    async def act(self, context: TurnContext, admissible_actions: Sequence[str], seed: int) -> Act:
+    async def act(self, context: TurnContext, actions: Sequence[AdmissibleAction], seed: int) -> Act:
         """Samples one action.
 
         Raises:
-            InvalidInputError: no goal or no subgoal.
-            PromptTooLongError: the prompt does not fit the context.
-            QueueFullError: too many calls wait.
+            InvalidInputError: there is no goal or no subgoal.
+            PromptTooLongError: the prompt does not fit into the context.
+            QueueFullError: too many calls are waiting.
         """
-        generation = await self._sampler.sample(self.prompt_ids(context, admissible_actions), seed)
+        generation = await self._sampler.sample(self.prompt_ids(context, actions), seed)
         parsed = self._parser.parse(generation.token_ids)
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 
-    def prompt_only(self, context: TurnContext, admissible_actions: Sequence[str]) -> Act:
-        """The prompt of `act`, with nothing sampled."""
-        generation = self._sampler.unsampled(self.prompt_ids(context, admissible_actions))
+    def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
+        """The prompt of `act` without sampling an answer."""
+        generation = self._sampler.unsampled(self.prompt_ids(context, actions))
         return Act("", False, generation, EMPTY_SPAN)
 
-    def prompt_ids(self, context: TurnContext, admissible_actions: Sequence[str]) -> tuple[int, ...]:
-        """Checks the context and renders it."""
+    def prompt_ids(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
+        """Checks the context and renders the prompt."""
         for name, text in (("goal", context.goal), ("subgoal", context.subgoal)):
             if not text.strip():
                 raise InvalidInputError(f"context.{name}: must not be empty")
-        return self._prompt.render(context, admissible_actions)
+        return self._prompt.render(context, actions)

@@ -1,4 +1,4 @@
-"""hiper.v1.ExecutorService over the executor's logic."""
+"""The gRPC service hiper.v1.ExecutorService, which passes calls on to the executor's logic."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from hiper.v1 import executor_pb2 as pb
 from hiper.v1 import executor_pb2_grpc as pb_grpc
 
 from executor.service import ExecutorService
-from trajectory.wire import context_from_pb, generation_to_pb, span_to_pb
+from trajectory.wire import actions_from_pb, context_from_pb, generation_to_pb, span_to_pb
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ExecutorService"].full_name
 
 
 class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
-    """Messages to values and back."""
+    """Converts messages to values and back."""
 
     def __init__(self, service: ExecutorService) -> None:
         self._service = service
 
     async def Act(self, request: pb.ActRequest, context: grpc.aio.ServicerContext) -> pb.ActResponse:
-        turn, actions = context_from_pb(request.context), tuple(request.admissible_actions)
+        turn = context_from_pb(request.context)
+        actions = actions_from_pb(request.admissible_actions, request.told_actions)
         if request.prompt_only:
             act = self._service.prompt_only(turn, actions)
         else:

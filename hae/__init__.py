@@ -1,4 +1,4 @@
-"""Hierarchical Advantage Estimation, with flat GAE and GRPO beside it on the same batch.
+"""Hierarchical Advantage Estimation, and other estimators beside it on the same batch.
 
 HiPER (arXiv 2602.16165). `estimate(batch, settings)` is the whole library; the rest is its types. The
 package needs numpy, scipy and pydantic, and nothing of the project around it.
@@ -6,8 +6,10 @@ package needs numpy, scipy and pydantic, and nothing of the project around it.
 
 from hae.advantages import hae_advantages
 from hae.batch import BatchError, Episode, TurnBatch
+from hae.dgae import dgae_advantages
 from hae.estimate import estimate
 from hae.gae import gae_advantages
+from hae.gigpo import gigpo_advantages
 from hae.grpo import grpo_advantages
 from hae.result import Advantages
 from hae.settings import EstimatorSettings, KeepPenalty, Normalize
@@ -21,8 +23,10 @@ __all__ = [
     "KeepPenalty",
     "Normalize",
     "TurnBatch",
+    "dgae_advantages",
     "estimate",
     "gae_advantages",
+    "gigpo_advantages",
     "grpo_advantages",
     "hae_advantages",
     "shaped_rewards",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hae.arrays import Floats
@@ -22,51 +24,70 @@ def hae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
 
         low      delta_t  = r_t + gamma * next_t - V_low(t)
                  low_t    = delta_t + gamma * lambda_turn * low_{t+1}       (0 beyond e_k)
-                 next_t   = V_low(t+1) inside the segment; at e_k V_high(b_{k+1}), or next_V_low
+                 next_t   = V_low(t+1) inside the segment; at e_k after_k, or next_V_low
         return   G_t      = r_t + gamma * G_{t+1} inside the segment
-                 G_{e_k}  = r_{e_k} + gamma * (V_high(b_{k+1}), or next_V_high)
-        high     delta_k  = G_{b_k} - V_high(b_k)
+                 G_{e_k}  = r_{e_k} + gamma * (after_k, or next_V_high)
+        high     delta_k  = R_k + gamma^{d_k} * (V_high(b_{k+1}), or next_V_high) - V_high(b_k)
                  high_k   = delta_k + gamma^{d_k} * lambda_segment * high_{k+1}
         switch   switch_t = G_t - V_switch(t)
+        boundary after_k  = V_high(b_{k+1}) + lambda_boundary * high_{k+1}
 
-    G_{b_k} is the sum of the segment's discounted rewards plus gamma^{d_k} * V_high(b_{k+1}), so `high` is
-    GAE over segments as over a semi-Markov process. The targets are low_t + V_low(t), high_k + V_high(b_k)
-    and G_t.
+    R_k is the sum of the segment's discounted rewards, so `high` is GAE over segments as over a semi-Markov
+    process. In HiPER lambda_boundary is 0: what follows a segment is V_high, whatever came. The targets are
+    low_t + V_low(t), high_k + V_high(b_k) and G_t, all with `lambda_target` in place of the three lambdas
+    where it is set; with 1 each of them is the discounted return to the end of the episode.
 
     Raises:
         BatchError: where the batch lacks `value_low`, `value_high`, or a final value that is needed.
     """
-    value_low = required(batch, "value_low", "hae")
-    value_high = required(batch, "value_high", "hae")
-    segments = Segments.of(batch)
-    reward = shaped_rewards(batch, settings)
-    after_low, after_high = _values_after_segments(batch, settings, segments, value_low, value_high)
+    inputs = _inputs(batch, settings)
+    segments, value_low, value_high = inputs.segments, inputs.value_low, inputs.value_high
+    own = _levels(inputs, settings.lambda_turn, settings.lambda_segment, settings.lambda_boundary)
+    lam = settings.lambda_target
+    target = own if lam is None else _levels(inputs, lam, lam, lam)
 
-    low = gae_scan(reward, value_low, segments.last, after_low, settings.gamma, settings.lambda_turn)
-    returns = _segment_returns(reward, after_high, segments, settings)
-    high = np.zeros(batch.turns)
-    high[segments.first] = _high(returns, value_high, segments, settings)
-    switch = None if batch.value_switch is None else returns - batch.value_switch
-    target_high = np.where(segments.start, high + value_high, 0.0)
-    target_low = low + value_low
-
-    low, high, switch = normalized_levels(low, high, switch, segments.start, settings)
+    switch = None if batch.value_switch is None else own.returns - batch.value_switch
+    low, high, switch = normalized_levels(own.low, own.high, switch, segments.start, settings)
     return Advantages(
         segment_start=segments.start,
         low=low,
         high=high,
         switch=switch,
-        target_low=target_low,
-        target_high=target_high,
-        target_switch=None if switch is None else returns,
+        target_low=target.low + value_low,
+        target_high=np.where(segments.start, target.high + value_high, 0.0),
+        target_switch=None if switch is None else target.returns,
         target_high_mask=segments.start,
     )
 
 
-def _values_after_segments(
-    batch: TurnBatch, settings: EstimatorSettings, segments: Segments, value_low: Floats, value_high: Floats
-) -> tuple[Floats, Floats]:
-    """[K] each, for the low level and for the other two; they differ at the ends of episodes only."""
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    reward: Floats
+    """[T] shaped."""
+    value_low: Floats
+    """[T]."""
+    value_high: Floats
+    """[T]."""
+    segments: Segments
+    after_low: Floats
+    """[K] value that follows each segment, for the low level."""
+    after_high: Floats
+    """[K] the same for the other two levels; they differ only where episodes end."""
+    gamma: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """[T] each; `high` is 0 off the segment starts, `returns` is G."""
+
+    low: Floats
+    high: Floats
+    returns: Floats
+
+
+def _inputs(batch: TurnBatch, settings: EstimatorSettings) -> _Inputs:
+    value_low, value_high = required(batch, "value_low", "hae"), required(batch, "value_high", "hae")
+    segments = Segments.of(batch)
     after_high = np.empty(len(segments.first))
     after_high[:-1] = value_high[segments.first[1:]]
     after_low = after_high.copy()
@@ -76,22 +97,37 @@ def _values_after_segments(
     after_high[segments.final] = bootstrap_values(
         batch, settings, value_high, segments.first[segments.final], "final_value_high"
     )
-    return after_low, after_high
+    reward = shaped_rewards(batch, settings)
+    return _Inputs(reward, value_low, value_high, segments, after_low, after_high, settings.gamma)
 
 
-def _segment_returns(
-    reward: Floats, after: Floats, segments: Segments, settings: EstimatorSettings
-) -> Floats:
-    decay = np.full(len(reward), settings.gamma)
+def _levels(inputs: _Inputs, lambda_turn: float, lambda_segment: float, lambda_boundary: float) -> _Levels:
+    reward, segments, gamma = inputs.reward, inputs.segments, inputs.gamma
+    after_low, after_high = inputs.after_low, inputs.after_high
+    returns = _segment_returns(reward, after_high, segments, gamma)
+    high_k = _high(returns, inputs.value_high, segments, gamma, lambda_segment)
+    if lambda_boundary:
+        ahead = lambda_boundary * np.append(high_k[1:], 0.0)
+        ahead[segments.final] = 0.0
+        after_low = after_low + ahead
+        returns = _segment_returns(reward, after_high + ahead, segments, gamma)
+    low = gae_scan(reward, inputs.value_low, segments.last, after_low, gamma, lambda_turn)
+    high = np.zeros(len(reward))
+    high[segments.first] = high_k
+    return _Levels(low, high, returns)
+
+
+def _segment_returns(reward: Floats, after: Floats, segments: Segments, gamma: float) -> Floats:
+    decay = np.full(len(reward), gamma)
     decay[segments.last] = 0.0
     x = reward.copy()
-    x[segments.last] += settings.gamma * after
+    x[segments.last] += gamma * after
     return reverse_scan(x, decay)
 
 
-def _high(returns: Floats, value: Floats, segments: Segments, settings: EstimatorSettings) -> Floats:
+def _high(returns: Floats, value: Floats, segments: Segments, gamma: float, lambda_segment: float) -> Floats:
     """[K]."""
     length = segments.last - segments.first + 1
-    decay: Floats = settings.lambda_segment * np.power(settings.gamma, length, dtype=np.float64)
+    decay: Floats = lambda_segment * np.power(gamma, length, dtype=np.float64)
     decay[segments.final] = 0.0
     return reverse_scan(returns[segments.first] - value[segments.first], decay)

@@ -1,4 +1,4 @@
-"""`TurnBatch`: the turns of many episodes in flat arrays, checked once at the door."""
+"""`TurnBatch`: the turns of many episodes in flat arrays, validated once, on construction."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Episode:
     final_value_high: float | None = None
     final_value_switch: float | None = None
     group: Any = None
+    state: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,9 @@ class TurnBatch:
     terminated: Bools
     """[E] True: won or lost for good; False: truncated."""
     value_low: Floats | None = None
-    """[T] V of the executor's state, subgoal included. `hae` and `gae` need it."""
+    """[T] V of the executor's state, subgoal included. `hae`, `gae` and `dgae` need it."""
     value_high: Floats | None = None
-    """[T] V of the planner's state before it writes a subgoal. `hae` and `gae` need it."""
+    """[T] V of the planner's state before it writes a subgoal. `hae`, `gae` and `dgae` need it."""
     value_switch: Floats | None = None
     """[T] V of the planner's state before it decides; None with two value heads."""
     action_valid: Bools | None = None
@@ -63,9 +64,11 @@ class TurnBatch:
     final_value_high: Floats | None = None
     """[E] the same of V_high."""
     final_value_switch: Floats | None = None
-    """[E] the same of V_switch; only `gae` reads it."""
+    """[E] the same of V_switch; only `gae` and `dgae` read it."""
     group: npt.NDArray[Any] | None = None
-    """[E] ids, equal for the episodes of one task; `grpo` needs it."""
+    """[E] ids, equal for the episodes of one task; `grpo` and `gigpo` need it."""
+    state: npt.NDArray[Any] | None = None
+    """[T] ids, equal for turns that began in the same state of the environment; `gigpo` needs it."""
 
     def __post_init__(self) -> None:
         offsets = _integers("episode_offsets", self.episode_offsets)
@@ -198,6 +201,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any, _Locate], npt.NDArray[Any]], bool]]
     "final_value_high": (_floats, False),
     "final_value_switch": (_floats, False),
     "group": (_labels, False),
+    "state": (_labels, True),
 }
 """How each field is read, and whether it is per turn."""
 

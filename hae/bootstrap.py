@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from hae.arrays import Floats, Ints
 from hae.batch import BatchError, TurnBatch
 from hae.settings import EstimatorSettings
 
 
-def required(batch: TurnBatch, name: str, estimator: str) -> Floats:
+def required(batch: TurnBatch, name: str, estimator: str) -> npt.NDArray[Any]:
     """The batch's field of that name; `BatchError` where it is None."""
-    value: Floats | None = getattr(batch, name)
+    value: npt.NDArray[Any] | None = getattr(batch, name)
     if value is None:
         raise BatchError(f"{estimator} needs {name}, which the batch does not hold")
     return value

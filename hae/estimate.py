@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from hae.advantages import hae_advantages
 from hae.batch import TurnBatch
+from hae.dgae import dgae_advantages
 from hae.gae import gae_advantages
+from hae.gigpo import gigpo_advantages
 from hae.grpo import grpo_advantages
 from hae.result import Advantages
 from hae.settings import EstimatorSettings
@@ -14,7 +16,9 @@ from hae.settings import EstimatorSettings
 ESTIMATORS: dict[str, Callable[[TurnBatch, EstimatorSettings], Advantages]] = {
     "hae": hae_advantages,
     "gae": gae_advantages,
+    "dgae": dgae_advantages,
     "grpo": grpo_advantages,
+    "gigpo": gigpo_advantages,
 }
 
 

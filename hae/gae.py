@@ -24,22 +24,22 @@ def gae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
 
     with V(t+1) = 0 after termination and the bootstrap after truncation. Action tokens get A of V_low,
     subgoal tokens A of V_high at the segment starts, decision tokens A of V_switch (None without one). As
-    V_high is read at every turn here, it is trained at every turn. `bootstrap: last` reads all values at
-    the last turn.
+    V_high is read at every turn here, it is trained at every turn. The targets are A_t + V(t), with
+    `lambda_target` in place of lambda_turn where it is set. `bootstrap: last` reads all values at the last
+    turn.
 
     Raises:
         BatchError: where the batch lacks `value_low`, `value_high`, or a final value that is needed.
     """
     reward = shaped_rewards(batch, settings)
     start = Segments.of(batch).start
-    value_low, value_high = required(batch, "value_low", "gae"), required(batch, "value_high", "gae")
-    low = _along_episodes(batch, settings, reward, value_low, "final_value_low")
-    high = _along_episodes(batch, settings, reward, value_high, "final_value_high")
-    target_low, target_high = low + value_low, high + value_high
+    low, target_low = _level(batch, settings, reward, required(batch, "value_low", "gae"), "final_value_low")
+    high, target_high = _level(
+        batch, settings, reward, required(batch, "value_high", "gae"), "final_value_high"
+    )
     switch = target_switch = None
     if batch.value_switch is not None:
-        switch = _along_episodes(batch, settings, reward, batch.value_switch, "final_value_switch")
-        target_switch = switch + batch.value_switch
+        switch, target_switch = _level(batch, settings, reward, batch.value_switch, "final_value_switch")
 
     low, high, switch = normalized_levels(low, np.where(start, high, 0.0), switch, start, settings)
     return Advantages(
@@ -54,9 +54,16 @@ def gae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
     )
 
 
-def _along_episodes(
+def _level(
     batch: TurnBatch, settings: EstimatorSettings, reward: Floats, value: Floats, final: str
-) -> Floats:
+) -> tuple[Floats, Floats]:
+    """[T] advantages and [T] targets."""
     last = batch.episode_offsets[1:] - 1
     after = bootstrap_values(batch, settings, value, last, final)
-    return gae_scan(reward, value, last, after, settings.gamma, settings.lambda_turn)
+
+    def along_episodes(lambda_turn: float) -> Floats:
+        return gae_scan(reward, value, last, after, settings.gamma, lambda_turn)
+
+    own = along_episodes(settings.lambda_turn)
+    target = own if settings.lambda_target is None else along_episodes(settings.lambda_target)
+    return own, target + value

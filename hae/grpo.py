@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hae.arrays import Floats
-from hae.batch import BatchError, TurnBatch
+from hae.batch import TurnBatch
+from hae.bootstrap import required
 from hae.result import Advantages
 from hae.segments import Segments
 from hae.settings import EstimatorSettings
@@ -30,11 +31,10 @@ def grpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
     Raises:
         BatchError: where the batch has no `group`.
     """
-    if batch.group is None:
-        raise BatchError("grpo needs group, which the batch does not hold")
+    group = required(batch, "group", "grpo")
     start = Segments.of(batch).start
     score = np.add.reduceat(shaped_rewards(batch, settings), batch.episode_offsets[:-1])
-    relative = _relative_to_group(score, batch.group, settings.group_scale == "std")
+    relative = relative_to_group(score, group, settings.group_scale == "std")
     advantage = np.repeat(relative, np.diff(batch.episode_offsets))
     return Advantages(
         segment_start=start,
@@ -48,8 +48,17 @@ def grpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
     )
 
 
-def _relative_to_group(score: Floats, group: npt.NDArray[Any], scale: bool) -> Floats:
-    """[E] each score less its group's mean, over its group's sample standard deviation where `scale`."""
+def relative_to_group(score: Floats, group: npt.NDArray[Any], scale: bool) -> Floats:
+    """Scores less their group's mean, over their group's sample standard deviation + 1e-6 where `scale`.
+
+    Args:
+        score: [N].
+        group: [N] ids, equal for the scores that are compared.
+        scale: whether to divide.
+
+    Returns:
+        [N]; 0 for a score alone in its group.
+    """
     _, member = np.unique(group, return_inverse=True)
     size = np.bincount(member)
     centred: Floats = score - (np.bincount(member, weights=score) / size)[member]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,9 @@ from rich.table import Table
 
 from configuration.command import main, read
 from configuration.section import Section
-from core.errors import HiperError
 from core.freed_memory import keep_freed_memory
-from core.paths import user_path
 from core.progress import progress
 from core.role import Role
-from environments.errors import BenchmarkError
 from environments.registry import load
 from learner.imitation.check import AnswerShares, check_answers
 from learner.imitation.shipped import ship
@@ -44,25 +40,21 @@ def run(argv: Sequence[str]) -> int:
     console = Console()
     keep_freed_memory()
     settings = WarmStartSettings.of(c)
-    try:
-        benchmark = load(c.environment)
-        model = resolve_model(c.learner.model)
-        with progress(console, "warm start") as report:
-            made = warm_start(settings, model, benchmark, c.run.seed, report)
-        _show(console, made)
-        if flags.out is not None:
-            ship(made, user_path(flags.out))
-            console.print(f"in bfloat16: {user_path(flags.out)}", soft_wrap=True)
-        if flags.check:
-            shares = asyncio.run(
-                check_answers(
-                    settings, model, benchmark, made, flags.check_split, flags.check_games, c.run.seed
-                )
+    benchmark = load(c.environment)
+    model = resolve_model(c.learner.model)
+    with progress(console, "warm start") as report:
+        made = warm_start(settings, model, benchmark, c.run.seed, report)
+    _show(console, made)
+    if flags.out is not None:
+        ship(made.adapters, flags.out)
+        console.print(f"in bfloat16: {flags.out}", soft_wrap=True)
+    if flags.check:
+        shares = asyncio.run(
+            check_answers(
+                settings, model, benchmark, made.adapters, flags.check_split, flags.check_games, c.run.seed
             )
-            console.print(_table(shares, flags.check_split))
-    except (HiperError, BenchmarkError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        )
+        console.print(_table(shares, flags.check_split))
     return 0
 
 
@@ -70,7 +62,7 @@ def _show(console: Console, made: WarmStart) -> None:
     for role, losses in made.losses.items():
         console.print(f"{role.value}: loss {losses[0]:.2f} to {losses[-1]:.2f} nats a token")
     console.print("found in the cache:" if made.cached else "made:")
-    console.print(f"  {made.planner}\n  {made.executor}", soft_wrap=True)
+    console.print(f"  {made.adapters.planner}\n  {made.adapters.executor}", soft_wrap=True)
 
 
 def _table(shares: dict[Role, AnswerShares], split: str) -> Table:

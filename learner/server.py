@@ -8,7 +8,6 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import grpc
 from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
@@ -16,7 +15,7 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
 from configuration import command
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
 from learner.imitation.first import first_adapters
@@ -27,7 +26,7 @@ from learner.service.servicer import EpisodeServicer, LearnerServicer
 from learner.service.training_run import TrainingRun
 from learner.update.ranks import ALONE, CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
-from run_folder.files import RunFiles
+from run_folder.folder import RunFolder
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.publisher import AdapterPublisher, Target
@@ -42,10 +41,12 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
     """What the learner offers."""
 
     def register_episodes(server: grpc.aio.Server) -> None:
-        episode_pb2_grpc.add_EpisodeServiceServicer_to_server(EpisodeServicer(run), server)
+        episode_pb2_grpc.add_EpisodeServiceServicer_to_server(EpisodeServicer(run.admission), server)
 
     def register_learner(server: grpc.aio.Server) -> None:
-        learner_pb2_grpc.add_LearnerServiceServicer_to_server(LearnerServicer(run), server)
+        learner_pb2_grpc.add_LearnerServiceServicer_to_server(
+            LearnerServicer(run.status, run.admission), server
+        )
 
     return (
         Service("hiper.v1.EpisodeService", register_episodes),
@@ -54,17 +55,16 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
 
 
 def training_run(
-    configuration: Configuration, folder: Path, targets: dict[Role, Target], ranks: Ranks
+    configuration: Configuration, folder: RunFolder, targets: dict[Role, Target], ranks: Ranks
 ) -> TrainingRun:
-    """The run in `folder`, from whose store, checkpoints and metrics it goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = RunFiles(folder)
-    store = EpisodeStore.of_run(files.episodes, f"{folder.name}-{secrets.token_hex(4)}")
+    """The run in `folder`, from whose store, checkpoints and metrics it continues."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
     learner = configuration.learner
-    return TrainingRun(
-        files=files,
+    return TrainingRun.of(
+        folder=folder,
         schedule=Schedule(
             updates=learner.updates,
             episodes_per_update=learner.episodes_per_update,
@@ -74,10 +74,10 @@ def training_run(
             seed=seed,
         ),
         store=store,
+        vocabulary=vocabulary_size(model),
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
-        vocabulary=vocabulary_size(model),
         publisher=AdapterPublisher(
             targets, store.run_id, model.fingerprint, configuration.orchestrator.start_seconds
         ),
@@ -115,7 +115,7 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
     """Serves until it is told to end; the training goes on beside."""
     run = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
-    training = asyncio.create_task(run.train())
+    training = asyncio.create_task(run.loop.run())
     try:
         await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
     finally:
@@ -126,14 +126,14 @@ def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
     """What another rank than the first does until that one ends."""
     model = resolve_model(configuration.learner.model)
     trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
-    store = RunFiles(_folder(configuration)).episodes
+    store = _folder(configuration).episodes
     follow(trainer, CommandChannel(ranks), lambda: EpisodeStore.reading(store))
 
 
-def _folder(configuration: Configuration) -> Path:
+def _folder(configuration: Configuration) -> RunFolder:
     if configuration.run.dir is None:
         raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
-    return configuration.run.dir
+    return RunFolder(configuration.run.dir)
 
 
 def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str]) -> None:
@@ -155,10 +155,7 @@ def main(argv: Sequence[str]) -> int:
     if line.flags.dry_run:
         print(to_toml(line.configuration))
         return 0
-    try:
-        _work(line.configuration, line.flags, argv)
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    _work(line.configuration, line.flags, argv)
     logging.shutdown()
     sys.stdout.flush()
     # A plain return would wait for the thread of an update, which can take minutes. Nothing is lost by not

@@ -11,17 +11,16 @@ from typing import Any
 from rich.console import Console
 
 from configuration import command
-from core.errors import ConfigurationError, HiperError, PreconditionError
+from core.exit_codes import Interrupted
 from environments.benchmark import ReferencedBenchmark
-from environments.errors import BenchmarkError
 from orchestrator.evaluation.display import comparison_table, outcome_table, subgoal_table
 from orchestrator.evaluation.files import FORMAT, EpisodeLog, identity, write_json
 from orchestrator.evaluation.games import Games, Outcome, outcomes, recurring_subgoals
 from orchestrator.evaluation.request import Request, read
 from orchestrator.evaluation.run import EvaluationRun, Job
 from orchestrator.servers import ending
-from run_folder import folder as run_folder
-from run_folder.adapters import AdapterPair
+from run_folder import opening
+from run_folder.adapters import AdapterChoice
 
 _WIDTH = 140
 """Columns of the tables in a file or a pipe, so that nothing in them is cut."""
@@ -30,41 +29,39 @@ _WIDTH = 140
 def evaluate(argv: Sequence[str]) -> int:
     """The command; its exit code."""
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
-    try:
-        return play(read(argv), console)
-    except BenchmarkError as error:
-        raise ConfigurationError(str(error)) from error
+    play(read(argv), console)
+    return 0
 
 
-def play(request: Request, console: Console) -> int:
-    """Plays all jobs on one pair of servers; a table and a file each."""
+def play(request: Request, console: Console) -> None:
+    """Plays all jobs on one pair of servers; a table and a file each.
+
+    Raises:
+        HiperError: a server failed, or refused the adapters. Episodes that were played are kept.
+        Interrupted: a signal ended the evaluation. Episodes that were played are kept.
+    """
     logs = [_log(request, job) for job in request.jobs]
-    held = run_folder.hold_unchecked(request.folder, request.configuration)
+    held = opening.hold_unchecked(request.folder, request.configuration)
     rows: list[tuple[str, str, Outcome]] = []
 
     def finished(job: Job, games: Games, seconds: float) -> None:
-        rows.append((job.pair.label, job.split, _conclude(console, request, job, games, seconds)))
+        rows.append((job.adapters.label, job.split, _conclude(console, request, job, games, seconds)))
 
     run = EvaluationRun(request.configuration, request.benchmark, held.folder, console, finished)
-    code = 0
     try:
         ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
-    except ending.Interrupted as interruption:
-        print("interrupted; the same command goes on with the episodes that are left", file=sys.stderr)
-        code = interruption.exit_code
+    except Interrupted as interruption:
+        interruption.add_note("The same command plays the remaining episodes")
+        raise
     finally:
         held.release()
-    if len(rows) > 1:
-        console.print(comparison_table(rows))
-    return code
+        if len(rows) > 1:
+            console.print(comparison_table(rows))
 
 
 def _log(request: Request, job: Job) -> EpisodeLog:
     path = job.out.with_suffix(".episodes.jsonl")
-    return EpisodeLog(path, identity(request.configuration, job.pair, job.split))
+    return EpisodeLog(path, identity(request.configuration, job.adapters, job.split))
 
 
 def _conclude(console: Console, request: Request, job: Job, games: Games, seconds: float) -> Outcome:
@@ -85,7 +82,7 @@ def _conclude(console: Console, request: Request, job: Job, games: Games, second
             "episodes": [asdict(one) for one in games.played],
         },
     )
-    console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.pair.label}", results))
+    console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.adapters.label}", results))
     console.print(subgoal_table(subgoals))
     for text in (*lines, f"everything: {job.out}"):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -98,7 +95,7 @@ def _played(request: Request, job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "benchmark": request.benchmark.name,
         "split": job.split,
-        "adapters": _described(job.pair),
+        "adapters": _described(job.adapters),
         "samples": job.samples,
         "games": len(job.tasks),
         "games_in_split": len(request.benchmark.tasks(job.split)),
@@ -107,12 +104,12 @@ def _played(request: Request, job: Job) -> dict[str, Any]:
     }
 
 
-def _described(pair: AdapterPair) -> dict[str, Any]:
+def _described(choice: AdapterChoice) -> dict[str, Any]:
     return {
-        "label": pair.label,
-        "version": pair.version,
-        "folders": {role.value: str(folder) for role, folder in pair.folders.items()},
-        "sha256": pair.hashes,
+        "label": choice.label,
+        "version": choice.version,
+        "folders": {role: str(folder) for role, folder in choice.folders.items()},
+        "sha256": choice.hashes,
     }
 
 

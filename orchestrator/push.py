@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -12,12 +11,12 @@ from rich.console import Console
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError, PreconditionError
+from core.errors import ConfigurationError
 from core.role import Role
 from orchestrator.servers import ending
 from orchestrator.servers.connections import connect, section
 from orchestrator.servers.pushing import serve
-from run_folder.adapters import AdapterPair, named
+from run_folder.adapters import AdapterChoice, named
 
 
 class Flags(Section):
@@ -46,27 +45,21 @@ def push(argv: Sequence[str]) -> int:
             "nowhere to push to: --planner.address HOST:PORT and --executor.address HOST:PORT say where the "
             "servers are, one or both"
         )
-    pair = named(flags.checkpoint, flags.version)
-    try:
-        ending.run(_pushed(pair, configuration, there))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return ending.BAD_INPUT if isinstance(error, PreconditionError) else ending.exit_code(error)
-    except ending.Interrupted as interruption:
-        return interruption.exit_code
+    choice = named(flags.checkpoint, flags.version)
+    ending.run(_pushed(choice, configuration, there))
     for role, address in there.items():
-        told = pair.folders.get(role, "the base model alone")
+        told = choice.folders.get(role.value, "the base model alone")
         Console().print(f"{role.value} at {address}: {told}", highlight=False, soft_wrap=True)
     return 0
 
 
-async def _pushed(pair: AdapterPair, configuration: Configuration, there: dict[Role, str]) -> None:
+async def _pushed(choice: AdapterChoice, configuration: Configuration, there: dict[Role, str]) -> None:
     async with AsyncExitStack() as open_channels:
         connections = {}
         for role, address in there.items():
             connections[role] = await connect(configuration, role.value, address)
             open_channels.push_async_callback(connections[role].channel.close)
-        await serve(pair, connections, configuration.orchestrator.start_seconds)
+        await serve(choice, connections, configuration.orchestrator.start_seconds)
 
 
 if __name__ == "__main__":

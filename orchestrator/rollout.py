@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from rich.console import Console
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
-from environments.errors import BenchmarkError
+from core.errors import HiperError
+from core.exit_codes import Interrupted
 from orchestrator.preflight.checks import check_inputs
 from orchestrator.preflight.dry_run import dry_run
 from orchestrator.progress import result
@@ -24,8 +23,9 @@ from orchestrator.progress.report import Report
 from orchestrator.progress.tally import Tally
 from orchestrator.run import Run, StopRequest
 from orchestrator.servers import ending
-from run_folder import folder as run_folder
-from run_folder.files import MetricsFile, RunFiles
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics, MetricsFile
+from run_folder.opening import hold, open_run
 
 PROGRAM = "rollout"
 
@@ -48,30 +48,13 @@ class Flags(Section):
     """GiB of one GPU, for the dry run."""
 
 
-def read(argv: Sequence[str]) -> tuple[Configuration, Flags]:
-    """The configuration, `run.dir` decided; a run that is resumed goes on with what it was started with."""
-    line = command.read(
-        argv, PROGRAM, Flags, base=None if run_folder.names_file(argv) else deepcopy(FIRST_RUN)
-    )
-    configuration = line.configuration
-    root = run_folder.choose(configuration)
-    if configuration.run.resume and configuration.run.dir is not None:
-        configuration = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root)).configuration
-    placed = configuration.run.model_copy(update={"dir": root})
-    run_folder.check(root, configuration)
-    return configuration.model_copy(update={"run": placed}), line.flags
-
-
 def rollout(argv: Sequence[str]) -> int:
     """The command; its exit code."""
-    console = Console()
-    try:
-        configuration, flags = read(argv)
-        if flags.dry_run:
-            return dry_run(configuration, flags.gpu_memory, console)
-        return play(configuration, console)
-    except BenchmarkError as error:
-        raise ConfigurationError(str(error)) from error
+    line = open_run(argv, PROGRAM, Flags, FIRST_RUN, resumes=False)
+    if line.flags.dry_run:
+        return dry_run(line.configuration, line.flags.gpu_memory, Console())
+    play(line.configuration, Console())
+    return 0
 
 
 def play(
@@ -79,20 +62,24 @@ def play(
     console: Console,
     resume_command: Callable[[Path], str] = result.resume_command,
     stop: StopRequest | None = None,
-) -> int:
-    """Plays the run in its folder and prints what came of it.
+) -> None:
+    """Plays the run in its folder and prints its result.
 
     Args:
         configuration: With `run.dir`.
         console: For progress and result.
-        resume_command: What goes on with the run in a folder, for people.
+        resume_command: The command line that resumes the run in a folder; it is printed.
         stop: Ends the run after the update in flight, which the first Ctrl-C then asks for; without it a
             signal ends the run at once.
+
+    Raises:
+        HiperError: the run cannot be played, or it failed; in that case a note says how to resume it.
+        Interrupted: a signal ended the run; a note says how to resume it.
     """
     root = configuration.run.dir
     assert root is not None
     inputs = check_inputs(configuration)
-    held = run_folder.hold(root, configuration)
+    held = hold(root, configuration)
     tally = Tally()
     episodes = configuration.learner.updates * configuration.learner.episodes_per_update
     console.print(f"run folder: {root}", markup=False, highlight=False, soft_wrap=True)
@@ -100,14 +87,11 @@ def play(
         with display_for(console, tally, episodes) as display:
             run = Run(configuration, inputs, held.folder, Report(tally, display), stop or StopRequest())
             ending.run(run.play(), on_first=stop.ask if stop else lambda: False)
-    except HiperError as error:
-        _hint(f"error: {error}", resume_command(root))
-        return ending.exit_code(error)
-    except ending.Interrupted as interruption:
-        if tally.stopping:
+    except (HiperError, Interrupted) as error:
+        if isinstance(error, Interrupted) and tally.stopping:
             _write_report(root, updates(root, tally), console)
-        _hint("interrupted", resume_command(root))
-        return interruption.exit_code
+        error.add_note(f"To go on where it stopped: {resume_command(root)}")
+        raise
     finally:
         held.release()
     result.show(
@@ -119,7 +103,6 @@ def play(
         go_on=_go_on(resume_command(root), len(updates(root, tally)), configuration.learner.updates),
     )
     _write_report(root, updates(root, tally), console)
-    return 0
 
 
 def _go_on(command_line: str, made: int, wanted: int) -> str:
@@ -127,7 +110,7 @@ def _go_on(command_line: str, made: int, wanted: int) -> str:
     return command_line if made < wanted else f"{command_line} --learner.updates {made + 2}"
 
 
-def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console) -> None:
+def _write_report(root: Path, lines: Sequence[Metrics], console: Console) -> None:
     # matplotlib takes a second to import, which the start of a run need not wait for.
     from orchestrator import report as run_report
 
@@ -139,14 +122,10 @@ def _write_report(root: Path, lines: Sequence[result.Metrics], console: Console)
     console.print(f"report:       {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def updates(root: Path, tally: Tally) -> list[result.Metrics]:
+def updates(root: Path, tally: Tally) -> list[Metrics]:
     """The metrics of all updates: from the folder, else what a learner elsewhere told us."""
-    lines = MetricsFile(RunFiles(root).metrics).lines()
+    lines = MetricsFile(RunFolder(root).metrics).lines()
     return lines or [tally.metrics[version] for version in sorted(tally.metrics)]
-
-
-def _hint(text: str, resume_command: str) -> None:
-    print(f"{text}\nTo go on where it stopped: {resume_command}", file=sys.stderr)
 
 
 if __name__ == "__main__":

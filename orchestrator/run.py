@@ -83,7 +83,7 @@ class Run:
             episodes=EpisodeClient(learner, f"{socket.gethostname()}:{os.getpid()}"),
             players=models.players(
                 self.configuration,
-                self.inputs.benchmark.name,
+                self.inputs.benchmark,
                 final_prompts=self.configuration.estimator.bootstrap == "final",
                 on_turn=self.report.turn,
             ),

@@ -9,45 +9,46 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from configuration import command
-from core.errors import ConfigurationError, HiperError
+from configuration.command import main, parse
+from configuration.syntax import Argument, NoFlags, NoSections, Syntax
+from core.errors import ConfigurationError
 from core.paths import user_path
-from run_folder.files import RunFiles
+from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
-USAGE = (
-    "usage: show RUN_DIR [EPISODE]; RUN_DIR is the folder of a run, EPISODE the number of one of its episodes"
+SYNTAX = Syntax(
+    "show",
+    NoSections,
+    NoFlags,
+    "Prints the episodes of a run, or one of them turn by turn.",
+    arguments=(
+        Argument("RUN_DIR", "the folder of a run"),
+        Argument("EPISODE", "the number of one of its episodes", required=False),
+    ),
 )
 
 
 def show(argv: Sequence[str]) -> int:
     """The command; its exit code."""
-    if "--help" in argv or "-h" in argv:
-        print(USAGE)
-        return 0
-    if not 1 <= len(argv) <= 2 or argv[0].startswith("-"):
-        raise ConfigurationError(USAGE)
+    root, *numbers = parse(argv, SYNTAX).arguments
     console = Console()
-    try:
-        store = EpisodeStore.reading(RunFiles(user_path(argv[0])).episodes)
-        if len(argv) == 1:
-            console.print(episodes_table(store))
-        else:
-            print_episode(console, store, _number(argv[1]))
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    store = EpisodeStore.reading(RunFolder(user_path(root)).episodes)
+    if numbers:
+        print_episode(console, store, _number(numbers[0]))
+    else:
+        console.print(episodes_table(store))
     return 0
 
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise ConfigurationError(f"{text!r} is no episode number. {USAGE}")
+        raise ConfigurationError(f"{text!r} is no episode number. {SYNTAX.usage}")
     return int(text)
 
 
 def episodes_table(store: EpisodeStore) -> Table:
-    """A row an episode; `used` by an update, `attempt` 0 unless a lease ran out."""
+    """A row per episode; `attempt` is 0 unless a lease ran out."""
     table = Table(title=f"run {store.run_id}")
     for heading in ("episode", "task", "ending", "turns", "score", "attempt", "trained on"):
         table.add_column(
@@ -57,7 +58,7 @@ def episodes_table(store: EpisodeStore) -> Table:
         table.add_row(
             str(row.number),
             Text(row.task_type),
-            "yes" if row.won else "",
+            row.ending,
             str(row.turns),
             f"{row.score:g}",
             str(row.attempt),
@@ -88,11 +89,11 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
 
 
 def _heading(episode: Episode, trained_on: bool) -> Text:
-    ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
     lines = (
         f"episode {episode.number}, attempt {episode.key.attempt}: {episode.key.task_id}",
         f"task: {episode.goal}",
-        f"{ending} after {len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s",
+        f"{episode.ending} after {len(episode.turns)} turns, score {episode.score:g}, "
+        f"{episode.seconds:.1f} s",
         "" if trained_on else "No update has used this episode yet, so that it has no advantages.",
     )
     return Text("\n".join(line for line in lines if line))
@@ -137,4 +138,4 @@ def _one_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    command.main(show)
+    main(show)

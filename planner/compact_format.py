@@ -1,4 +1,4 @@
-"""The planner's prompt for small models: about a hundred tokens beside the observations."""
+"""The planner's prompt for small models, with about a hundred tokens besides the observations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INSTRUCTIONS = (
     "or `switch: ` and the next subgoal in a few words."
 )
 _PAST_OBSERVATION = 160
-"""Characters of an earlier observation; the newest is shown whole."""
+"""Limit on the characters of an earlier observation; the newest one is shown whole."""
 
 
 def message(chat: Chat, context: TurnContext) -> str:

@@ -1,6 +1,6 @@
-"""The planner's prompt for models taught from scratch: a transcript that only grows, then the question.
+"""The planner's prompt for models trained from scratch: a transcript that only grows, then the question.
 
-With a `history` as long as an episode it shows all that was seen and done.
+With a `history` as long as an episode it shows everything that was seen and done.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from serving.text.transcript import transcript
 from trajectory.episode import TurnContext
 
 INSTRUCTIONS = "Text game."
-"""The same for both roles, which so share transcripts: a subgoal with its age asks for a plan."""
+"""Instructions of both roles, which thus share transcripts: a subgoal with its age asks for a plan."""
 
 
 def message(chat: Chat, context: TurnContext) -> str:

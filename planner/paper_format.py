@@ -1,4 +1,4 @@
-"""The planner's prompt in the manner of the paper's: long instructions and full observations."""
+"""The planner's prompt in the style of the paper: long instructions and full observations."""
 
 from __future__ import annotations
 

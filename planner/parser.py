@@ -1,4 +1,4 @@
-"""What the planner said: `keep`, or `switch: <subgoal>`. Any sequence of tokens has a reading."""
+"""Reads the planner's answers: `keep`, or `switch: <subgoal>`. Every sequence of tokens has a reading."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SUBGOAL_LIMIT = 200
-"""Longest subgoal in characters."""
+"""Limit on the characters of a subgoal; the rest is cut off."""
 
 _KEEP = re.compile(r"\s*keep\W*", re.IGNORECASE)
 _SWITCH = re.compile(r"\s*switch\s*:(?P<subgoal>.*)", re.IGNORECASE)
@@ -25,21 +25,22 @@ _DECISION_WORD = re.compile(r"\s*switch", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ParsedPlan:
-    """A planner's answer, read."""
+    """A planner's parsed answer."""
 
     decision: Decision
     subgoal: str
-    """In force from now on."""
+    """Subgoal in force from this turn on."""
     valid: bool
-    """False where the answer has neither form; decision and subgoal then hold the fallback."""
+    """Whether the answer has one of the two forms; if not, decision and subgoal are the fallback."""
     decision_span: Span
-    """A SWITCH up to its decision word, a KEEP whole; empty at turn 0, where nothing is decided."""
+    """Tokens of a SWITCH up to its decision word, all tokens of a KEEP; empty at turn 0, which has no
+    decision."""
     subgoal_span: Span
-    """The rest, its ending token included; empty on KEEP."""
+    """Tokens after the decision, with the one that ends the answer; empty for a KEEP."""
 
 
 class PlannerParser:
-    """Reads answers, and writes the answers that it reads."""
+    """Reads answers, and writes answers for demonstrations that it reads back as the same plan."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._chat = Chat(tokenizer)
@@ -51,13 +52,13 @@ class PlannerParser:
 
     @cached_property
     def keep_ids(self) -> tuple[int, ...]:
-        """The answer that is complete without an ending token, so that a KEEP costs one decoded token."""
+        """The tokens of KEEP, an answer that is complete without a token that ends it: it costs one token."""
         return self._chat.encode(Decision.KEEP.value)
 
     def answer_ids(self, decision: Decision, subgoal: str, turn: int) -> tuple[int, ...]:
-        """The tokens to be sampled after `PlannerPrompt.render` for `parse` to read this plan.
+        """The answer to a prompt of `PlannerPrompt.render` that `parse` reads as this plan.
 
-        `subgoal` counts on SWITCH only. At turn 0 the decision is in the prompt already.
+        `subgoal` only matters for SWITCH. At turn 0 the decision is already part of the prompt.
         """
         if decision is Decision.KEEP and turn > 0:
             return self.keep_ids
@@ -65,9 +66,10 @@ class PlannerParser:
         return (*prefix, *self._chat.encode(" " + self._subgoal(subgoal)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int], turn: int, goal: str, subgoal: str) -> ParsedPlan:
-        """Reads what was sampled at `turn`, where `subgoal` was in force.
+        """Reads the answer sampled at `turn`, where `subgoal` was in force.
 
-        What cannot be read keeps the subgoal; at turn 0, where there is none, the goal takes its place.
+        An answer that cannot be read keeps the subgoal; at turn 0, where there is none, the goal becomes the
+        subgoal.
         """
         line = first_line(self._chat.decode(token_ids))
         if turn == 0:
@@ -84,6 +86,8 @@ class PlannerParser:
         )
 
     def _switch(self, token_ids: Sequence[int], subgoal: str) -> ParsedPlan:
+        # The spans are in tokens, and a token can hold parts of several words: the shortest run of tokens
+        # whose text contains the decision word is the decision.
         decided = next(
             n for n in range(1, len(token_ids) + 1) if _DECISION_WORD.match(self._chat.decode(token_ids[:n]))
         )

@@ -1,4 +1,4 @@
-"""What the planner is shown."""
+"""The planner's prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FIRST_TURN_PREFIX = "switch:"
-"""At turn 0 the switch is given: the prompt ends with it, and only the subgoal is sampled."""
+"""Beginning of the answer that ends the prompt at turn 0: a switch is certain, and only the subgoal is
+sampled."""
 
 _FORMATS = {
     "compact": compact_format,
@@ -35,19 +36,19 @@ class PlannerPrompt:
         context_length: int,
         max_new_tokens: int = 24,
     ) -> None:
-        """`context_length` is that of prompt and answer together; `max_new_tokens` of it are left free."""
+        """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer."""
         self._chat = Chat(tokenizer)
         self._format = _FORMATS[format]
         self._history = history
         self._room = context_length - max_new_tokens
 
     def render(self, context: TurnContext) -> tuple[int, ...]:
-        """Token ids, the chat template's own included.
+        """Token ids of the prompt, including those of the chat template.
 
-        A context that is too long loses its oldest turns first, then the middle of its observation.
+        If the prompt is too long, the oldest turns are dropped first, then the observation is cut.
 
         Raises:
-            PromptTooLongError: it does not fit even so.
+            PromptTooLongError: it is too long even then.
         """
         kept = context.history[-self._history :] if self._history else ()
         return fit(self._render, replace(context, history=kept), self._room)

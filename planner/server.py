@@ -1,4 +1,4 @@
-"""`bazel run //planner:server`: the planner as a process."""
+"""`bazel run //planner:server`: runs the planner as a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a turn to a plan: prompt, engine, parser."""
+"""The planner's logic: from a turn to a plan, with prompt, engine and parser."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class PlannerService:
-    """Decides with the model behind `engine`; keeps nothing between calls."""
+    """Plans with the model behind `engine`; has no state between calls."""
 
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
     ) -> None:
         self._parser = PlannerParser(tokenizer)
-        # Finding the stop ids reads the whole vocabulary: half a second that the first calls would wait for.
+        # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
+        # tokens takes half a second.
         self._sampler = Sampler(engine, settings, self._parser.stop_ids)
         self._prompt = PlannerPrompt(
             tokenizer,
@@ -34,12 +35,12 @@ class PlannerService:
         )
 
     async def plan(self, context: TurnContext, seed: int) -> Plan:
-        """Samples a decision and, on SWITCH, a subgoal.
+        """Samples a decision and, with SWITCH, a subgoal.
 
         Raises:
-            InvalidInputError: no goal, or after turn 0 no subgoal.
-            PromptTooLongError: the prompt does not fit the context.
-            QueueFullError: too many calls wait.
+            InvalidInputError: there is no goal, or after turn 0 no subgoal.
+            PromptTooLongError: the prompt does not fit into the context.
+            QueueFullError: too many calls are waiting.
         """
         complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
         generation = await self._sampler.sample(self.prompt_ids(context), seed, complete)
@@ -54,13 +55,13 @@ class PlannerService:
         )
 
     def prompt_only(self, context: TurnContext) -> Plan:
-        """The prompt of `plan`, with nothing sampled: as if the subgoal were kept."""
+        """The prompt of `plan` without sampling an answer, as a plan that keeps the subgoal."""
         generation = self._sampler.unsampled(self.prompt_ids(context))
         decision = Decision.KEEP if context.turn > 0 else Decision.SWITCH
         return Plan(decision, context.subgoal, False, generation, EMPTY_SPAN, EMPTY_SPAN)
 
     def prompt_ids(self, context: TurnContext) -> tuple[int, ...]:
-        """Checks the context and renders it."""
+        """Checks the context and renders the prompt."""
         if not context.goal.strip():
             raise InvalidInputError("context.goal: must not be empty")
         if context.turn > 0 and not context.subgoal.strip():

@@ -1,4 +1,4 @@
-"""hiper.v1.PlannerService over the planner's logic."""
+"""The gRPC service hiper.v1.PlannerService, which passes calls on to the planner's logic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["PlannerService"].full_name
 
 
 class PlannerServicer(pb_grpc.PlannerServiceServicer):
-    """Messages to values and back."""
+    """Converts messages to values and back."""
 
     def __init__(self, service: PlannerService) -> None:
         self._service = service

@@ -1,7 +1,7 @@
-"""The planner's prompt as a transcript that only grows, then the subgoal in force and its age in turns.
+"""The planner's prompt as a transcript that only grows, then the current subgoal and its age in turns.
 
-With a `history` as long as an episode a prompt goes on from the one before, so that engine and learner
-compute little more than what is new.
+With a `history` as long as an episode, each prompt continues the one before, so that engine and learner,
+which compute shared prefixes once, compute little more than what is new.
 """
 
 from __future__ import annotations

@@ -57,9 +57,16 @@ class Dispatcher:
         Raises:
             HiperError: a server failed for good. The other episodes are cancelled; their leases run out.
         """
-        await together(*(self._worker(self.benchmark.environment()) for _ in range(self.concurrency)))
+        await together(*(self._worker() for _ in range(self.concurrency)))
 
-    async def _worker(self, environment: TextEnvironment) -> None:
+    async def _worker(self) -> None:
+        environment = self.benchmark.environment()
+        try:
+            await self._play_all(environment)
+        finally:
+            environment.close()
+
+    async def _play_all(self, environment: TextEnvironment) -> None:
         while True:
             match await self.episodes.lease():
                 case Finished():

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.seeds import derive
-from environments.benchmark import StepInfo, Task, TextEnvironment
-from trajectory.episode import Act, Episode, EpisodeKey, Plan, Turn, TurnContext
+from environments.benchmark import Benchmark, StepInfo, Task
+from play.telling import shown, told
+from trajectory.episode import Act, AdmissibleAction, Episode, EpisodeKey, Plan, Turn, TurnContext
 from trajectory.lease import Lease
 from trajectory.machine import (
     Acting,
@@ -35,9 +36,21 @@ class Planner(Protocol):
 class Executor(Protocol):
     """Who is asked for actions."""
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act: ...
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act: ...
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]: ...
+    async def prompt(
+        self, context: TurnContext, actions: tuple[AdmissibleAction, ...]
+    ) -> tuple[int, ...]: ...
+
+
+class Playable(Protocol):
+    """What an episode is played in: a `TextEnvironment`, or what stands between one and the players."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, str] | None = None
+    ) -> tuple[str, StepInfo]: ...
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]: ...
 
 
 def _ignore(_: Turn) -> None:
@@ -50,7 +63,8 @@ class Players:
 
     planner: Planner
     executor: Executor
-    benchmark: str
+    benchmark: Benchmark
+    """Says how its texts are told; `play` is given its environments."""
     history: int
     """Earlier turns that the models are told of at most."""
     final_prompts: bool
@@ -58,11 +72,13 @@ class Players:
     on_turn: Callable[[Turn], None] = _ignore
     clock: Clock = field(default=time.perf_counter, repr=False)
 
-    async def play(self, lease: Lease, task: Task, environment: TextEnvironment) -> Episode:
+    async def play(self, lease: Lease, task: Task, environment: Playable) -> Episode:
         """The whole episode. A `HiperError` of planner or executor ends it unfinished."""
         started = self.clock()
         observation, info = environment.reset(seed=lease.seed, options={"task": task.id})
-        state: Planning | Finished = begin(self._assignment(lease, task), info["goal"], observation)
+        goal = info["goal"]
+        first = told(self.benchmark.telling, "", observation, goal)
+        state: Planning | Finished = begin(self._assignment(lease, task), goal, observation, first)
         while isinstance(state, Planning):
             state, info = await self._turn(state, lease.seed, environment, info)
             self.on_turn(state.progress.turns[-1])
@@ -72,16 +88,14 @@ class Players:
         return state.episode(seconds)
 
     async def _turn(
-        self, state: Planning, seed: int, environment: TextEnvironment, info: StepInfo
+        self, state: Planning, seed: int, environment: Playable, info: StepInfo
     ) -> tuple[Planning | Finished, StepInfo]:
         began, number = self.clock(), state.context.turn
         acting: Acting = state.planned(
             await self.planner.plan(state.context, derive(seed, "planner", number))
         )
         stepping: Stepping = acting.acted(
-            await self.executor.act(
-                acting.context, info["admissible_actions"], derive(seed, "executor", number)
-            )
+            await self.executor.act(acting.context, self._shown(info), derive(seed, "executor", number))
         )
         stepped = self.clock()
         observation, reward, terminated, truncated, after = environment.step(stepping.action)
@@ -94,6 +108,7 @@ class Players:
             won=after["won"],
             score=after["score"],
             seconds=ended - stepped,
+            told=told(self.benchmark.telling, state.progress.observation, observation, state.progress.goal),
         )
         return stepping.stepped(outcome, ended - began), after
 
@@ -102,8 +117,11 @@ class Players:
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (
             await self.planner.prompt(state.context),
-            await self.executor.prompt(state.context, info["admissible_actions"]),
+            await self.executor.prompt(state.context, self._shown(info)),
         )
+
+    def _shown(self, info: StepInfo) -> tuple[AdmissibleAction, ...]:
+        return shown(self.benchmark.telling, info["admissible_actions"])
 
     def _assignment(self, lease: Lease, task: Task) -> Assignment:
         return Assignment(
@@ -111,7 +129,7 @@ class Players:
             number=lease.number,
             group=lease.group,
             lease_id=lease.lease_id,
-            benchmark=self.benchmark,
+            benchmark=self.benchmark.name,
             task_type=task.type,
             history=self.history,
         )

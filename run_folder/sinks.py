@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
-from run_folder.files import Metrics, MetricsSink
-
-TENSORBOARD = "tensorboard"
-"""Folder inside the run's."""
+from run_folder.folder import RunFolder
+from run_folder.metric_names import ADAPTER_VERSION
+from run_folder.metrics import Metrics, MetricsSink
 
 
 class TensorBoardSink:
@@ -36,7 +35,7 @@ class TensorBoardSink:
         self._writer.flush()
 
     def _add(self, line: Metrics) -> None:
-        step = int(line["adapter/version"])
+        step = int(line[ADAPTER_VERSION])
         for name, value in line.items():
             self._writer.add_scalar(name, value, step)
 
@@ -60,7 +59,7 @@ class WandbSink:
             self.write(line)
 
     def write(self, line: Metrics) -> None:
-        step = int(line["adapter/version"])
+        step = int(line[ADAPTER_VERSION])
         # Steps only grow there. One that was made again after a crash stands with its first values.
         if step >= self._run.step:
             self._run.log(line, step=step, commit=True)
@@ -74,11 +73,13 @@ def check_wandb(project: str | None) -> None:
         )
 
 
-def sinks_for(tensorboard: bool, wandb: str | None, run_id: str, folder: Path) -> tuple[MetricsSink, ...]:
+def sinks_for(
+    tensorboard: bool, wandb: str | None, run_id: str, folder: RunFolder
+) -> tuple[MetricsSink, ...]:
     """What the configuration asks for; empty without a flag."""
     sinks: list[MetricsSink] = []
     if tensorboard:
-        sinks.append(TensorBoardSink(folder / TENSORBOARD))
+        sinks.append(TensorBoardSink(folder.tensorboard))
     if wandb is not None:
-        sinks.append(WandbSink(wandb, run_id, folder))
+        sinks.append(WandbSink(wandb, run_id, folder.root))
     return tuple(sinks)

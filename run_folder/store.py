@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hiper.v1 import episode_pb2 as pb
 
@@ -21,7 +21,7 @@ from core.errors import (
     UnavailableError,
 )
 from core.files import to_disk
-from trajectory.episode import Episode
+from trajectory.episode import Episode, ending_of
 from trajectory.wire import episode_from_pb
 
 FORMAT = 1
@@ -65,8 +65,15 @@ class EpisodeSummary:
     task_type: str
     attempt: int
     won: bool
+    terminated: bool
+    """Whether it was won or lost; otherwise the step limit ended it."""
     score: float
     turns: int
+
+    @property
+    def ending(self) -> str:
+        """The ending in words: `won`, `lost` or `out of turns`."""
+        return ending_of(self.won, self.terminated)
 
 
 @dataclass(frozen=True)
@@ -191,10 +198,12 @@ class EpisodeStore:
 
     def summaries(self) -> tuple[EpisodeSummary, ...]:
         """All episodes in the order of their places."""
-        query = "SELECT number, task_id, task_type, attempt, won, score, turns FROM episodes ORDER BY number"
+        query = (
+            "SELECT number, task_id, task_type, attempt, won, score, turns, message FROM episodes "
+            "ORDER BY number"
+        )
         with self._lock:
-            rows = self._db.execute(query).fetchall()
-        return tuple(EpisodeSummary(n, i, k, a, bool(w), s, t) for n, i, k, a, w, s, t in rows)
+            return tuple(_summary(row) for row in self._db.execute(query))
 
     def set_advantages(self, number: int, turns: Sequence[TurnAdvantages]) -> None:
         """Keeps what an episode's turns were given, in place of what may stand there."""
@@ -281,3 +290,9 @@ def _errors_of(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.DatabaseError) and code != sqlite3.SQLITE_READONLY:
             raise CorruptDataError(f"{path} is not an episode store: {error}") from error
         raise
+
+
+def _summary(row: tuple[Any, ...]) -> EpisodeSummary:
+    number, task_id, task_type, attempt, won, score, turns, message = row
+    terminated = pb.Episode.FromString(message).terminated
+    return EpisodeSummary(number, task_id, task_type, attempt, bool(won), terminated, score, turns)

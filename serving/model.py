@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from core.errors import InvalidInputError, NotFoundError, UnavailableError
+from core.errors import InvalidInputError, NotFoundError
 from core.paths import user_path
 from serving.bundled_model import bundled_model
 
@@ -55,9 +55,9 @@ def resolve_model(name: str) -> ModelFolder:
         name: `bundled`, a local folder, or a hub id such as `Qwen/Qwen2.5-0.5B-Instruct`.
 
     Raises:
-        NotFoundError: no such folder, or no such model on the hub.
+        NotFoundError: no such folder, no such model on the hub, or one that is not in the hub's cache while
+            the hub cannot be reached.
         InvalidInputError: the folder lacks files; the message names them.
-        UnavailableError: the hub cannot be reached and the model is not in its cache.
     """
     if name == BUNDLED:
         path = bundled_model()
@@ -193,6 +193,6 @@ def _download(hub_id: str) -> Path:
     except RepositoryNotFoundError as error:
         raise NotFoundError(f"no folder and no model on the hub is called {hub_id}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise UnavailableError(
+        raise NotFoundError(
             f"{hub_id} is no folder and not in the hub's cache, and the hub cannot be reached: {error}"
         ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from prometheus_client import CollectorRegistry
 from configuration.files import to_toml
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from core.errors import HiperError
 from core.freed_memory import keep_freed_memory
 from core.paths import user_path
 from core.role import Role
@@ -38,7 +36,7 @@ MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings],
 def run_model_server(
     role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
 ) -> int:
-    """Serves until told to stop. Returns the exit code: 0, or 2 after a line that says what was wrong."""
+    """Serves until told to stop; the exit code."""
     if flags.dry_run:
         print(to_toml(configuration))
         return 0
@@ -46,11 +44,7 @@ def run_model_server(
     settings = configuration.planner if role is Role.PLANNER else configuration.executor
     use_gpus(settings.gpus)
     keep_freed_memory()
-    try:
-        asyncio.run(serve_model(role, settings, flags, make_service))
-    except HiperError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    asyncio.run(serve_model(role, settings, flags, make_service))
     return 0
 
 
@@ -61,23 +55,28 @@ async def serve_model(
     model = await asyncio.to_thread(resolve_model, settings.model)
     tokenizer = load_tokenizer(model.path)
     engine = make_engine(model, settings)
-    slot = AdapterSlot(engine, role, model, settings.max_lora_rank, settings.keep_versions)
+    slot = AdapterSlot(
+        engine, role, model, settings.max_lora_rank, settings.keep_versions, settings.max_pushes
+    )
     try:
         await engine.start()
         if settings.adapter:
             await slot.load(user_path(settings.adapter))
         registry = CollectorRegistry()
         registry.register(ModelMetrics(engine, slot))
-        services = (make_service(engine, tokenizer, settings), adapter_service(slot, engine))
-        await serve_until_stopped(GrpcServer(settings, services, registry), flags)
+        services = (
+            make_service(engine, tokenizer, settings),
+            adapter_service(slot, engine, settings.push_idle_seconds),
+        )
+        await serve_until_stopped(GrpcServer(settings, services, registry), flags, engine.failure)
     finally:
         await engine.close()
         slot.close()
 
 
-def adapter_service(slot: AdapterSlot, engine: Engine) -> Service:
-    """The gRPC service through which adapters come."""
-    servicer = AdapterServicer(slot, engine)
+def adapter_service(slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> Service:
+    """The gRPC service through which adapters come; see `AdapterServicer`."""
+    servicer = AdapterServicer(slot, engine, idle_seconds)
     return Service(
         ADAPTER_SERVICE,
         lambda server: adapter_pb2_grpc.add_AdapterServiceServicer_to_server(servicer, server),

@@ -1,29 +1,38 @@
-"""Compares our advantages with a reference's: `hae_conformance FILE`, a JSON file of cases.
+"""Compares our advantages with a reference's, from a JSON file of cases.
 
 Exit 0 where nothing differs by more than 1e-4, 1 where something does, 2 where FILE holds no cases.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Sequence
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.syntax import Argument, NoFlags, NoSections, Syntax
+from core.errors import InvalidInputError
 from core.paths import user_path
 from hae.cases import CaseError, differences, read_cases
 
 TOLERANCE = 1e-4
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="hae_conformance", description=__doc__.splitlines()[0])
-    parser.add_argument("file", help="JSON list of cases: config, input, output")
-    file = parser.parse_args(arguments).file
+SYNTAX = Syntax(
+    "hae_conformance",
+    NoSections,
+    NoFlags,
+    __doc__,
+    arguments=(Argument("FILE", "a JSON list of cases: config, input, output"),),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    (file,) = parse(argv, SYNTAX).arguments
     try:
         cases = read_cases(user_path(file))
         found = list(differences(cases))
-    except CaseError as error:
-        print(f"hae_conformance: {error}", file=sys.stderr)
-        return 2
+    except CaseError as error:  # of hae, which knows none of our errors
+        raise InvalidInputError(str(error)) from error
     for difference in found:
         if difference.greatest > TOLERANCE:
             print(f"case {difference.case}: {difference.field} differs by {difference.greatest:.3g}")
@@ -33,4 +42,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

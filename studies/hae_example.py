@@ -1,9 +1,9 @@
-"""The worked episode of docs/hae.md: prints its table, and draws its segments and advantages."""
+"""The worked episode of docs/hae.md: prints its tables, and draws its segments and advantages."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,11 +11,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
+from configuration.syntax import NoSections, Syntax
 from core.paths import user_path
 from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings.model_validate({"normalize": False})
 """HiPER's for ALFWorld, without normalisation."""
+BY_DECISION = SETTINGS.model_copy(update={"estimator": "dgae"})
+"""The same by dgae, with lambda 0.95."""
 SUBGOALS = ("find a mug", "", "clean the mug", "", "", "put it on the shelf")
 ACTIONS = ("go to table", "take mug", "go to sink", "(not parsed)", "clean mug", "put mug on shelf")
 
@@ -52,6 +58,23 @@ def rows(batch: TurnBatch, result: Advantages) -> list[str]:
         texts = [f"{x[t]:.6g}" if said and x is not None else "-" for x, said in numbers]
         decision = "SWITCH" if batch.switch[t] else "KEEP"
         cells = [str(t), decision, SUBGOALS[t], ACTIONS[t], f"{batch.reward[t]:g}", *texts]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def compared(batch: TurnBatch, hae: Advantages, dgae: Advantages) -> list[str]:
+    """The table that has dgae's numbers beside HAE's, in Markdown."""
+    names = ["t", "decision"]
+    names += [
+        f"{estimator} {level}" for level in ("A_switch", "A_high", "A_low") for estimator in ("HAE", "dgae")
+    ]
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for t in range(batch.turns):
+        start = bool(hae.segment_start[t])
+        pairs = [(hae.switch, dgae.switch, True), (hae.high, dgae.high, start), (hae.low, dgae.low, True)]
+        cells = [str(t), "SWITCH" if batch.switch[t] else "KEEP"]
+        for ours, other, said in pairs:
+            cells += [f"{x[t]:.4g}" if said and x is not None else "-" for x in (ours, other)]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -100,18 +123,26 @@ def draw(batch: TurnBatch, result: Advantages, path: Path) -> None:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="hae_example", description=__doc__)
-    parser.add_argument("--out", default="docs/hae.svg", help="where the picture goes")
-    path = user_path(parser.parse_args(arguments).out)
+class Flags(Section):
+    """Options of this command."""
+
+    out: Path = Path("docs/hae.svg")
+    """File of the picture."""
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, Syntax("hae_example", NoSections, Flags, __doc__))
+    path = user_path(line.flags.out)
     batch = episode()
     result = estimate(batch, SETTINGS)
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(batch, result, path)
     print("\n".join(rows(batch, result)))
+    print()
+    print("\n".join(compared(batch, result, estimate(batch, BY_DECISION))))
     print(path, file=sys.stderr)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,10 +14,9 @@ from rich.table import Table
 from configuration.command import main, read
 from configuration.files import read_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
 from core.progress import progress
-from environments.errors import BenchmarkError
 from serving.model import resolve_model
 from studies.nano.base import BaseSettings, nano_base
 from studies.nano.evaluation import Report, System, play_generated
@@ -52,15 +50,11 @@ def run(argv: Sequence[str]) -> int:
         configuration.executor,
         configuration.run.seed,
     )
-    try:
-        with progress(console, "nano base") as report:
-            cached = nano_base(settings, out, report)
-        console.print(f"{'found in the cache' if cached else 'made'}: {out}", soft_wrap=True)
-        if flags.check:
-            console.print(_table(_check(configuration, flags, out, console), flags))
-    except (HiperError, BenchmarkError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with progress(console, "nano base") as report:
+        cached = nano_base(settings, out, report)
+    console.print(f"{'found in the cache' if cached else 'made'}: {out}", soft_wrap=True)
+    if flags.check:
+        console.print(_table(_check(configuration, flags, out, console), flags))
     return 0
 
 

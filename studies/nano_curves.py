@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from rich.console import Console
 
 from configuration.command import main, read
 from configuration.files import read_toml
+from configuration.keys import value_of
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
 from core.progress import progress
-from environments.errors import BenchmarkError
-from run_folder.folder import value_of
 from studies.curves.report import NAMES, Study, write
 from studies.curves.study import Cell, Outcome, Place, base_score, conclude, configured, finished, train
 from studies.nano.base import BaseSettings, nano_base
@@ -72,11 +69,6 @@ class CurvesFlags(Section):
     remark: str = ""
     """What readers of the page should know about this run, such as what else the machine did."""
 
-    @field_validator("horizons", "estimators", "seeds", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
-
 
 @dataclass(frozen=True)
 class Horizon:
@@ -90,11 +82,7 @@ class Horizon:
 def run(argv: Sequence[str]) -> int:
     flags = _checked(read(argv, "nano_curves", CurvesFlags).flags)
     console = Console()
-    try:
-        study = _study(argv, flags, console)
-    except (HiperError, BenchmarkError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    study = _study(argv, flags, console)
     for path in write(study, user_path(str(flags.results or flags.out)), flags.name):
         console.print(str(path), soft_wrap=True)
     return 0

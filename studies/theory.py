@@ -1,49 +1,48 @@
-"""Holds the estimators against exact policy gradients on a tabular task: bias, and variance."""
+"""Compares the estimators with exact policy gradients on a tabular task: bias, variance, squared error."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
-import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from configuration.command import main as run_command
+from configuration.command import parse
+from configuration.section import Section
+from configuration.syntax import NoSections, Syntax
 from core.paths import user_path
 from studies.tabular.report import Run, bias_seen, write
+from studies.tabular.sampling import GROUP
 from studies.tabular.unbiasedness import CONDITIONS, Finding, examine
 from studies.tabular.variance import POINTS, Outcome, compare
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError(f"{number} is too few; 2 or more are accepted")
-    return number
+class Flags(Section):
+    """Options of this command."""
+
+    out: Path = Path("docs/results")
+    """Folder for theory.md, .svg and .json."""
+    seed: int = 0
+    """Seed of policies, episodes, wrong values and bootstrap."""
+    episodes: int = Field(2_000_000, ge=2 * GROUP, multiple_of=GROUP)
+    """Episodes for each mean, in whole groups of 8."""
+    variance_episodes: int = Field(4_000, ge=2 * GROUP, multiple_of=GROUP)
+    """Episodes for each row of errors, in whole groups of 8."""
 
 
-def options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="theory", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--out", default="docs/results", help="folder for theory.md, .svg and .json")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of policies, episodes, wrong values and bootstrap"
-    )
-    parser.add_argument(
-        "--episodes", type=positive, default=2_000_000, help="for each mean (default %(default)s)"
-    )
-    parser.add_argument("--variance-episodes", type=positive, default=4_000, help="for each variance ratio")
-    return parser.parse_args(arguments)
-
-
-def study(chosen: argparse.Namespace, console: Console) -> tuple[list[Finding], list[Outcome]]:
+def study(chosen: Flags, console: Console) -> tuple[list[Finding], list[Outcome]]:
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         means = progress.add_task("episodes for means", total=len(CONDITIONS) * chosen.episodes)
-        ratios = progress.add_task("points of variance", total=len(POINTS))
+        ratios = progress.add_task("points of errors", total=len(POINTS))
         for condition in CONDITIONS:
             findings += examine(condition, chosen.episodes, chosen.seed, lambda n: progress.advance(means, n))
         for point in POINTS:
@@ -52,12 +51,12 @@ def study(chosen: argparse.Namespace, console: Console) -> tuple[list[Finding], 
     return findings, outcomes
 
 
-def main(arguments: list[str] | None = None) -> int:
-    chosen = options(arguments)
+def main(argv: Sequence[str]) -> int:
+    chosen = parse(argv, Syntax("theory", NoSections, Flags, __doc__)).flags
     console = Console(stderr=True)
     began = time.monotonic()
     findings, outcomes = study(chosen, console)
-    given = shlex.join(sys.argv[1:] if arguments is None else arguments)
+    given = shlex.join(argv)
     threads = os.environ.get("OMP_NUM_THREADS")
     setting = f"OMP_NUM_THREADS={threads} " if threads else ""
     run = Run(
@@ -78,4 +77,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

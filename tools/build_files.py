@@ -1,7 +1,8 @@
 """`./bazelw run //tools:build_files`: writes the BUILD files from the imports of the Python files.
 
-A target per file: a py_test for `*_test.py`, a py_binary for a file with a main, else a py_library. Sources
-and dependencies are computed; other attributes and rules, and dependencies marked `# keep`, stay.
+Each file gets a target: a py_test for `*_test.py`, a py_binary for a file with a main, else a py_library.
+Sources and dependencies are computed. Other attributes, other rules, and dependencies with the comment
+`# keep` are left as they are.
 """
 
 from __future__ import annotations
@@ -19,36 +20,37 @@ from pathlib import Path
 _RULES = ("py_library", "py_binary", "py_test")
 _GENERATED = {"hiper": "//proto:hiper_v1"}
 _SUPPLIED = {"pytest"}
-"""By the macro py_test."""
+"""Packages that the macro py_test adds to each test."""
 _HAND_WRITTEN = {"tools"}
-"""Folders whose targets run before there is an environment."""
+"""Folders whose BUILD files are written by hand, because their targets run before there is an environment."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of a BUILD file, as far as it is not computed."""
+    """The parts of a BUILD rule that are not computed."""
 
     kind: str
     comment: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """Starlark texts, by name."""
+    """Attributes by name, as Starlark text."""
     kept: tuple[str, ...] = ()
-    """Dependencies that no import shows."""
+    """Dependencies marked `# keep`, which do not appear as imports."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A BUILD file as it is."""
+    """The parts of a BUILD file that are kept."""
 
     head: str = ""
-    """The call of `package`."""
+    """Call of `package`."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    """Our rules by name."""
     others: tuple[str, ...] = ()
-    """Texts of the rules that are not ours to write."""
+    """Texts of all other rules."""
 
 
 class Sources:
-    """The Python files of a checkout, and the targets that hold them."""
+    """The Python files of a checkout, with their targets and dependencies."""
 
     def __init__(self, root: Path, files: list[str]) -> None:
         self._root = root
@@ -63,7 +65,7 @@ class Sources:
         return sorted(found - _HAND_WRITTEN - {""})
 
     def of(self, folder: str) -> list[str]:
-        """The files of one folder that have a target."""
+        """The files of a folder that have a target: an `__init__.py` only if it imports our own modules."""
         found = [f for f in self._files if f.rpartition("/")[0] == folder]
         return sorted(f for f in found if not f.endswith("/__init__.py") or self._imports_ours(f))
 
@@ -83,7 +85,7 @@ class Sources:
         return ["__init__.py", name] if beside and self.kind(file) == "py_library" else [name]
 
     def dependencies(self, file: str) -> set[str]:
-        """Starlark texts."""
+        """The dependencies of a file's target, as Starlark text."""
         folder = file.rpartition("/")[0]
         labels = set()
         for module in self._modules(file):
@@ -129,7 +131,10 @@ class Sources:
 
 
 def read_package(text: str) -> Package:
-    """What is kept of a BUILD file."""
+    """Reads the parts of a BUILD file that are kept.
+
+    Starlark is close enough to Python for Python's parser.
+    """
     head, rules, others = "", {}, []
     lines = text.splitlines()
     for statement in ast.parse(text).body:

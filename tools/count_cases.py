@@ -48,7 +48,7 @@ def cases(xml: Path) -> Counts:
 
 
 def of_result(result: dict) -> Counts:
-    """Cases of one testResult event; a target that failed without a failed case counts as one."""
+    """The cases of a testResult event; a failed target without failed cases counts as one failure."""
     files = {output["name"]: output["uri"] for output in result.get("testActionOutput", [])}
     xml = Path(unquote(urlparse(files["test.xml"]).path)) if "test.xml" in files else None
     counts = cases(xml) if xml and xml.exists() else Counts()
@@ -58,7 +58,7 @@ def of_result(result: dict) -> Counts:
 
 
 def count(path: Path) -> Counts:
-    """Of several attempts at a test the last counts; a target that could not be built is one failure."""
+    """Counts the last attempt at each test; a target that could not be built counts as one failure."""
     results: dict[tuple, Counts] = {}
     unbuilt: set[str] = set()
     for event in events(path):

@@ -44,9 +44,9 @@ class Layout:
     """The literals of tools/layout.bzl."""
 
     may_import: dict[str, list[str]]
-    """What each folder may import, lower folders first."""
+    """Folders that each folder may import, lower folders first."""
     only_from: dict[tuple[str, str], list[str]]
-    """For an importing and an imported folder: the only parts of the first that may import the second."""
+    """Parts of the importing folder that alone may import the other one, by importing and imported folder."""
 
 
 def read_layout(text: str) -> Layout:
@@ -59,7 +59,7 @@ def read_layout(text: str) -> Layout:
 
 
 def arrows(layout: Layout) -> Iterator[tuple[str, str]]:
-    """The arrows to draw: none where a longer way leads to the same folder, its first arrow not dashed."""
+    """The arrows to draw, without those that a path of others, starting undashed, makes redundant."""
     for above, below in layout.may_import.items():
         through = [folder for folder in below if (above, folder) not in layout.only_from]
         for folder in below:
@@ -68,7 +68,7 @@ def arrows(layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def levels(layout: Layout) -> dict[str, int]:
-    """The row of each folder, from 0 at the bottom: one above the highest folder that it imports."""
+    """The row of each folder, from 0 at the bottom, which is one above the highest folder that it imports."""
     found: dict[str, int] = {}
     for folder, below in layout.may_import.items():
         found[folder] = 1 + max((found[name] for name in below), default=-1)
@@ -119,7 +119,7 @@ def _box(folder: str, x: float, y: float) -> str:
 
 def _arrow(above: tuple[float, float], below: tuple[float, float], parts: list[str] | None) -> str:
     (x1, y1), (x2, y2) = above, below
-    # Arrows leave and reach a box at different places, according to where they lead.
+    # Arrows leave and reach a box at different points, depending on where they lead.
     shift = max(-0.38 * _WIDTH, min(0.38 * _WIDTH, 0.2 * (x2 - x1)))
     begin, end = (x1 + shift, y1 + _HEIGHT / 2), (x2 - shift, y2 - _HEIGHT / 2)
     dashes = ' stroke-dasharray="5 4"' if parts else ""

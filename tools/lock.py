@@ -1,6 +1,6 @@
-"""Resolves requirements/*.in into locks with hashes: ./bazelw run //tools:lock [-- --upgrade].
+"""Resolves requirements/*.in into lock files with hashes: ./bazelw run //tools:lock [-- --upgrade].
 
-uv reads no pip configuration, so pip's sources are handed to it; none of them lands in a lock.
+uv does not read pip's configuration, so pip's sources are passed to it; none of them ends up in a lock.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pathlib import Path
 from uv import find_uv_bin
 
 COMMAND = "./bazelw run //tools:lock"
-# torch has no CPU build on PyPI: it is taken from pip's find-links, or from the page that uv knows.
+# PyPI has no CPU build of torch: it is taken from pip's find-links, or else from the page that uv knows.
 TARGET = ["--python-version=3.11", "--python-platform=x86_64-manylinux_2_28"]
 
 
 class LockError(Exception):
-    """A lock that must not be written; the message says why."""
+    """The lock must not be written; the message says why."""
 
 
 def pip_setting(name: str) -> list[str]:
-    """Values of one of pip's settings, from its files and environment."""
+    """The values of a pip setting, from its configuration files and environment variables."""
     run = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     )
@@ -44,15 +44,15 @@ def sources(torch: str | None) -> list[str]:
 def checked(text: str, must_hold: str) -> str:
     if must_hold not in text:
         raise LockError(
-            f"the resolution does not hold {must_hold}: name a folder or page with it in PIP_FIND_LINKS"
+            f"the resolution lacks {must_hold}: name a folder or page that has it in PIP_FIND_LINKS"
         )
     if any("://" in line for line in text.splitlines()):
-        raise LockError("the resolution names a package source: it would not serve other machines")
+        raise LockError("the resolution names a package source, which other machines may not reach")
     return text
 
 
 def resolve(folder: Path, name: str, torch: str | None, must_hold: str, upgrade: bool) -> None:
-    """Writes folder/NAME.lock, or leaves it as it was."""
+    """Writes folder/NAME.lock; leaves it as it was if anything fails."""
     lock = folder / f"{name}.lock"
     with tempfile.TemporaryDirectory() as scratch:
         new = Path(scratch, lock.name)

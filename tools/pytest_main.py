@@ -6,7 +6,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # Bazel 4 does not set BAZEL_TEST, without which pytest-bazel writes no test.xml.
+    # pytest-bazel writes test.xml only if BAZEL_TEST is set, which Bazel 4 does not do.
     os.environ.setdefault("BAZEL_TEST", "1")
     temporary = os.environ.get("TEST_TMPDIR")
     if temporary:

@@ -46,12 +46,29 @@ class Generation:
     """Time the engine took, including the wait in its queue."""
 
 
+def ending_of(won: bool, terminated: bool) -> str:
+    """The ending of an episode in words: `won`, `lost`, or `out of turns` if the step limit ended it."""
+    return "won" if won else "lost" if terminated else "out of turns"
+
+
+@dataclass(frozen=True)
+class Told:
+    """An observation in the shortened form that prompts showing a whole episode use."""
+
+    alone: str
+    """Text for prompts that do not show the turn before."""
+    after: str
+    """Text for prompts that also show the turn before, which it need not repeat."""
+
+
 @dataclass(frozen=True)
 class PastTurn:
     """An earlier turn as prompts show it."""
 
     observation: str
     action: str
+    told: Told | None = None
+    """Shortened form of the observation; None to show it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,19 @@ class TurnContext:
     """Subgoal in force: for the planner before its decision (empty at turn 0), for the executor after it."""
     subgoal_age: int
     """Number of turns for which the subgoal has been in force."""
+    told: Told | None = None
+    """Shortened form of the observation; None to show it unchanged."""
+
+
+@dataclass(frozen=True)
+class AdmissibleAction:
+    """An action that the environment accepts now, with what the executor's prompts need to know of it."""
+
+    text: str
+    follows: bool = False
+    """Whether it follows from the transcript that the action is possible, so that it is not listed there."""
+    place: str = ""
+    """Place that the action goes to; empty for every other action."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +177,11 @@ class Episode:
     """Planner's prompt at `final_observation`, needed with bootstrap = final; else empty."""
     final_executor_prompt_ids: tuple[int, ...]
     seconds: float
+
+    @property
+    def ending(self) -> str:
+        """The ending in words: `won`, `lost` or `out of turns`."""
+        return ending_of(self.won, self.terminated)
 
     @property
     def versions(self) -> frozenset[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.errors import PreconditionError
-from trajectory.episode import Act, Decision, Episode, EpisodeKey, PastTurn, Plan, Turn, TurnContext
+from trajectory.episode import Act, Decision, Episode, EpisodeKey, PastTurn, Plan, Told, Turn, TurnContext
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class StepOutcome:
     score: float
     seconds: float
     """Duration of the environment's step."""
+    told: Told | None = None
+    """Shortened form of the observation for prompts; None to show it unchanged."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ class Progress:
     assignment: Assignment
     goal: str
     observation: str
+    told: Told | None = None
+    """Shortened form of the observation for prompts."""
     turns: tuple[Turn, ...] = ()
+    past_told: tuple[Told | None, ...] = ()
+    """Shortened form of the observation of each turn, for prompts."""
     subgoal: str = ""
     subgoal_age: int = 0
     """Number of turns for which the subgoal has been in force."""
@@ -56,20 +62,22 @@ class Progress:
     def context(self) -> TurnContext:
         """What the models are told about the current turn."""
         # Not turns[-history:], which for a history of 0 would be all turns.
-        last = self.turns[max(0, len(self.turns) - self.assignment.history) :]
+        first = max(0, len(self.turns) - self.assignment.history)
+        last = zip(self.turns[first:], self.past_told[first:], strict=True)
         return TurnContext(
             goal=self.goal,
             turn=len(self.turns),
-            history=tuple(PastTurn(turn.observation, turn.act.action) for turn in last),
+            history=tuple(PastTurn(turn.observation, turn.act.action, told) for turn, told in last),
             observation=self.observation,
             subgoal=self.subgoal,
             subgoal_age=self.subgoal_age,
+            told=self.told,
         )
 
 
-def begin(assignment: Assignment, goal: str, observation: str) -> Planning:
+def begin(assignment: Assignment, goal: str, observation: str, told: Told | None = None) -> Planning:
     """The state before the first turn."""
-    return Planning(Progress(assignment, goal, observation))
+    return Planning(Progress(assignment, goal, observation, told))
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,9 @@ class Stepping:
         after = replace(
             before,
             observation=outcome.observation,
+            told=outcome.told,
             turns=(*before.turns, turn),
+            past_told=(*before.past_told, before.told),
             subgoal_age=before.subgoal_age + 1,
         )
         ended = outcome.terminated or outcome.truncated

@@ -7,22 +7,24 @@ from collections.abc import Sequence
 
 from hiper.v1 import episode_pb2 as pb
 
+from core.errors import InvalidInputError
+
 # Above 0, because rounding in a bfloat16 softmax can leave a certain token slightly above probability 1.
 _LOGPROB_CEILING = 0.05
 _LOGPROB_FLOOR = -1e5
 # The learner divides logits by the temperature: 1e-38 would make them infinite.
 _TEMPERATURES = (0.01, 100.0)
-"""Accepted beside 0, which takes the most likely token."""
+"""Accepted temperatures in addition to 0, which takes the most likely token."""
 _REWARDS = (-1e6, 1e6)
 _SECONDS = (0.0, 1e9)
 
 
-class EpisodeError(ValueError):
+class EpisodeError(InvalidInputError, ValueError):
     """An episode is incomplete or inconsistent; the message names the turn and the field."""
 
 
 def check(episode: pb.Episode, vocabulary: int) -> None:
-    """Checks an episode as it came over the wire: everything that an update computes with.
+    """Checks everything in a received episode that an update computes with.
 
     Args:
         episode: The message.
@@ -87,7 +89,7 @@ def _check_generation(generation: pb.Generation, where: str, vocabulary: int) ->
 
 
 def _check_tokens(ids: Sequence[int], where: str, vocabulary: int) -> None:
-    # max first: it is fast, and nearly always the whole answer.
+    # max is fast and nearly always enough; only after a violation does the place matter.
     if ids and max(ids) >= vocabulary:
         place = next(place for place, token in enumerate(ids) if token >= vocabulary)
         raise EpisodeError(

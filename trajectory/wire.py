@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hiper.v1 import episode_pb2 as pb
 
+from core.errors import InvalidInputError
 from trajectory.episode import (
     Act,
+    AdmissibleAction,
     Decision,
     Episode,
     EpisodeKey,
@@ -13,6 +17,7 @@ from trajectory.episode import (
     PastTurn,
     Plan,
     Span,
+    Told,
     Turn,
     TurnContext,
 )
@@ -62,14 +67,51 @@ def generation_from_pb(message: pb.Generation) -> Generation:
     )
 
 
+def told_to_pb(told: Told | None) -> pb.ToldObservation | None:
+    if told is None:
+        return None
+    return pb.ToldObservation(alone=told.alone, after=None if told.after == told.alone else told.after)
+
+
+def told_from_pb(message: pb.PastTurn | pb.TurnContext) -> Told | None:
+    """The shortened form of the message's observation; None if it has none."""
+    if not message.HasField("told"):
+        return None
+    told = message.told
+    return Told(told.alone, told.after if told.HasField("after") else told.alone)
+
+
+def told_actions_to_pb(actions: Sequence[AdmissibleAction]) -> list[pb.ToldAction]:
+    return [pb.ToldAction(follows=action.follows, place=action.place) for action in actions]
+
+
+def actions_from_pb(texts: Sequence[str], told: Sequence[pb.ToldAction]) -> tuple[AdmissibleAction, ...]:
+    """The admissible actions of a request; without `told`, all of them are listed unchanged.
+
+    Raises:
+        InvalidInputError: `told` is not as long as `texts`.
+    """
+    if not told:
+        return tuple(map(AdmissibleAction, texts))
+    if len(told) != len(texts):
+        raise InvalidInputError(f"told_actions: {len(told)} for {len(texts)} admissible_actions")
+    return tuple(
+        AdmissibleAction(text, each.follows, each.place) for text, each in zip(texts, told, strict=True)
+    )
+
+
 def context_to_pb(context: TurnContext) -> pb.TurnContext:
     return pb.TurnContext(
         goal=context.goal,
         turn=context.turn,
-        history=[pb.PastTurn(observation=p.observation, action=p.action) for p in context.history],
+        history=[
+            pb.PastTurn(observation=p.observation, action=p.action, told=told_to_pb(p.told))
+            for p in context.history
+        ],
         observation=context.observation,
         subgoal=context.subgoal,
         subgoal_age=context.subgoal_age,
+        told=told_to_pb(context.told),
     )
 
 
@@ -77,10 +119,11 @@ def context_from_pb(message: pb.TurnContext) -> TurnContext:
     return TurnContext(
         goal=message.goal,
         turn=message.turn,
-        history=tuple(PastTurn(p.observation, p.action) for p in message.history),
+        history=tuple(PastTurn(p.observation, p.action, told_from_pb(p)) for p in message.history),
         observation=message.observation,
         subgoal=message.subgoal,
         subgoal_age=message.subgoal_age,
+        told=told_from_pb(message),
     )
 
 

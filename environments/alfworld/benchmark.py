@@ -17,6 +17,7 @@ from environments.alfworld.game_source import GameSource
 from environments.alfworld.policies import make_policy
 from environments.alfworld.sources import open_source
 from environments.alfworld.task_types import read_task_type
+from environments.alfworld.telling import AlfworldTelling
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import (
     DataNotFoundError,
@@ -34,6 +35,7 @@ class AlfworldBenchmark:
     """All games of a source; the environments share the compiled games."""
 
     name = "alfworld"
+    telling = AlfworldTelling()
 
     def __init__(
         self,

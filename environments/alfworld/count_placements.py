@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
 from core.paths import user_path
 from environments import command
 from environments.alfworld.compiler import load_game
@@ -16,21 +20,28 @@ from environments.locations import shared_data_path
 _SPLIT = "train"
 
 
-def main() -> int:
-    options = command.parser(
-        f"Counts where the objects lie when the games of the split {_SPLIT} start, and writes the shares by "
-        "which the player `adviser` chooses the places to search."
-    )
-    options.add_argument(
-        "--data", type=user_path, help="ALFWorld's tree or archive; ALFWORLD_DATA if left out"
-    )
-    options.add_argument(
-        "--out", type=user_path, default="environments/alfworld/placements.json", help="the file to write"
-    )
-    arguments = options.parse_args()
-    games, placements = count(arguments.data)
-    arguments.out.write_text(file_text(placements, games))
-    print(f"{sum(map(len, placements.shares.values()))} shares of {games} games written to {arguments.out}")
+class Flags(Section):
+    """Options of this command alone."""
+
+    out: Path = Path("environments/alfworld/placements.json")
+    """File to write."""
+
+
+SYNTAX = command.syntax(
+    "count_placements",
+    f"Counts where the objects lie when the games of the split {_SPLIT} start, and writes the shares by "
+    "which the player `adviser` chooses the places to search. --data names ALFWorld's tree or archive; "
+    "ALFWORLD_DATA if left out.",
+    Flags,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    out = user_path(line.flags.out)
+    games, placements = count(line.configuration.environment.data)
+    out.write_text(file_text(placements, games))
+    print(f"{sum(map(len, placements.shares.values()))} shares of {games} games written to {out}")
     return 0
 
 
@@ -59,4 +70,4 @@ def file_text(placements: Placements, games: int) -> str:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

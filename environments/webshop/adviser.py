@@ -1,9 +1,9 @@
-"""What a shopper should do next, judged only by what the transcript of the episode shows.
+"""Advice for a shopper, based only on the transcript of its episode.
 
-Search for the kind of product and its options, open the likeliest hit, and read its features where options
-and price fit. If it is likely enough, buy it. Otherwise search once more, with all words of the instruction,
-and open the likeliest hits of both searches until one is likely enough or the turns run short; then buy the
-likeliest.
+Search for the kind of product and its options, open the most likely hit, and read its features if options and
+price fit. If it is likely enough to be the wanted product, buy it. Otherwise search once more, with all words
+of the instruction, and open the most likely hits of both searches until one is likely enough or the turns run
+short; then buy the most likely one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from environments.webshop.session import Page
 from environments.webshop.wish import read_wish, searchable
 
 TURNS = 15
-"""Most turns of an episode, search and purchase included."""
+"""Largest number of turns of an episode, including search and purchase."""
 SURE, SURE_UNREAD = 1.0, 2.0
-"""Log-odds from which a product is bought without a look at others, with and without its features read."""
+"""Log-odds from which a product is bought without looking at others, after and before reading its
+features."""
 WORTH_READING = -2.0
 """Log-odds from which a product's features are read."""
 
@@ -26,21 +27,23 @@ WORTH_READING = -2.0
 def advise(
     instruction: str, memory: Memory, turns: int = TURNS, options_shown: bool = True
 ) -> DemonstrationStep:
-    """The next subgoal and action. Clicks are written as the page shows their target: who imitates can copy.
+    """The next subgoal and action.
+
+    Clicks name their target exactly as the page shows it, so that a model that imitates them can copy.
 
     Args:
-        instruction: The task.
-        memory: Of the episode up to the current page.
-        turns: Of the whole episode at most.
-        options_shown: Whether pages say which options are chosen. Otherwise each turn on a product's page is
-            taken to have chosen one.
+        instruction: Task in words.
+        memory: Knowledge from the episode up to the current page.
+        turns: Largest number of turns of the whole episode.
+        options_shown: Whether pages show the chosen options. If not, each turn spent on a product's page is
+            assumed to have chosen one.
     """
     return _Adviser(instruction, memory, turns - memory.turns, options_shown).advice()
 
 
 class _Adviser:
     def __init__(self, instruction: str, memory: Memory, left: int, options_shown: bool) -> None:
-        """`left` turns, the next one included."""
+        """`left` is the number of turns left, including the next one."""
         self._wish = wish = read_wish(instruction)
         self._memory, self._left, self._options_shown = memory, left, options_shown
         self._rated = {
@@ -50,7 +53,7 @@ class _Adviser:
         self._fresh = max(
             (hit for hit in memory.hits if hit.title not in memory.items), key=self._rate, default=None
         )
-        """The likeliest hit that has not been opened."""
+        """Most likely hit that has not been opened."""
 
     def advice(self) -> DemonstrationStep:
         best = max(self._memory.items.values(), key=lambda item: self._rated[item.title], default=None)
@@ -72,15 +75,17 @@ class _Adviser:
         return not item.described and self._rated[item.title] >= WORTH_READING
 
     def _turns_to(self, item: Item) -> int:
-        """From another product's page to this one's."""
+        """Number of turns from another product's page to this one's."""
         return 2 if self._link(item) else 3
 
     def _link(self, item: Item) -> str | None:
         return next((hit.link for hit in self._memory.hits if hit.title == item.title), None)
 
     def _look_on(self, spare: int) -> str | None:
-        """An action towards something new, if it takes no more than the `spare` turns: those that a purchase
-        of what has been seen leaves over."""
+        """An action that leads to something new, or None if that takes more than `spare` turns.
+
+        The spare turns are those that are not needed for buying the best product seen so far.
+        """
         page, title, searches = self._memory.page, self._memory.title, self._memory.searches
         queries = self._wish.queries
         if page is Page.START:
@@ -109,7 +114,7 @@ class _Adviser:
         return DemonstrationStep(FIND, self._toward(best))
 
     def _choices(self, item: Item) -> tuple[str, ...]:
-        """Values of the product that are still to be chosen."""
+        """The values of the product's options that are still to be chosen."""
         wanted, memory = likelihood.choices(item, self._wish), self._memory
         if memory.page is not Page.ITEM or memory.title != item.title:
             return wanted
@@ -121,7 +126,7 @@ class _Adviser:
         )
 
     def _toward(self, item: Item) -> str:
-        """One turn nearer to a product's page, which a search for its title finds wherever it was seen."""
+        """The action that leads one turn closer to a product's page, if need be by a search for its title."""
         page, link = self._memory.page, self._link(item)
         if page is Page.START:
             return f"search[{searchable(item.title)}]"

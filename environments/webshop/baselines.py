@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from configuration.environment import EnvironmentSettings
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.syntax import NoFlags
 from core.intervals import normal, wilson
-from core.paths import user_path
 from environments import command
 from environments.benchmark import Task
+from environments.errors import UnknownEnvironmentError
 from environments.locations import shared_data_path
 from environments.webshop.benchmark import WebShop, load
 from environments.webshop.files import DATA_VARIABLE
@@ -26,22 +28,29 @@ player was not recorded."""
 _WIDTH = 110
 
 
-def main() -> int:
-    options = command.parser("Measures the ceiling and the scripted baselines over all goals of a shop.")
-    options.add_argument("--data", type=user_path, default=None, help="folder or product file")
-    options.add_argument("--source", choices=("auto", "real", "generated"), default="auto")
-    options.add_argument("--seed", type=int, default=233, help="seed of the goals and of the random player")
-    options.add_argument("--compat", choices=("none", "hiper"), default="hiper", help="whose goals and order")
-    options.add_argument("--step_limit", type=int, default=15, help="turns, which bound the random player")
-    arguments = options.parse_args()
-    if arguments.source != "generated":
-        arguments.data = shared_data_path(arguments.data, DATA_VARIABLE, "webshop")
-    shop = load(EnvironmentSettings(name="webshop", **vars(arguments)))
+SYNTAX = command.syntax(
+    "baselines",
+    "Measures the ceiling and the scripted baselines over all goals of a shop. --seed (233) is that of the "
+    "goals and of the random player, which --step_limit (15) bounds; --compat is hiper unless given.",
+    NoFlags,
+)
+DEFAULTS = {"environment": {"name": "webshop", "seed": 233, "compat": "hiper", "step_limit": 15}}
+"""Defaults of this command, which differ from those of the section."""
+
+
+def main(argv: Sequence[str]) -> int:
+    settings = parse(argv, SYNTAX, DEFAULTS).configuration.environment
+    if settings.name != "webshop":
+        raise UnknownEnvironmentError(settings.name, ["webshop"])
+    if settings.source != "generated":
+        found = shared_data_path(settings.data, DATA_VARIABLE, "webshop")
+        settings = settings.model_copy(update={"data": found})
+    shop = load(settings)
     tasks = [task for split in ("train", "valid") for task in shop.tasks(split)]
-    table = _table(f"{len(shop.catalogue.products):,} products, {len(tasks):,} goals, seed {arguments.seed}")
+    table = _table(f"{len(shop.catalogue.products):,} products, {len(tasks):,} goals, seed {settings.seed}")
     table.add_row("ceiling", *_cells(ceiling(tasks, shop.book)), REFERENCE["ceiling"])
     for name in ("rule", "random"):
-        table.add_row(name, *_cells(_played(name, shop, tasks, arguments.seed)), REFERENCE[name])
+        table.add_row(name, *_cells(_played(name, shop, tasks, settings.seed)), REFERENCE[name])
     (Console() if sys.stdout.isatty() else Console(width=_WIDTH)).print(table)
     return 0
 
@@ -68,4 +77,4 @@ def _cells(scores: Scores) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    command.end(main)
+    run(main)

@@ -15,12 +15,14 @@ from environments.webshop.expert import demonstrate
 from environments.webshop.files import DATA_VARIABLE, PUBLISHED, find_files
 from environments.webshop.synthetic import synthetic_catalogue
 from environments.webshop.tasks import DisjointTasks, HiperTasks, TaskBook
+from environments.webshop.telling import WebShopTelling
 
 
 class WebShop:
     """A catalogue with its tasks, which all its environments share."""
 
     name = "webshop"
+    telling = WebShopTelling()
 
     def __init__(self, catalogue: Catalogue, book: TaskBook, *, step_limit: int, show_options: bool) -> None:
         self.catalogue = catalogue

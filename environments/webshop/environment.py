@@ -41,17 +41,17 @@ class WebShopEnvironment(TextEnvironment):
         return self._view.text, self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:  # type: ignore[override]
-        """As gymnasium's; after the end of the episode, it repeats the last page with reward 0.
+        """As gymnasium's.
 
         Raises:
             ActionTypeError: the action is not a string.
-            EpisodeError: there was no reset yet.
+            EpisodeError: no episode is running.
         """
         if not isinstance(action, str):
             raise ActionTypeError(action)
         self._require_episode()
         if self._terminated or self._truncated:
-            return self._view.text, 0.0, self._terminated, self._truncated, self._info()
+            raise EpisodeError("the episode is over: call reset before the next step")
         self._steps += 1
         following = self._follow(action)
         if following is not None:

@@ -1,7 +1,8 @@
-"""How likely a product is the wanted one, judged by what its pages show.
+"""Estimates how likely a product is the wanted one, from what its pages show.
 
-Log-odds are weighted sums of a few cues. The weights are those of logistic regressions, rounded: over the
-hits of searches for up to twelve training goals of each product (seed 0), does buying the hit win?
+The log-odds are weighted sums of a few cues. The weights come from logistic regressions, rounded, that
+predict whether buying a hit wins, over the hits of searches for up to twelve training goals per product (seed
+0).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from environments.webshop.wish import Wish, terms
 
 _MEN, _WOMEN = terms("men mens man male"), terms("women womens woman ladies lady female")
 _NEAR, _FAR = 10.0, 40.0
-"""Dollars: limits are drawn from the second to the fourth ten above the price of the wanted product."""
+"""Smallest and largest usual distance, in dollars, of the price limit from the wanted product's price: limits
+are drawn from the second to the fourth multiple of ten above the price."""
 
 _OF_HIT = {"words": 2.0, "other sex": -1.9, "fair price": 2.4, "too dear": -2.2, "log rank": -2.0}
 _OF_ITEM = {"words": 2.0, "other sex": -1.9, "fair price": 2.4, "too dear": -2.2, "log rank": -1.2} | {
@@ -35,12 +37,12 @@ _HIT_BIAS, _ITEM_BIAS, _DESCRIBED_BIAS = -2.3, -7.0, -11.8
 
 
 def of_hit(hit: Hit, wish: Wish, log_rank: float) -> float:
-    """Log-odds that a search result is the wanted product; `log_rank` as `Memory.log_rank` gives it."""
+    """Log-odds that a search result is the wanted product; `log_rank` is that of `Memory.log_rank`."""
     return _HIT_BIAS + _weighted(_OF_HIT, _cues(hit, hit.title, wish, log_rank))
 
 
 def of_item(item: Item, wish: Wish, log_rank: float) -> float:
-    """Log-odds that a product whose page has been open is the wanted one; `log_rank` as for a hit."""
+    """Log-odds that a product whose page has been opened is the wanted one; `log_rank` as in `of_hit`."""
     text = " ".join((item.title, *item.texts)).lower()
     cues = _cues(item, text, wish, log_rank) | _option_cues(item, wish)
     if not item.described:
@@ -52,8 +54,8 @@ def of_item(item: Item, wish: Wish, log_rank: float) -> float:
 def choices(item: Item, wish: Wish) -> tuple[str, ...]:
     """The values to click: one for each wanted option that the product has.
 
-    A click on a value that several options have sets the last of them; each option is set at most once. An
-    instruction in free words wants the longest value of each option that it contains.
+    A click on a value that several options have sets the last of these options, and each option is set at
+    most once. For an instruction in free words, these are the longest values that the instruction contains.
     """
     if wish.in_free_words:
         named = (
@@ -66,7 +68,7 @@ def choices(item: Item, wish: Wish) -> tuple[str, ...]:
 
 
 def _clicks(value: str) -> bool:
-    """False for a value whose click means something else."""
+    """Whether a click on this value chooses it, rather than meaning something else."""
     return value not in BUTTONS and not set("[]\n").intersection(value)
 
 
@@ -81,7 +83,7 @@ _matches = lru_cache(maxsize=1 << 16)(matches_option)
 
 
 def _cues(product: Hit | Item, text: str, wish: Wish, log_rank: float) -> dict[str, float]:
-    """Of hits and items; `text` is all that is known of the product."""
+    """The cues that hits and items have in common; `text` is all that is known of the product."""
     known, (low, high) = terms(text), product.prices
     return {
         "words": _share(word in known for word in wish.words),
@@ -102,14 +104,14 @@ def _option_cues(item: Item, wish: Wish) -> dict[str, float]:
 
 
 def _for_others(kind: frozenset[str], title: frozenset[str]) -> bool:
-    """Whether the title names only women where men are meant, or only men where women are."""
+    """Whether the title names only women although men are meant, or the other way round."""
     wanted = [sex for sex in (_MEN, _WOMEN) if sex & kind]
     named = [sex for sex in (_MEN, _WOMEN) if sex & title]
     return bool(wanted and named) and not any(sex in named for sex in wanted)
 
 
 def _share(cues: Iterable[bool]) -> float:
-    """Of the cues, how many hold; 1 where there are none."""
+    """The share of the cues that hold; 1 if there are none."""
     held = list(cues)
     return sum(held) / len(held) if held else 1.0
 

@@ -1,4 +1,4 @@
-"""What a shopper knows from the pages of an episode."""
+"""Knowledge of a shop, gathered from the pages of an episode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from environments.webshop.session import PAGE_SIZE, SUB_PAGES, Page
 
 BUTTONS = frozenset({"search", "back to search", "< prev", "next >", "buy now", *SUB_PAGES})
 UNLISTED = 12
-"""Place of a product that a search does not show: a little beyond the first page."""
+"""Rank assumed for a product that a search does not show, a little beyond the first page."""
 _BACK = "< Prev"
 _CHOSEN = "Chosen: "
 _PRICE = "Price: "
@@ -26,63 +26,63 @@ class Hit:
     """A row of the search results."""
 
     link: str
-    """What to click, as the page shows it."""
+    """Text to click, as the page shows it."""
     title: str
     prices: tuple[float, float]
-    """Lowest and highest, in dollars; zero and infinity where the page names none."""
+    """Lowest and highest price in dollars; zero and infinity if the page shows none."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A product whose page has been open."""
+    """A product whose page has been opened."""
 
     title: str
     prices: tuple[float, float]
-    """Lowest and highest, in dollars; zero and infinity where the page names none."""
+    """Lowest and highest price in dollars; zero and infinity if the page shows none."""
     options: Mapping[str, tuple[str, ...]]
-    """Name to values."""
+    """Values by option name."""
     texts: tuple[str, ...] = ()
-    """Those of its sub-pages that have been read."""
+    """Texts of the sub-pages that have been read."""
 
     @property
     def described(self) -> bool:
-        """Whether a sub-page has told something, or two of them nothing."""
+        """Whether its description is known: a sub-page had a text, or two of them had none."""
         return len(self.texts) > 1 or any(self.texts)
 
 
 @dataclass
 class Memory:
-    """What a transcript tells. A product is known by its title, which is all that its page shows of it."""
+    """What a transcript reveals. Products are identified by their titles, as their pages show no number."""
 
     page: Page = Page.DONE
-    """Kind of the current page; DONE also for one that is none of the shop's."""
+    """Kind of the current page; DONE also for a page that does not belong to the shop."""
     turns: int = -1
-    """Actions taken so far; -1 before the first page."""
+    """Number of actions taken so far; -1 before the first page."""
     searches: int = 0
-    """How many times results have followed the search bar."""
+    """Number of searches, counted when results follow the search bar."""
     hits: tuple[Hit, ...] = ()
-    """Rows of the current or last page of results."""
+    """Rows of the current or latest page of results."""
     places: dict[str, dict[int, int]] = field(default_factory=dict)
-    """By title: its place (from 0) among the results of each search (from 1) that has shown it."""
+    """Rank (from 0) of each title in the results of each search (from 1) that has shown it."""
     items: dict[str, Item] = field(default_factory=dict)
-    """By title."""
+    """Opened products by title."""
     title: str = ""
-    """Of the current or last product."""
+    """Title of the current or latest product."""
     chosen: str = ""
-    """What the current page of a product says of chosen options, such as `color: red, size: s`."""
+    """Chosen options as the current product page shows them, such as `color: red, size: s`."""
     stays: int = 0
-    """Turns for which the current product's page has been there."""
+    """Number of turns since the current product page was opened."""
 
     @classmethod
     def of(cls, transcript: Iterable[tuple[str, Sequence[str]]]) -> Memory:
-        """From all observations of an episode, each with the actions that were admissible then."""
+        """Reads all observations of an episode, each with the actions that were admissible then."""
         memory = cls()
         for observation, admissible in transcript:
             memory.note(observation, admissible)
         return memory
 
     def note(self, observation: str, admissible: Sequence[str]) -> None:
-        """Takes in the next page; any text will do."""
+        """Reads the next page; accepts any text."""
         self.turns += 1
         before, self.page = self.page, _kind(admissible)
         segments = observation.split(SEPARATOR)
@@ -100,7 +100,7 @@ class Memory:
             self.items[self.title] = replace(item, texts=(*item.texts, " ".join(body).strip()))
 
     def log_rank(self, title: str) -> float:
-        """Mean of log(1 + place) over the searches so far."""
+        """Mean of log(1 + rank) over the searches so far."""
         if not self.searches:
             return log1p(UNLISTED)
         places = self.places.get(title, {})
@@ -147,7 +147,7 @@ def _chosen_and_body(segments: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def _options(segments: Sequence[str], targets: Set[str]) -> dict[str, tuple[str, ...]]:
-    """What cannot be clicked is a name; its values follow it."""
+    """Options by name: a text that cannot be clicked is a name, and the texts after it are its values."""
     options: dict[str, tuple[str, ...]] = {}
     name = ""
     for text in segments:

@@ -9,15 +9,17 @@ written beside the products, where the benchmark looks for it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.progress import track
 
-from core.paths import user_path
+from configuration.command import main as run
+from configuration.command import parse
+from configuration.section import Section
+from configuration.syntax import Argument
+from environments import command
 from environments.errors import BenchmarkError, MissingDependencyError
 from environments.webshop.json_stream import array_elements
 from environments.webshop.products import distinct_records
@@ -54,27 +56,36 @@ def title_nouns(titles: Iterable[tuple[str, str]], model: str) -> Iterator[tuple
         yield key, [token.text.lower() for token in parsed if token.pos_ in _KINDS]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Computes the nouns of all product titles.")
-    parser.add_argument("products", type=user_path, help="items_shuffle*.json")
-    parser.add_argument("--out", type=user_path, help="default: title_nouns.json beside the products")
-    parser.add_argument(
-        "--model", default=MODEL, help="name or folder of a spaCy model (default: %(default)s)"
-    )
-    options = parser.parse_args(arguments)
-    out: Path = options.out or options.products.parent / "title_nouns.json"
-    if not options.products.is_file():
-        parser.error(f"there is no file {options.products}")
+class Flags(Section):
+    """Options of this command alone."""
+
+    out: Path | None = None
+    """File to write; title_nouns.json beside the products unless given."""
+    model: str = MODEL
+    """Name or folder of a spaCy model."""
+
+
+SYNTAX = command.syntax(
+    "nouns",
+    "Computes the nouns of all product titles.",
+    Flags,
+    (Argument("PRODUCTS", "the file items_shuffle*.json", key="environment.data"),),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    line = parse(argv, SYNTAX)
+    products = command.existing_file(line.configuration.environment.data or "")
+    out = line.flags.out or products.parent / "title_nouns.json"
     try:
-        records = distinct_records(array_elements(options.products))
+        records = distinct_records(array_elements(products))
         titles = ((record["asin"], record["name"]) for record in track(records, "Products"))
-        out.write_text(json.dumps(dict(title_nouns(titles, options.model))))
-    except (BenchmarkError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        out.write_text(json.dumps(dict(title_nouns(titles, line.flags.model))))
+    except OSError as error:
+        raise BenchmarkError(str(error)) from error
     print(f"wrote {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -13,6 +13,8 @@ from environments.webshop.session import Page, Session, results
 SEPARATOR = " [SEP] "
 SEARCH_ACTION = "search[<your query>]"
 """Admissible action that means a search with any text."""
+CHOSEN = "Chosen: "
+"""Beginning of the only text of a page that changes when an option is clicked."""
 _BLANKS = " \t\n\f\r"
 _CACHED_PRODUCTS = 1 << 13
 _BACK = f"Back to Search{SEPARATOR}< Prev"
@@ -83,13 +85,16 @@ def _results(session: Session, head: str, catalogue: Catalogue) -> View:
 def _chosen(session: Session) -> str:
     if not session.options:
         return ""
-    return f"{SEPARATOR}Chosen: " + ", ".join(f"{name}: {value}" for name, value in session.options)
+    return SEPARATOR + CHOSEN + ", ".join(f"{name}: {value}" for name, value in session.options)
 
 
 def _sub_page(product: Product, name: str) -> str:
     if name == "description":
         return _segments((product.description,))
-    return _segments(product.features) if name == "features" else ""
+    if name == "features":
+        # The reference puts a blank before each bullet point, so that an empty one leaves an empty segment.
+        return _segments(f" {feature}" for feature in product.features)
+    return ""
 
 
 @lru_cache(maxsize=_CACHED_PRODUCTS)

@@ -133,7 +133,7 @@ def _prices(pricing: str | None) -> tuple[str, tuple[float, ...]]:
         return f"${DEFAULT_PRICE}", (DEFAULT_PRICE,)
     prices = tuple(float(re.sub(r"[^\d.]", "", part)) for part in pricing.split("$")[1:])
     if not prices:
-        raise ValueError(f"pricing {pricing!r} holds no price after a $")
+        raise ValueError(f"pricing {pricing!r} has no price after a $")
     if len(prices) == 1:
         return f"${prices[0]}", prices
     return f"${prices[0]} to ${prices[1]}", prices[:2]

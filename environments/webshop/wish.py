@@ -1,4 +1,4 @@
-"""What an instruction asks for, read from its text."""
+"""Reads what an instruction asks for."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ _FIRST_OPTION = re.compile(r" with ((?:(?! with )[^:,])+): ")
 _NEXT_OPTION = re.compile(r", and ([^:,]+): ")
 _CONNECTIVE = re.compile(r" with | for ")
 _END_OF_LIST = re.compile(r"\S+ & ")
-"""`tees & blouses` of `women's tops, tees & blouses`: with one word before it, `&` ends a list of kinds."""
+"""Last part of a list of kinds, such as `tees & blouses` in `women's tops, tees & blouses`: there is a single
+word before its `&`."""
 _CACHED_TEXTS = 1 << 14
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def terms(text: str) -> frozenset[str]:
-    """Stems of a text's words, without stop words."""
+    """The stems of a text's words, without stop words."""
     return frozenset(analyze(text))
 
 
 _FILLER = terms("find me men's women's")
-"""Words that say little; whom a product is for is judged separately."""
+"""Words that say little; whether a product is for men or women is judged separately."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +37,26 @@ class Wish:
     sleeve for daily wear with color: red, and size: s, and price lower than 30.00 dollars`."""
 
     kind: str
-    """`easy clean men's shirts`: the text does not tell where the attributes end and the product begins.
-    Of an instruction in free words, all but the price."""
+    """Kind of product, here `easy clean men's shirts`: the text does not show where the attributes end and
+    the product begins. For an instruction in free words, everything except for the price."""
     attributes: tuple[str, ...]
-    """`long lasting`, `short sleeve`, `daily wear`; in lower case."""
+    """Attributes in lower case, here `long lasting`, `short sleeve` and `daily wear`."""
     options: tuple[tuple[str, str], ...]
-    """Name and value of each."""
+    """Name and value of each option."""
     price_limit: float
-    """Dollars; infinite where none is named."""
+    """Highest accepted price in dollars; infinite if there is no limit."""
     words: frozenset[str]
     """Terms of kind and attributes."""
     in_free_words: bool
-    """Whether the instruction is one that a person wrote, which names options in its own way."""
+    """Whether the instruction was written by a person, who names options in any way."""
     queries: tuple[str, ...]
-    """A short search for kind and options, and a long one with the attributes too if there are any. Both
-    repeat the options, which tell products apart better than attributes that many share."""
+    """Queries: a short one for kind and options, and a long one with the attributes, if there are any. Both
+    repeat the options, which distinguish products better than attributes that many share."""
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def read_wish(instruction: str) -> Wish:
-    """Any text can be read: what it lacks is empty in the wish."""
+    """Reads any text; parts that it lacks are empty in the wish."""
     in_free_words = not instruction.startswith(_BEGINNING)
     rest, price_limit = instruction.strip().removeprefix(_BEGINNING), inf
     if limit := _LIMIT.search(rest):
@@ -75,12 +76,12 @@ def read_wish(instruction: str) -> Wish:
 
 
 def searchable(text: str) -> str:
-    """The text as a search can hold it: on one line, without brackets, not too long."""
+    """The text as a query: on one line, without brackets, not too long."""
     return " ".join(text.replace("[", " ").replace("]", " ").split())[:MAX_QUERY_LENGTH]
 
 
 def _options(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """What stands before the options, and the options."""
+    """The text before the options, and the options."""
     first = _FIRST_OPTION.search(text)
     if first is None:
         return text, ()

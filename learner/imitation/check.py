@@ -1,4 +1,4 @@
-"""What a warm start came to: sampled answers at the turns of demonstrations that it has not seen."""
+"""Checks a warm start: samples answers at the turns of demonstrations that it was not taught."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from configuration.servers import ModelServerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
-from learner.imitation.demonstrations import Formats, demonstrate
-from learner.imitation.teaching import WarmStart, WarmStartSettings
+from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.teachers import teacher_of
+from learner.imitation.teaching import WarmStartSettings
+from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import GenerationRequest, GenerationResult, LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
@@ -21,16 +23,19 @@ from trajectory.episode import Episode, Turn
 
 @dataclass(frozen=True)
 class AnswerShares:
-    """Shares of the answers of one role."""
+    """Quality of one role's answers; shares are in [0, 1]."""
 
     answers: int
+    """Number of answers."""
     temperature: float
+    """Sampling temperature."""
     parseable: float
-    """In one of the forms that the parser knows."""
+    """Share of answers in a form that the parser understands."""
     accepted: float
-    """Executor: an action that is admissible. Planner: as `parseable`."""
+    """Share of answers that can be carried out: admissible actions of the executor; for the planner,
+    `parseable`."""
     expert: float
-    """Word for word what the expert said; several actions may be as good."""
+    """Share of answers equal to the expert's, word for word; other answers can be just as good."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +49,32 @@ async def check_answers(
     settings: WarmStartSettings,
     model: ModelFolder,
     benchmark: Benchmark,
-    made: WarmStart,
+    adapters: AdapterPair,
     split: str,
     games: int,
     seed: int,
 ) -> dict[Role, AnswerShares]:
-    """Samples both adapters' answers once at each turn of `games` demonstrations of `split`."""
+    """Samples an answer of both adapters at each turn of `games` demonstrations of `split`.
+
+    Args:
+        settings: Settings that the warm start was made with.
+        model: Base model.
+        benchmark: Where the demonstrations come from.
+        made: Adapters to check.
+        split: Split of the demonstrations.
+        games: Number of demonstrations.
+        seed: Seed that draws the tasks and the answers.
+    """
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
-    environment = benchmark.environment()
+    environment, expert = benchmark.environment(), teacher_of(benchmark, "expert")
     tasks = benchmark.tasks(split)
     drawn = np.random.default_rng(seed).permutation(len(tasks))[:games]
     turns: list[tuple[Episode, int]] = []
     admissible: list[Sequence[str]] = []
     for place in drawn:
-        seen: list[Sequence[str]] = []
-        episode = demonstrate(benchmark, environment, tasks[place], formats, on_turn=seen.append)
-        turns += [(episode, number) for number in range(len(episode.turns))]
-        admissible += seen
+        played = await lesson(benchmark, environment, tasks[place], formats, expert)
+        turns += [(played.episode, number) for number in range(len(played.episode.turns))]
+        admissible += played.admissible
     environment.close()
 
     def read_plan(index: int, result: GenerationResult) -> _Reading:
@@ -80,10 +94,10 @@ async def check_answers(
     shown = [episode.turns[number] for episode, number in turns]
     return {
         Role.PLANNER: await _asked(
-            settings, model, settings.planner, made, Role.PLANNER, shown, formats, read_plan, seed
+            settings, model, settings.planner, adapters, Role.PLANNER, shown, formats, read_plan, seed
         ),
         Role.EXECUTOR: await _asked(
-            settings, model, settings.executor, made, Role.EXECUTOR, shown, formats, read_act, seed
+            settings, model, settings.executor, adapters, Role.EXECUTOR, shown, formats, read_act, seed
         ),
     }
 
@@ -92,7 +106,7 @@ async def _asked(
     settings: WarmStartSettings,
     model: ModelFolder,
     server: ModelServerSettings,
-    made: WarmStart,
+    adapters: AdapterPair,
     role: Role,
     turns: Sequence[Turn],
     formats: Formats,
@@ -107,8 +121,7 @@ async def _asked(
     )
     await engine.start()
     try:
-        folder = made.planner if planner else made.executor
-        await engine.switch(LoadedAdapter(f"check/{role.value}@0", 0, folder))
+        await engine.switch(LoadedAdapter(f"check/{role.value}@0", 0, adapters.of(role)))
         requests = [
             GenerationRequest(
                 prompt_ids=(turn.plan if planner else turn.act).generation.prompt_ids,

@@ -1,35 +1,39 @@
-"""Demonstrations as episodes: an expert plays, and answers in the models' own formats."""
+"""Demonstrations as episodes: a teacher plays, and its moves are written in the models' answer formats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
 from transformers import PreTrainedTokenizerBase
 
 from configuration.servers import ModelServerSettings
-from core.seeds import derive
-from environments.benchmark import Benchmark, DemonstrationStep, StepInfo, Task, TextEnvironment
+from environments.benchmark import Benchmark, StepInfo, Task, TextEnvironment
 from executor.parser import ExecutorParser
-from executor.prompt import HIDDEN_ACTIONS, ExecutorPrompt
+from executor.prompt import ExecutorPrompt
+from learner.imitation.teachers import TaughtTurn, Teacher
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
+from play.players import Players
 from serving.engine import BASE_VERSION
-from trajectory.episode import Act, Decision, Episode, EpisodeKey, Generation, Plan
-from trajectory.machine import Acting, Assignment, Finished, Planning, StepOutcome, begin
+from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Generation, Plan, TurnContext
+from trajectory.lease import Lease
+
+_LEASE = Lease(
+    lease_id="", run_id="demonstration", number=0, group=0, attempt=0, task_seed=0, seed=0, version=0
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Formats:
-    """How planner and executor are asked, and how they answer."""
+    """The prompts of planner and executor, and the parsers of their answers."""
 
     planner_prompt: PlannerPrompt
     planner_parser: PlannerParser
     executor_prompt: ExecutorPrompt
     executor_parser: ExecutorParser
     history: int
-    """Earlier turns that either prompt shows at most."""
+    """Largest number of earlier turns that either prompt shows."""
 
     @classmethod
     def of(
@@ -38,7 +42,7 @@ class Formats:
         planner: ModelServerSettings,
         executor: ModelServerSettings,
     ) -> Formats:
-        """As the two servers have them."""
+        """The same formats as those of the two servers."""
         return cls(
             PlannerPrompt(
                 tokenizer,
@@ -62,130 +66,89 @@ class Formats:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """One episode to learn from."""
+    """An episode to learn from."""
 
     episode: Episode
-    """As it was played."""
+    """Episode as it was played, with mistakes."""
     right_actions: tuple[str, ...]
-    """What should have been done in each turn: what was done, but for mistakes."""
+    """Right action of each turn; where it differs from the one played, that was a mistake."""
+    admissible: tuple[tuple[str, ...], ...]
+    """Actions that the environment accepted at each turn."""
 
 
-def lesson(
-    benchmark: Benchmark,
-    environment: TextEnvironment,
-    task: Task,
-    formats: Formats,
-    teacher: str,
-    mistakes: float = 0.0,
-    seed: int = 0,
+async def lesson(
+    benchmark: Benchmark, environment: TextEnvironment, task: Task, formats: Formats, teacher: Teacher
 ) -> Lesson:
-    """The scripted player called `teacher` at `task`, up to the episode's end.
+    """The teacher's episode of `task`, as if the two models had answered with the teacher's moves.
 
-    Args:
-        benchmark: Of the task.
-        environment: Of the benchmark.
-        task: Which one.
-        formats: Of the answers.
-        teacher: Name of the player; with mistakes it must be one that judges by what it sees.
-        mistakes: Share of turns at which another action is done: one that is admissible, or one that was.
-        seed: Of the mistakes, together with the task.
+    The planner's answer is SWITCH with the subgoal where the teacher's subgoal changes, and KEEP elsewhere.
+    All answers are read back by the servers' parsers, so that only what they understand is taught. The
+    log-probabilities are 0, as of a teacher who is certain.
     """
-    player = benchmark.policy(teacher, seed=0)
-    random = Random(derive(seed, "mistakes", task.id))
-    observation, info = environment.reset(seed=0, options={"task": task.id})
-    player.begin(observation, info)
-    done: list[DemonstrationStep] = []
-    right: list[str] = []
-    seen: set[str] = set()
-    ended = False
-    while not ended:
-        step = player.act(observation, info)
-        right.append(step.action)
-        if random.random() < mistakes:
-            step = DemonstrationStep(step.subgoal, _mistake(step.action, info, seen, random))
-        done.append(step)
-        seen.update(info["admissible_actions"])
-        observation, _, terminated, truncated, info = environment.step(step.action)
-        ended = terminated or truncated
-    return Lesson(demonstrate(benchmark, environment, task, formats, done), tuple(right))
+    demonstrator = _Demonstrator(environment, teacher, formats)
+    players = Players(
+        planner=demonstrator,
+        executor=demonstrator,
+        benchmark=benchmark,
+        history=formats.history,
+        final_prompts=False,
+        clock=lambda: 0.0,
+    )
+    episode = await players.play(_LEASE, task, demonstrator)
+    rights = tuple(turn.right_action for turn in demonstrator.turns)
+    return Lesson(episode, rights, tuple(demonstrator.admissible))
 
 
-def _mistake(right: str, info: StepInfo, seen: set[str], random: Random) -> str:
-    """Something else than what is right: half the time what is admissible, else what once was."""
-    possible = [a for a in info["admissible_actions"] if a != right and a not in HIDDEN_ACTIONS]
-    impossible = sorted(seen.difference(info["admissible_actions"]))
-    choices = impossible if impossible and random.random() < 0.5 else possible
-    return random.choice(choices) if choices else right
+class _Demonstrator:
+    """Planner and executor in one: both answer with the teacher's moves.
 
-
-def demonstrate(
-    benchmark: Benchmark,
-    environment: TextEnvironment,
-    task: Task,
-    formats: Formats,
-    steps: Sequence[DemonstrationStep] | None = None,
-    on_turn: Callable[[tuple[str, ...]], None] | None = None,
-) -> Episode:
-    """The episode of `task` that these steps make, as if the two models had said what they do.
-
-    Without steps it is the expert's. SWITCH with the subgoal where the steps' subgoal changes, KEEP
-    elsewhere. The answers are read back by the servers' own parsers, so that what is taught is what is
-    understood. Log-probabilities are 0: a teacher says nothing else. `on_turn` is told each turn's
-    admissible actions.
+    It also wraps the environment, because a teacher sees more than the models are told.
     """
-    observation, info = environment.reset(seed=0, options={"task": task.id})
-    key = EpisodeKey("demonstration", task.id, 0, 0)
-    assignment = Assignment(key, 0, 0, "", benchmark.name, str(task.type), formats.history)
-    state: Planning | Finished = begin(assignment, info["goal"], observation)
-    before = ""
-    for step in benchmark.demonstration(task) if steps is None else steps:
-        if not isinstance(state, Planning):
-            break
-        if on_turn:
-            on_turn(info["admissible_actions"])
-        acting = state.planned(_plan(state, step, before, formats))
-        state, info = _step(acting, _act(acting, step, info, formats), environment)
-        before = step.subgoal
-    if isinstance(state, Planning):
-        raise ValueError(f"the demonstration of task {task.id} does not end its episode")
-    return state.episode(seconds=0.0)
 
+    def __init__(self, environment: TextEnvironment, teacher: Teacher, formats: Formats) -> None:
+        self._environment, self._teacher, self._formats = environment, teacher, formats
+        self.turns: list[TaughtTurn] = []
+        self.admissible: list[tuple[str, ...]] = []
 
-def _plan(state: Planning, step: DemonstrationStep, before: str, formats: Formats) -> Plan:
-    context = state.context
-    decision = Decision.KEEP if step.subgoal == before else Decision.SWITCH
-    answer = formats.planner_parser.answer_ids(decision, step.subgoal, context.turn)
-    read = formats.planner_parser.parse(answer, context.turn, context.goal, context.subgoal)
-    return Plan(
-        decision=read.decision,
-        subgoal=read.subgoal,
-        valid=read.valid,
-        generation=_said(formats.planner_prompt.render(context), answer),
-        decision_span=read.decision_span,
-        subgoal_span=read.subgoal_span,
-    )
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, str] | None = None
+    ) -> tuple[str, StepInfo]:
+        self._observation, self._info = self._environment.reset(seed=seed, options=options)
+        self._teacher.begin(self._observation, self._info)
+        return self._observation, self._info
 
+    def step(self, action: str) -> tuple[str, float, bool, bool, StepInfo]:
+        answer = self._environment.step(action)
+        self._observation, *_, self._info = answer
+        return answer
 
-def _act(acting: Acting, step: DemonstrationStep, info: StepInfo, formats: Formats) -> Act:
-    answer = formats.executor_parser.answer_ids(step.action)
-    read = formats.executor_parser.parse(answer)
-    prompt = formats.executor_prompt.render(acting.context, info["admissible_actions"])
-    return Act(read.action, read.valid, _said(prompt, answer), read.action_span)
+    async def plan(self, context: TurnContext, seed: int) -> Plan:
+        before = self.turns[-1].step.subgoal if self.turns else ""
+        self.turns.append(self._teacher.turn(self._observation, self._info))
+        self.admissible.append(self._info["admissible_actions"])
+        subgoal, parser = self.turns[-1].step.subgoal, self._formats.planner_parser
+        decision = Decision.KEEP if subgoal == before else Decision.SWITCH
+        answer = parser.answer_ids(decision, subgoal, context.turn)
+        read = parser.parse(answer, context.turn, context.goal, context.subgoal)
+        return Plan(
+            decision=read.decision,
+            subgoal=read.subgoal,
+            valid=read.valid,
+            generation=_said(self._formats.planner_prompt.render(context), answer),
+            decision_span=read.decision_span,
+            subgoal_span=read.subgoal_span,
+        )
 
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+        answer = self._formats.executor_parser.answer_ids(self.turns[-1].step.action)
+        read = self._formats.executor_parser.parse(answer)
+        prompt = self._formats.executor_prompt.render(context, actions)
+        return Act(read.action, read.valid, _said(prompt, answer), read.action_span)
 
-def _step(acting: Acting, act: Act, environment: TextEnvironment) -> tuple[Planning | Finished, StepInfo]:
-    stepping = acting.acted(act)
-    observation, reward, terminated, truncated, info = environment.step(stepping.action)
-    outcome = StepOutcome(
-        observation=observation,
-        reward=reward,
-        terminated=terminated,
-        truncated=truncated,
-        won=info["won"],
-        score=info["score"],
-        seconds=0.0,
-    )
-    return stepping.stepped(outcome, 0.0), info
+    async def prompt(
+        self, context: TurnContext, actions: tuple[AdmissibleAction, ...] = ()
+    ) -> tuple[int, ...]:
+        raise NotImplementedError("a demonstration ends without prompts at its final observation")
 
 
 def _said(prompt_ids: Sequence[int], answer: Sequence[int]) -> Generation:

@@ -1,4 +1,4 @@
-"""The adapters that a run begins with."""
+"""The adapters that a run starts with."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from configuration.tree import Configuration
 from core.progress import Progress
 from environments import registry
 from learner.imitation.shipped import shipped_pair
-from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
+from learner.imitation.teaching import WarmStartSettings, warm_start
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 
 
-def first_adapters(configuration: Configuration, model: ModelFolder, progress: Progress) -> WarmStart | None:
-    """Adapters taught on demonstrations: shipped, from the cache, or made now; None if turned off."""
+def first_adapters(
+    configuration: Configuration, model: ModelFolder, progress: Progress
+) -> AdapterPair | None:
+    """Adapters taught from demonstrations: shipped, cached, or made now; None if that is turned off."""
     if not configuration.imitation.enabled:
         return None
     settings = WarmStartSettings.of(configuration)
     if shipped := shipped_pair(settings, model, configuration.environment.name):
         return shipped
     benchmark = registry.load(configuration.environment)
-    return warm_start(settings, model, benchmark, configuration.run.seed, progress)
+    return warm_start(settings, model, benchmark, configuration.run.seed, progress).adapters

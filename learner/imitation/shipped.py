@@ -1,4 +1,4 @@
-"""The pairs of warm-started adapters that are kept in the repository, for the bundled model."""
+"""The pairs of warm-started adapters for the bundled model that are shipped with the repository."""
 
 from __future__ import annotations
 
@@ -10,47 +10,48 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from configuration.learner import LoraSettings
-from core.role import Role
-from learner.imitation.teaching import WarmStart, WarmStartSettings
-from learner.update.adapter_files import CONFIG, ORIGIN, WEIGHTS
+from learner.imitation.teaching import WarmStartSettings
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from serving.adapters.origin import ORIGIN_FILE, base_of
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 
 FOLDER = Path(__file__).parents[1] / "warm_start"
-"""Holds a folder for each benchmark and prompt format, made by the commands in its README.md."""
+"""Folder with a pair for each benchmark and prompt format, made by the commands in its README.md."""
 
 
 def shipped_pair(
     settings: WarmStartSettings, model: ModelFolder, benchmark: str, folder: Path = FOLDER
-) -> WarmStart | None:
-    """The pair in `folder` that fits base model, LoRA shape, benchmark and prompts; else None."""
+) -> AdapterPair | None:
+    """The pair in `folder` for this base model, LoRA shape, benchmark and prompt format, or None."""
     prompt_format = settings.planner.prompt_format
     if not settings.imitation.shipped or settings.executor.prompt_format != prompt_format:
         return None
-    pair = folder / f"{benchmark}_{prompt_format}"
-    if not all(_fits(pair / role.value, settings.lora, model) for role in Role):
-        return None
-    return WarmStart(pair / Role.PLANNER.value, pair / Role.EXECUTOR.value, cached=True)
+    pair = AdapterPair.within(folder / f"{benchmark}_{prompt_format}")
+    return pair if all(_fits(each, settings.lora, model) for _, each in pair.items()) else None
 
 
-def ship(made: WarmStart, folder: Path) -> None:
-    """Copies a pair into `folder`, its weights in bfloat16: half the size, and exact once read again."""
-    for role, source in ((Role.PLANNER, made.planner), (Role.EXECUTOR, made.executor)):
-        target = folder / role.value
+def ship(pair: AdapterPair, folder: Path) -> None:
+    """Copies a pair into `folder`, with the weights rounded to bfloat16, which take half the space."""
+    for role, source in pair.items():
+        target = AdapterPair.within(folder).of(role)
         target.mkdir(parents=True, exist_ok=True)
-        for name in (CONFIG, ORIGIN):
+        for name in (CONFIG_FILE, ORIGIN_FILE):
             shutil.copyfile(source / name, target / name)
-        weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(source / WEIGHTS).items()}
-        save_file(weights, target / WEIGHTS, metadata={"format": "pt"})
+        weights = {
+            name: tensor.to(torch.bfloat16) for name, tensor in load_file(source / WEIGHTS_FILE).items()
+        }
+        save_file(weights, target / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
 def _fits(adapter: Path, lora: LoraSettings, model: ModelFolder) -> bool:
-    if not (adapter / ORIGIN).is_file():
+    base = base_of(adapter)
+    if base is None:
         return False
-    origin = json.loads((adapter / ORIGIN).read_text(encoding="utf-8"))
-    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((adapter / CONFIG_FILE).read_text(encoding="utf-8"))
     layers = config["layers_to_transform"]
     made_for = (
-        origin["base_fingerprint"],
+        base,
         config["r"],
         config["lora_alpha"],
         set(config["target_modules"]),

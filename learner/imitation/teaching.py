@@ -1,7 +1,8 @@
-"""The warm start: both adapters learn the formats, and a first skill, from demonstrations."""
+"""The warm start: teaches both adapters the answer formats and a first skill, by imitating demonstrations."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -23,22 +24,26 @@ from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
 from learner.imitation.demonstrations import Formats, Lesson, lesson
-from learner.update.adapter_files import AdapterOrigin, write_adapter
+from learner.imitation.teachers import teacher_of
+from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import AdaptedModel
+from serving.adapters.origin import AdapterOrigin
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from trajectory.episode import Turn
 
 METHOD = 2
-"""Goes into the cache's key; one more whenever the same demonstrations would give other adapters."""
+"""Version of the method, a part of the cache's key; raise it whenever the same demonstrations give other
+adapters."""
 _MAX_GRADIENT_NORM = 1.0
 _TRAINING_SPLIT = "train"
 
 
 @dataclass(frozen=True)
 class WarmStartSettings:
-    """The sections of the configuration that decide what a warm start gives."""
+    """The sections of the configuration that the result of a warm start depends on."""
 
     imitation: ImitationSettings = field(default_factory=ImitationSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -59,23 +64,23 @@ class WarmStartSettings:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """PEFT folders of both adapters."""
+    """Adapters that were taught from demonstrations."""
 
-    planner: Path
-    executor: Path
+    adapters: AdapterPair
     cached: bool
-    """Whether they were there already."""
+    """Whether they were in the cache already."""
     losses: dict[Role, tuple[float, ...]] = field(default_factory=dict)
-    """Of each step, in nats a token; empty where cached."""
+    """Loss of each step in nats per token; empty if cached."""
 
 
 def warm_start(
     settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int, progress: Progress
 ) -> WarmStart:
-    """Teaches both adapters on demonstrations of training tasks, or finds them in the cache.
+    """Teaches both adapters with demonstrations of training tasks, or finds them in the cache.
 
-    The cache is $HIPER_CACHE (else ~/.cache/hiper)/warm-start, a folder for each combination of base model,
-    settings, seed and demonstrations as the models see them. Sets torch's thread count for the process.
+    The cache is the folder `warm-start` in `core.paths.cache_folder`, with a folder for each combination of
+    base model, settings, seed and demonstrations as the models see them. Sets torch's number of threads for
+    the whole process.
 
     Raises:
         InvalidInputError: the benchmark has no training tasks.
@@ -86,24 +91,27 @@ def warm_start(
     answers = {role: _answers(lessons, formats, role) for role in Role}
     folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Two commands that start together would otherwise both spend minutes on the same adapters.
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
-            return _in(folder, cached=True)
+            return WarmStart(AdapterPair.within(folder), cached=True)
         losses = _teach(settings, model, answers, seed, folder, progress)
-    return _in(folder, cached=False, losses=losses)
+    return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 
 
 def training_lessons(
     settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
 ) -> list[Lesson]:
-    """The teacher at `settings.games` training tasks, drawn with the seed."""
+    """The teacher's episodes at `settings.games` training tasks, drawn with the seed."""
     environment = benchmark.environment()
-    teacher, mistakes = settings.teacher, settings.mistakes
+    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    tasks = _drawn(benchmark, settings.games, seed)
+
+    async def taught() -> list[Lesson]:
+        return [await lesson(benchmark, environment, task, formats, teacher) for task in tasks]
+
     try:
-        return [
-            lesson(benchmark, environment, task, formats, teacher, mistakes, seed)
-            for task in _drawn(benchmark, settings.games, seed)
-        ]
+        return asyncio.run(taught())
     finally:
         environment.close()
 
@@ -117,19 +125,19 @@ def imitate(
     generator: np.random.Generator,
     on_step: Callable[[int, float], None],
 ) -> tuple[float, ...]:
-    """Teaches one adapter to answer so: cross entropy of the answers' tokens, mean over a step's tokens.
+    """Teaches one adapter to give these answers, with the cross entropy averaged over a step's answer tokens.
 
     Args:
-        model: Holds the adapter.
-        role: Whose it is.
-        episodes: The answers of each; dealt out in random order, without replacement until all were shown.
-        settings: Steps, turns a step, learning rate, whether episodes stay together.
-        pack_tokens: Tokens computed together.
-        generator: Of the order.
-        on_step: Told each step's number, from 1, and its loss.
+        model: Model that holds the adapter.
+        role: Role of the adapter.
+        episodes: Answers of each episode; drawn in random order, without repeating any before all were drawn.
+        settings: Number of steps and of turns per step, learning rate, whether episodes stay together.
+        pack_tokens: Largest number of tokens computed together.
+        generator: Random generator for the order.
+        on_step: Called with each step's number, from 1, and its loss.
 
     Returns:
-        The loss of each step in nats a token.
+        The loss of each step in nats per token.
     """
     steps = settings.steps_of(role)
     optimizer = AdapterOptimizer(model.parameters_of(role.value), settings.learning_rate, _MAX_GRADIENT_NORM)
@@ -138,6 +146,7 @@ def imitate(
     shown = answer_order(lengths, steps * settings.batch_turns, generator)
     losses = []
     for step, places in enumerate(shown.reshape(steps, settings.batch_turns)):
+        # The learning rate falls linearly to 0.
         optimizer.set_learning_rate(settings.learning_rate * (1 - step / steps))
         losses.append(_step(model, role.value, [answers[place] for place in places], pack_tokens))
         optimizer.step()
@@ -157,7 +166,10 @@ def _step(model: AdaptedModel, adapter: str, answers: Sequence[TokenSequence], p
 
 
 def answer_order(lengths: Sequence[int], shown: int, generator: np.random.Generator) -> np.ndarray:
-    """Places of `shown` answers: parts of these lengths in random order, what is in a part in its own."""
+    """Places of `shown` answers: parts of these lengths in random order, but in order within each part.
+
+    No part comes again before all others have come.
+    """
     parts = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
     passes = -(-shown // sum(lengths))
     drawn = [parts[part] for _ in range(passes) for part in generator.permutation(len(parts))]
@@ -189,14 +201,11 @@ def _teach(
             losses[role] = imitate(
                 model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
             )
-            (unfinished / role.value).mkdir()
+            target = AdapterPair.within(unfinished).of(role)
+            target.mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)
-            write_adapter(model.peft, role.value, base.name, origin, unfinished / role.value)
+            write_adapter(model.peft, role.value, base.name, origin, target)
     return losses
-
-
-def _in(folder: Path, cached: bool, losses: dict[Role, tuple[float, ...]] | None = None) -> WarmStart:
-    return WarmStart(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value, cached, losses or {})
 
 
 def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
@@ -209,7 +218,7 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
 
 
 def _answers(lessons: Sequence[Lesson], formats: Formats, role: Role) -> list[list[TokenSequence]]:
-    """What should be said in each episode: the plans as they are, and the right actions."""
+    """The answers to imitate in each episode: the plans as they were given, or the right actions."""
 
     def plan(turn: Turn) -> TokenSequence:
         return TokenSequence(turn.plan.generation.prompt_ids, turn.plan.generation.token_ids)
@@ -230,7 +239,7 @@ def _key(
     seed: int,
     answers: dict[Role, list[list[TokenSequence]]],
 ) -> str:
-    """Hex, of all that decides what the adapters come to; number of threads and machine aside."""
+    """Hexadecimal hash of all that the adapters depend on, except for the machine and number of threads."""
     shown = [[[[a.prompt_ids, a.response_ids] for a in one] for one in answers[role]] for role in Role]
     described = {
         "method": METHOD,

@@ -1,10 +1,11 @@
-"""What a batch of episodes says of itself, under verl's metric names where the meaning is the same."""
+"""Metrics of the episodes that an update trains on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from core.intervals import normal
+from run_folder import metric_names as names
 from trajectory.episode import Decision, Episode, Turn
 
 
@@ -22,25 +23,25 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     whole = sum(turn.seconds for turn in turns)
     score = normal([episode.score for episode in episodes])
     return _time_shares(episodes, engine, environment, whole) | {
-        "episode/count": len(episodes),
-        "episode/success_rate": _mean(episode.won for episode in episodes),
-        "episode/score/mean": score.mean,
-        "episode/score/half_interval": score.half,
-        "episode/length/mean": _mean(len(episode.turns) for episode in episodes),
-        "episode/switches/mean": _mean(_switches(episode.turns) for episode in episodes),
-        "episode/truncated_share": _mean(episode.truncated for episode in episodes),
-        "episode/seconds/mean": _mean(episode.seconds for episode in episodes),
-        "turn/count": len(turns),
-        "turn/plan_valid_share": _mean(turn.plan.valid for turn in turns),
-        "turn/action_valid_share": _mean(turn.act.valid for turn in turns),
-        "turn/seconds/mean": whole / len(turns),
-        "perf/rpc_share": max(whole - engine - environment, 0.0) / whole if whole else 0.0,
-        "tokens/prompt": sum(len(generation.prompt_ids) for generation in generations),
-        "tokens/generated": sum(len(generation.token_ids) for generation in generations),
-        "tokens/plan/mean": _mean(len(turn.plan.generation.token_ids) for turn in turns),
-        "tokens/act/mean": _mean(len(turn.act.generation.token_ids) for turn in turns),
-        "staleness/versions/mean": _mean(update - g.adapter_version for g in generations),
-        "staleness/versions/max": max(update - g.adapter_version for g in generations),
+        names.EPISODE_COUNT: len(episodes),
+        names.SUCCESS_RATE: _mean(episode.won for episode in episodes),
+        names.SCORE_MEAN: score.mean,
+        names.SCORE_HALF_INTERVAL: score.half,
+        names.EPISODE_LENGTH: _mean(len(episode.turns) for episode in episodes),
+        names.EPISODE_SWITCHES: _mean(_switches(episode.turns) for episode in episodes),
+        names.TRUNCATED_SHARE: _mean(episode.truncated for episode in episodes),
+        names.EPISODE_SECONDS: _mean(episode.seconds for episode in episodes),
+        names.TURN_COUNT: len(turns),
+        names.PLAN_VALID_SHARE: _mean(turn.plan.valid for turn in turns),
+        names.ACTION_VALID_SHARE: _mean(turn.act.valid for turn in turns),
+        names.TURN_SECONDS: whole / len(turns),
+        names.TURN_RPC_SHARE: max(whole - engine - environment, 0.0) / whole if whole else 0.0,
+        names.PROMPT_TOKENS: sum(len(generation.prompt_ids) for generation in generations),
+        names.GENERATED_TOKENS: sum(len(generation.token_ids) for generation in generations),
+        names.PLAN_TOKENS: _mean(len(turn.plan.generation.token_ids) for turn in turns),
+        names.ACT_TOKENS: _mean(len(turn.act.generation.token_ids) for turn in turns),
+        names.STALENESS_MEAN: _mean(update - g.adapter_version for g in generations),
+        names.STALENESS_MAX: max(update - g.adapter_version for g in generations),
     }
 
 
@@ -61,9 +62,9 @@ def _time_shares(
     if not whole:
         return {}
     return {
-        "episode/engine_share": engine / whole,
-        "episode/environment_share": (environment + resets) / whole,
-        "episode/rpc_share": rpc / whole,
+        names.ENGINE_SHARE: engine / whole,
+        names.ENVIRONMENT_SHARE: (environment + resets) / whole,
+        names.RPC_SHARE: rpc / whole,
     }
 
 

@@ -15,6 +15,7 @@ from learner.service.run_parts import Update
 from learner.update.ranks import CommandChannel
 from learner.update.trainer import Trainer
 from run_folder.store import EpisodeStore
+from serving.adapters.pair import AdapterPair
 from trajectory.episode import Episode
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,13 @@ class LeadingTrainer:
     def version(self) -> int:
         return self._trainer.version
 
-    def load_adapters(self, planner: Path, executor: Path) -> None:
-        self._tell("load_adapters", planner, executor)
-        self._trainer.load_adapters(planner, executor)
+    def load_adapters(self, pair: AdapterPair) -> None:
+        self._tell("load_adapters", pair.planner, pair.executor)
+        self._trainer.load_adapters(pair)
 
-    def load_reference(self, planner: Path, executor: Path) -> None:
-        self._tell("load_reference", planner, executor)
-        self._trainer.load_reference(planner, executor)
+    def load_reference(self, pair: AdapterPair) -> None:
+        self._tell("load_reference", pair.planner, pair.executor)
+        self._trainer.load_reference(pair)
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self._tell("update", numbers=[episode.number for episode in episodes])
@@ -91,9 +92,9 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
         try:
             match command.method:
                 case "load_adapters":
-                    trainer.load_adapters(*paths)
+                    trainer.load_adapters(AdapterPair(*paths))
                 case "load_reference":
-                    trainer.load_reference(*paths)
+                    trainer.load_reference(AdapterPair(*paths))
                 case "update":
                     store = store or open_store()
                     trainer.update(store.load(command.numbers), lambda share, message: None)

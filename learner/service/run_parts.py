@@ -1,4 +1,4 @@
-"""What a run of the learner needs: a trainer, adapters to start from, and a way to the servers."""
+"""What a run of the learner needs from elsewhere: a trainer, and a way to the servers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Protocol
 from core.progress import Progress
 from core.role import Role
 from run_folder.store import TurnAdvantages
+from serving.adapters.pair import AdapterPair
 from trajectory.episode import Episode
 
 
 @dataclass(frozen=True)
 class Update:
-    """What an update came to."""
+    """The result of an update."""
 
     metrics: dict[str, float]
     advantages: Sequence[Sequence[TurnAdvantages]]
@@ -28,9 +29,9 @@ class Trainer(Protocol):
     @property
     def version(self) -> int: ...
 
-    def load_adapters(self, planner: Path, executor: Path) -> None: ...
+    def load_adapters(self, pair: AdapterPair) -> None: ...
 
-    def load_reference(self, planner: Path, executor: Path) -> None: ...
+    def load_reference(self, pair: AdapterPair) -> None: ...
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
 
@@ -39,16 +40,6 @@ class Trainer(Protocol):
     def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
 
     def load_checkpoint(self, folder: Path) -> None: ...
-
-
-class FirstAdapters(Protocol):
-    """PEFT folders of version 0."""
-
-    @property
-    def planner(self) -> Path: ...
-
-    @property
-    def executor(self) -> Path: ...
 
 
 class Publisher(Protocol):

@@ -1,36 +1,65 @@
-"""What a run of the learner is doing."""
+"""What a run of the learner is doing, told by its parts and read by whoever watches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from learner.service.gate import Schedule
+from trajectory.learner_status import LearnerStatus, Phase
+
+log = logging.getLogger(__name__)
 
 
-class Phase(Enum):
-    """What the learner is doing."""
+class StatusBoard:
+    """The learner's status. Thread-safe: an update reports its progress from a thread of its own."""
 
-    STARTING = "starting"
-    """Loads the model, warms up or restores, publishes; no leases yet."""
-    GATHERING = "gathering"
-    """Leases are open and episodes come in."""
-    UPDATING = "updating"
-    """An update is being computed."""
-    PUBLISHING = "publishing"
-    """Adapters are on their way to the servers."""
-    FINISHED = "finished"
-    """All updates are made and published."""
-    FAILED = "failed"
-    """Stopped by an error; what was acknowledged is kept."""
+    def __init__(self, run_id: str, schedule: Schedule) -> None:
+        self._episodes_per_update = schedule.episodes_per_update
+        self._lock = threading.Lock()
+        self._now = LearnerStatus(
+            run_id=run_id,
+            phase=Phase.STARTING,
+            message="loading the model",
+            version=-1,
+            updates_done=0,
+            updates_total=schedule.updates,
+            episodes_stored=0,
+            episodes_trained=0,
+            leases_open=0,
+            progress=0.0,
+            metrics={},
+        )
 
+    @property
+    def now(self) -> LearnerStatus:
+        return self._now
 
-@dataclass(frozen=True)
-class Status:
-    """What a person watching the run wants to know."""
+    def show(self, phase: Phase, message: str, progress: float = 0.0) -> None:
+        """A phase begins."""
+        log.info("%s: %s", phase.value, message)
+        self._change(phase=phase, message=message, progress=progress)
 
-    phase: Phase
-    message: str
-    progress: float
-    version: int
-    """Published last; -1 before the first."""
-    metrics: dict[str, float]
-    """Of the last update; empty before it."""
+    def report(self, share: float, message: str) -> None:
+        """The phase has come this far; a `Progress`."""
+        self._change(progress=share, message=message)
+
+    def count(self, episodes_stored: int, leases_open: int) -> None:
+        """Episodes came in, or leases were granted."""
+        self._change(episodes_stored=episodes_stored, leases_open=leases_open)
+
+    def published(self, version: int) -> None:
+        """Both servers answer with this version."""
+        trained = version * self._episodes_per_update
+        self._change(version=version, updates_done=version, episodes_trained=trained)
+
+    def updated(self, metrics: Mapping[str, float]) -> None:
+        """These are the metrics of the last update."""
+        self._change(metrics=dict(metrics))
+
+    def _change(self, **changes: Any) -> None:
+        with self._lock:
+            self._now = replace(self._now, **changes)

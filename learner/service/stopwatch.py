@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from run_folder.metric_names import TIME_STEP
+
 
 class Stopwatch:
     """Every second since it was made goes into one part. Not thread-safe."""
@@ -15,13 +17,12 @@ class Stopwatch:
         self._seconds: dict[str, float] = {}
 
     def lap(self, part: str) -> None:
-        """What has passed since the lap before belongs to this part."""
+        """What has passed since the lap before belongs to this part, which is the name of a metric."""
         now = self._clock()
         self._seconds[part] = self._seconds.get(part, 0.0) + now - self._last
         self._last = now
 
     def take(self) -> dict[str, float]:
-        """Seconds of each part as `timing_s/<part>`, their sum as `timing_s/step`; all start from 0 again."""
+        """Seconds of each part, and their sum as `TIME_STEP`; all start from 0 again."""
         taken, self._seconds = self._seconds, {}
-        parts = {f"timing_s/{part}": seconds for part, seconds in taken.items()}
-        return parts | {"timing_s/step": sum(taken.values())}
+        return taken | {TIME_STEP: sum(taken.values())}

@@ -1,9 +1,8 @@
-"""Adapters as PEFT folders: adapter_config.json, adapter_model.safetensors, and hiper.json beside them."""
+"""Writes the adapters of a PEFT model into PEFT folders, and reads them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,21 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core.errors import CorruptDataError, NotFoundError, PreconditionError
-
-CONFIG, WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "hiper.json"
-
-
-@dataclass(frozen=True)
-class AdapterOrigin:
-    """Where an adapter comes from; PEFT's own files have no place for it."""
-
-    base_fingerprint: str
-    role: str
-    version: int
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from serving.adapters.origin import AdapterOrigin, base_of
 
 
 def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: AdapterOrigin, folder: Path) -> None:
-    """Fills `folder`, which is empty, with an adapter in float32."""
+    """Writes an adapter in float32 into the empty folder `folder`."""
+    # The model goes on training: the fields that only the file needs are put back afterwards.
     config = peft.peft_config[adapter]
     kept = config.base_model_name_or_path, config.inference_mode
     config.base_model_name_or_path, config.inference_mode = base_name, True
@@ -36,32 +27,28 @@ def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: Adapter
         config.base_model_name_or_path, config.inference_mode = kept
     state = get_peft_model_state_dict(peft, adapter_name=adapter)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / ORIGIN).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    origin.write(folder)
 
 
 def read_adapter(peft: PeftModel, adapter: str, base_fingerprint: str, folder: Path) -> None:
-    """Loads a folder's weights into `adapter`, which keeps its own if anything is wrong.
+    """Loads a folder's weights into `adapter`, which stays as it is if anything is wrong.
 
     Raises:
         NotFoundError: a file is missing.
         CorruptDataError: a file cannot be read, or a weight is not finite.
-        PreconditionError: another base model, rank, scale, or set of layers.
+        PreconditionError: made for another base model, rank, scale or set of layers.
     """
-    for name in (CONFIG, WEIGHTS):
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise NotFoundError(f"{folder} is no PEFT folder: it has no {name}")
+            raise NotFoundError(f"{folder} is not a PEFT folder: it has no {name}")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = load_file(folder / WEIGHTS)
-        origin = folder / ORIGIN
-        made_on = (
-            json.loads(origin.read_text(encoding="utf-8"))["base_fingerprint"] if origin.exists() else None
-        )
-    except (ValueError, KeyError, SafetensorError) as error:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (ValueError, SafetensorError) as error:
         raise CorruptDataError(f"the adapter in {folder} cannot be read: {error}") from error
-    if made_on not in (None, base_fingerprint):
-        raise PreconditionError(f"the adapter in {folder} was made on another base model than this one")
+    if base_of(folder) not in (None, base_fingerprint):
+        raise PreconditionError(f"the adapter in {folder} was trained on another base model than this one")
     _check_scale(peft, adapter, config, folder)
     _check_tensors(peft, adapter, tensors, folder)
     set_peft_model_state_dict(peft, tensors, adapter_name=adapter)
@@ -72,7 +59,7 @@ def _check_scale(peft: PeftModel, adapter: str, config: dict[str, object], folde
     for key in ("r", "lora_alpha"):
         if config.get(key) != getattr(own, key):
             raise PreconditionError(
-                f"the adapter in {folder} has {key} = {config.get(key)}, not {getattr(own, key)}"
+                f"the adapter in {folder} has {key} = {config.get(key)}; {getattr(own, key)} is accepted"
             )
 
 
@@ -80,7 +67,8 @@ def _check_tensors(peft: PeftModel, adapter: str, tensors: dict[str, torch.Tenso
     own = {name: t.shape for name, t in get_peft_model_state_dict(peft, adapter_name=adapter).items()}
     if differing := sorted(own.keys() ^ tensors.keys()):
         raise PreconditionError(
-            f"the adapter in {folder} is of other layers than the configuration says, such as {differing[0]}"
+            f"the adapter in {folder} adapts other layers than the configuration says: only one of them has "
+            f"{differing[0]}"
         )
     for name, tensor in tensors.items():
         if tensor.shape != own[name]:

@@ -1,4 +1,4 @@
-"""Attention along the paths of a pack's prefix tree, as an attention implementation of transformers."""
+"""Attention within a pack's prefix tree, registered as an attention implementation of transformers."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ def prefix_tree_attention(
     scaling: float,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Each row attends to its path.
+    """Lets each row attend to its path from the root of the tree.
 
-    Without `bias` each branch is computed by itself, and what a mask over the pack would hide is not. With it
-    one call takes the whole pack: on a GPU, starting the kernels of many small branches would take longer.
+    Without `bias`, each branch is computed separately, and no products are computed that a mask would hide.
+    With `bias`, a single call computes the whole pack: on a GPU, launching kernels for many small branches
+    takes longer than the products that are wasted.
 
     Args:
-        module: The attention layer; its dropout must be off.
-        query: [1, heads, N, head size], N the rows of `pack`.
-        key: [1, key heads, N, head size]; key heads divides heads.
-        value: As `key`.
-        attention_mask: Not used; the pack says what attends to what.
-        pack: Passed through the model's forward under this name.
-        bias: Likewise; `pack.bias` in the query's format, or None.
-        scaling: Of the products, 1 / sqrt(head size) in most models.
+        module: Attention layer, with its dropout off.
+        query: [1, heads, N, head size], with N the number of rows of `pack`.
+        key: [1, key heads, N, head size]; the number of key heads divides that of heads.
+        value: [1, key heads, N, head size].
+        attention_mask: Not used; the pack determines what each row attends to.
+        pack: The pack, which the caller passes to the model's forward under this name.
+        bias: `pack.bias` in the query's number format, or None; passed like `pack`.
+        scaling: Factor of the products, 1 / sqrt(head size) in most models.
 
     Returns:
-        [1, N, heads, head size], and no attention weights.
+        The outputs [1, N, heads, head size], and None instead of attention weights.
     """
     query = query * scaling
     if bias is not None:
@@ -57,15 +58,15 @@ def prefix_tree_attention(
 
 
 def _masked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """[1, heads, N, head size], in one call for all branches."""
-    # torch's memory-efficient kernel, the one that takes a mask, wants a key for each head.
+    """[1, heads, N, head size] outputs of all branches in one call."""
+    # torch's memory-efficient kernel, the only fast one that takes a mask, needs as many keys as heads.
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     return scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
 
 
 def _branch_attention(query: Tensor, key: Tensor, value: Tensor, branch: Branch) -> Tensor:
-    """[1, heads, n, head size] of the branch's n own rows."""
+    """[1, heads, n, head size] outputs of the branch's n own rows."""
     if query.dtype is torch.float32:
         return scaled_dot_product_attention(
             query, key, value, attn_mask=branch.bias, scale=1.0, enable_gqa=True
@@ -74,9 +75,10 @@ def _branch_attention(query: Tensor, key: Tensor, value: Tensor, branch: Branch)
 
 
 def _written_out(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor) -> Tensor:
-    """In bfloat16, at these sizes, torch's fused CPU kernel takes 5 times as long, backward included.
+    """Attention as explicit matrix products, for bfloat16.
 
-    The query heads of a key head are put into one matrix instead of repeating the key.
+    With the backward pass, torch's fused CPU kernel takes 5 times as long at these sizes. The query heads
+    that share a key head are stacked into one matrix, so that the keys need not be repeated.
     """
     batch, heads, rows, size = query.shape
     key_heads, groups = key.shape[1], heads // key.shape[1]

@@ -1,4 +1,4 @@
-"""Everything that an update depends on, in one folder of safetensors and JSON."""
+"""Checkpoints: everything that the next update depends on, in a folder of safetensors and JSON files."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ STATE, PARAMETERS, MOMENTS = "state.json", "parameters.safetensors", "optimizers
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What a checkpoint says beside its tensors."""
+    """The part of a checkpoint that is not tensors."""
 
     version: int
-    """Of the adapters."""
+    """Version of the adapters."""
     seed: int
-    """The random numbers of update v follow from (seed, v) alone: this is the whole random state."""
+    """Seed of all updates. It is the whole random state: update v draws only from a generator of (seed,
+    v)."""
     consumed: tuple[int, ...]
     """Numbers of the episodes that were trained on."""
     made_for: dict[str, Any]
-    """Base model and shapes; must be equal to be loaded."""
+    """Base model and settings for which the tensors have a meaning; loading requires the same."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state with all its tensors, by adapter (or heads, or optimizer) and name: `planner:…`."""
+    """A state with all its tensors, named `GROUP:NAME`; groups are adapters, value heads and optimizers."""
 
     state: CheckpointState
     parameters: dict[str, Tensor]
@@ -43,7 +44,7 @@ class Checkpoint:
 
 
 def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Writes beside `folder` and renames, with a manifest of hashes."""
+    """Writes a checkpoint with a manifest of hashes; `folder` appears only once it is complete."""
     state = checkpoint.state
     content = {
         "format": FORMAT,
@@ -60,12 +61,12 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def read_checkpoint(folder: Path, made_for: Mapping[str, Any]) -> Checkpoint:
-    """Reads what `write_checkpoint` wrote.
+    """Reads a checkpoint.
 
     Raises:
-        NotFoundError: no such folder.
+        NotFoundError: there is no such folder.
         CorruptDataError: a file is missing, cut off or changed; names it.
-        PreconditionError: made for another base model or configuration; names what differs.
+        PreconditionError: it was made for another base model or configuration; names what differs.
     """
     if not folder.is_dir():
         raise NotFoundError(f"there is no checkpoint at {folder}")
@@ -86,14 +87,14 @@ def read_checkpoint(folder: Path, made_for: Mapping[str, Any]) -> Checkpoint:
 
 
 def joined(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """One flat dictionary, `group:name`."""
+    """All groups in one dictionary with keys `group:name`."""
     return {
         f"{group}:{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()
     }
 
 
 def of_group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
-    """What `joined` was given as `group`."""
+    """The tensors of a group, by the names that `joined` was given."""
     mark = f"{group}:"
     return {name.removeprefix(mark): tensor for name, tensor in tensors.items() if name.startswith(mark)}
 

@@ -1,7 +1,8 @@
-"""From episodes and values to the estimator's batch, and from its targets to the critic's."""
+"""Turns episodes and values into the estimator's batch, and the estimator's targets into the critic's."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,18 +21,23 @@ HEADS = {"three": (HIGH, SWITCH, LOW), "two": (HIGH, LOW)}
 
 @dataclass(frozen=True)
 class States:
-    """The prompts whose values a batch of T turns needs, in this order: `planner`, `executor`, final ones."""
+    """The prompts whose values a batch of T turns needs, and where each kind of them is in the list."""
 
     prompts: tuple[tuple[int, ...], ...]
-    """[P] the planner's of each turn, the executor's of each turn, then both of the F episodes that need a
-    value after their last turn."""
+    """[P] prompts: the planner's of each turn, the executor's of each turn, then the planner's and the
+    executor's at the end of the F episodes that need a value after their last turn; P = 2 T + 2 F."""
     turns: int
+    """Number of turns T."""
     unfinished: tuple[int, ...]
-    """[F] places of those episodes."""
+    """[F] places of those episodes in the batch."""
 
     @classmethod
     def of(cls, episodes: Sequence[Episode], bootstrap: str) -> States:
-        """Raises InvalidInputError where an episode lacks the final prompts that `bootstrap` needs."""
+        """The prompts of these episodes.
+
+        Raises:
+            InvalidInputError: an episode lacks the final prompts that `bootstrap` needs.
+        """
         turns = [turn for episode in episodes for turn in episode.turns]
         unfinished = tuple(
             place for place, e in enumerate(episodes) if bootstrap == "final" and not e.terminated
@@ -41,8 +47,8 @@ class States:
         for place, planner, executor in zip(unfinished, final_planner, final_executor, strict=True):
             if not planner or not executor:
                 raise InvalidInputError(
-                    f"episode {episodes[place].number}: estimator.bootstrap = final needs the prompts at its "
-                    f"final observation, which it does not hold"
+                    f"episode {episodes[place].number}: estimator.bootstrap = final needs the prompts at the "
+                    f"final observation, which this episode does not contain"
                 )
         planner_prompts = [turn.plan.generation.prompt_ids for turn in turns]
         executor_prompts = [turn.act.generation.prompt_ids for turn in turns]
@@ -67,9 +73,9 @@ class States:
 
 
 def mean_return(episodes: Sequence[Episode], settings: EstimatorSettings) -> float:
-    """Mean over all turns of the rewards from there on, discounted, success scaled to `success_reward`.
+    """Mean return over all turns: of the discounted rewards from a turn on, scaled by `success_reward`.
 
-    The best value for all turns alike; penalties are left out.
+    It is the best constant prediction of the values. Penalties are left out.
     """
     returns: list[float] = []
     for episode in episodes:
@@ -87,14 +93,14 @@ def turn_batch(
     heads: tuple[str, ...],
     settings: EstimatorSettings,
 ) -> TurnBatch:
-    """The estimator's batch of T turns, success scaled to `settings.success_reward`.
+    """The estimator's batch of T turns, with success scaled to `settings.success_reward`.
 
     Args:
-        episodes: E of them.
-        states: Of these episodes.
-        values: [P, len(heads)] of `states.prompts`; None for estimators that need none.
-        heads: What the columns of `values` are.
-        settings: Of the estimator.
+        episodes: E episodes.
+        states: Prompts of these episodes.
+        values: [P, len(heads)] values of `states.prompts`; None for estimators that need none.
+        heads: Names of the columns of `values`.
+        settings: Settings of the estimator.
     """
     turns = [turn for episode in episodes for turn in episode.turns]
     lengths = [len(episode.turns) for episode in episodes]
@@ -123,21 +129,28 @@ def turn_batch(
         final_value_high=final(states.final_planner, HIGH),
         final_value_switch=final(states.final_planner, SWITCH),
         group=np.array([episode.group for episode in episodes]),
+        state=np.array([state_id(turn.observation) for turn in turns], dtype=np.int64),
     )
+
+
+def state_id(observation: str) -> int:
+    """A number for the state at the beginning of a turn: equal for equal observations, in every process."""
+    digest = hashlib.blake2b(observation.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 @dataclass(frozen=True, eq=False)
 class ValueTargets:
-    """What the critic's heads should have said of the prompts of a batch's turns."""
+    """Targets of the critic's heads at the prompts of a batch's turns: the planner's, then the executor's."""
 
     values: Floats
-    """[2T, heads] 0 where nothing is learnt."""
+    """[2T, heads] targets; 0 where a head does not learn."""
     learns: npt.NDArray[np.bool_]
-    """[2T, heads]"""
+    """[2T, heads] whether the head learns from the prompt."""
 
 
 def value_targets(advantages: Advantages, states: States, heads: tuple[str, ...]) -> ValueTargets:
-    """V_high and V_switch at the planner's prompts, V_low at the executor's."""
+    """The targets: V_high and V_switch learn at the planner's prompts, V_low at the executor's."""
     every_turn = np.ones(states.turns, dtype=np.bool_)
     levels = {
         HIGH: (states.planner, advantages.target_high, advantages.target_high_mask),

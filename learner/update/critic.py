@@ -1,4 +1,4 @@
-"""The value functions: heads on the base model under the critic's adapter."""
+"""The value functions: linear heads on the base model with the critic's adapter."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from learner.update.packing import Pack, TokenSequence, computed_tokens, dealt, 
 from learner.update.policy import CRITIC, AdaptedModel
 from learner.update.policy_update import Advance, step_metrics
 from learner.update.ranks import ALONE, Ranks
+from run_folder import metric_names as names
 
 
 class ValueHeads(nn.Module):
-    """One linear function of the last hidden state a head, in float32; 0 everywhere at first."""
+    """A linear function of the last hidden state for each head, in float32; it starts as 0 everywhere."""
 
     def __init__(self, names: tuple[str, ...], hidden_size: int) -> None:
         super().__init__()
@@ -30,16 +31,16 @@ class ValueHeads(nn.Module):
 
     @torch.no_grad()
     def start_at(self, value: float) -> None:
-        """Makes this the value of every prompt, while the weights are still 0."""
+        """Makes `value` the prediction for every prompt; to be called while the weights are still 0."""
         self.bias.fill_(value)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """[S, hidden size] to [S, heads]."""
+        """Values [S, heads] of hidden states [S, hidden size]."""
         return nn.functional.linear(hidden.float(), self.weight, self.bias)
 
 
 class Critic:
-    """Reads values at the last token of prompts, and moves them towards targets."""
+    """Predicts values at the last token of prompts, and trains the predictions towards targets."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Critic:
         pack_tokens: int,
         ranks: Ranks = ALONE,
     ) -> None:
-        """`clip` is how far a value may move in one update, in units of reward."""
+        """`clip` limits how far a value can move in one update, in units of reward."""
         self._model = model
         self._heads = heads
         self._optimizer = optimizer
@@ -62,12 +63,13 @@ class Critic:
 
     @torch.no_grad()
     def values(self, prompts: Sequence[tuple[int, ...]], advance: Advance) -> Floats:
-        """[P, heads], one row a prompt, the same on every rank."""
+        """[P, heads] values, one row per prompt, the same on every rank."""
         values = np.zeros((len(prompts), len(self._heads.names)))
         packs = self._own(self._packs(prompts))
         for done, one in enumerate(packs, start=1):
             values[list(one.members)] = self._read(one).double().cpu().numpy()
             advance(done / len(packs))
+        # Each rank fills the rows of its own packs and leaves 0 elsewhere: the sum puts them together.
         whole: Floats = self._ranks.sum(torch.from_numpy(values).to(self._model.device)).cpu().numpy()
         return whole
 
@@ -79,21 +81,21 @@ class Critic:
         generator: np.random.Generator,
         advance: Advance,
     ) -> dict[str, float]:
-        """Passes over a batch of P prompts, an optimizer step a minibatch; metrics without a prefix.
+        """Trains on a batch of P prompts, with an optimizer step per minibatch.
 
-        The loss is, for each head, the mean over a minibatch's targets of
-        max((V - target)^2, (V_clip - target)^2) / 2 with V_clip no further from the old value than the clip
-        (verl's clipped value loss); heads are summed.
+        The loss of a head is the mean over the minibatch's targets of
+        max((V - target)^2, (V_clip - target)^2) / 2, where V_clip is V cut to within `clip` of the old value
+        (verl's clipped value loss). The losses of the heads are added.
 
         Args:
-            prompts: P.
-            old: [P, heads] their values before the update.
-            targets: For these prompts, [P, heads].
-            generator: Of the minibatches.
-            advance: Told of progress.
+            prompts: P prompts.
+            old: [P, heads] values of the prompts before the update.
+            targets: [P, heads] targets of the prompts.
+            generator: Random generator for the minibatches.
+            advance: Callback for the progress.
 
-        Raises:
-            DivergedError: three steps in a row were not finite, those of updates before included.
+        Returns:
+            Metrics, by names without a prefix.
         """
         began = time.perf_counter()
         packs = self._packs(prompts)
@@ -110,20 +112,22 @@ class Critic:
             if not step.skipped:
                 losses.append(loss)
                 clipped.append(beyond)
-        taken = {"loss": float(np.mean(losses)), "clip_fraction": float(np.mean(clipped))} if losses else {}
+        taken = {}
+        if losses:
+            taken = {names.LOSS: float(np.mean(losses)), names.CLIP_FRACTION: float(np.mean(clipped))}
         return {
             **taken,
             **step_metrics(steps),
             **self._head_metrics(old, targets),
-            "sequence_tokens": float(sum(map(len, prompts))),
-            "computed_tokens": float(computed_tokens(packs)),
-            "seconds": time.perf_counter() - began,
+            names.SEQUENCE_TOKENS: float(sum(map(len, prompts))),
+            names.COMPUTED_TOKENS: float(computed_tokens(packs)),
+            names.SECONDS: time.perf_counter() - began,
         }
 
     def _step(
         self, minibatch: Sequence[Pack], old: Floats, targets: ValueTargets, advance: Advance
     ) -> tuple[Step, float, float]:
-        """The step, its loss, and the share of the loss's terms that were clipped."""
+        """The optimizer step, its loss, and the share of the loss's terms that were clipped."""
         members = [member for one in minibatch for member in one.members]
         counts = targets.learns[members].sum(axis=0)
         sums, own = torch.zeros(2, device=self._model.device), self._own(minibatch)
@@ -140,13 +144,17 @@ class Critic:
         return [one for place, one in enumerate(packs) if self._ranks.owns(place)]
 
     def _read(self, one: Pack) -> Tensor:
-        """[S, heads] in the order of the pack's members."""
+        """[S, heads] values in the order of the pack's members."""
         return self._heads(self._model.hidden_states(one, CRITIC)[one.prompt_ends])
 
     def _backward(
         self, one: Pack, old: Floats, targets: ValueTargets, counts: npt.NDArray[np.int64]
     ) -> Tensor:
-        """[2] the pack's part of the loss, and how many terms were clipped; `counts` of targets a head."""
+        """[2] the pack's part of the loss, and its number of clipped terms.
+
+        `counts` [heads] are the numbers of targets in the whole minibatch, so that the parts of all its
+        packs, of whatever size, add up to the mean.
+        """
         members = list(one.members)
         learns = self._tensor(targets.learns[members])
         share = learns / self._tensor(counts.clip(min=1))
@@ -164,9 +172,9 @@ class Critic:
             learns = targets.learns[:, place]
             if learns.any():
                 value, target = old[learns, place], targets.values[learns, place]
-                metrics[f"values/{head}/mean"] = float(value.mean())
-                metrics[f"targets/{head}/mean"] = float(target.mean())
-                metrics[f"explained_variance/{head}"] = _explained_variance(value, target)
+                metrics[names.value_mean(head)] = float(value.mean())
+                metrics[names.target_mean(head)] = float(target.mean())
+                metrics[names.explained_variance(head)] = _explained_variance(value, target)
         return metrics
 
     def _tensor(self, array: npt.NDArray[np.generic]) -> Tensor:
@@ -174,6 +182,6 @@ class Critic:
 
 
 def _explained_variance(value: Floats, target: Floats) -> float:
-    """1 - Var(target - value) / Var(target); 0 where the targets do not vary."""
+    """1 - Var(target - value) / Var(target); 0 if the targets do not vary."""
     variance = float(target.var())
     return 1 - float((target - value).var()) / variance if variance > 1e-12 else 0.0

@@ -1,4 +1,4 @@
-"""AdamW that DeepSpeed holds: gradients of all ranks are added up, and ZeRO shards what it keeps."""
+"""AdamW run by DeepSpeed: adds up the gradients of all ranks, and shards its state between them (ZeRO)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from learner.update.ranks import Ranks
 
 
 class _Master(nn.Module):
-    """A copy of all parameters in one vector, which DeepSpeed shards and moves.
+    """A copy of all parameters in one vector, which DeepSpeed shards and updates.
 
-    Its loss is linear in it: the gradient is whatever it is called with. So packs of any number and size are
-    computed without DeepSpeed, and it takes part once a step, alike on every rank.
+    Its loss is linear in the vector, so that the gradient is whatever `forward` is called with. The packs,
+    whose number and sizes differ between ranks, are thus computed without DeepSpeed, which takes part once
+    per step, in the same way on every rank.
     """
 
     def __init__(self, size: int, device: torch.device) -> None:
@@ -35,9 +36,9 @@ class _Master(nn.Module):
 
 
 class DeepSpeedOptimizer:
-    """As `AdapterOptimizer`, on several ranks. Every rank calls every method, in the same order.
+    """Like `AdapterOptimizer`, on several ranks. All ranks must call the same methods in the same order.
 
-    The parameters themselves are whole on every rank, and the copy is taken from them before each step.
+    Every rank holds all of the parameters themselves; DeepSpeed's copy is filled from them before each step.
     """
 
     def __init__(
@@ -59,8 +60,8 @@ class DeepSpeedOptimizer:
         padded = -(-sum(self._sizes) // ranks.count) * ranks.count
         self._padding = torch.zeros(padded - sum(self._sizes), device=device)
         self._master = _Master(padded, device)
-        # The moments have to be there before they can be loaded. A first step makes them, and with a learning
-        # rate of 0 changes nothing.
+        # Moments must exist before values can be loaded into them. A first step creates them; with a learning
+        # rate of 0 it changes nothing.
         self._adamw = torch.optim.AdamW(self._master.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY)
         self._engine, *_ = deepspeed.initialize(
             model=self._master, optimizer=self._adamw, config=_engine_settings(zero_stage, max_gradient_norm)
@@ -71,16 +72,17 @@ class DeepSpeedOptimizer:
             group["lr"] = learning_rate
 
     def step(self, loss: float) -> Step:
-        """Applies the sum of all ranks' gradients, scaled down to the greatest norm, and forgets them.
+        """Applies the sum of all ranks' gradients, scaled down to the largest norm allowed, and resets them.
 
         Args:
-            loss: Of all ranks together.
+            loss: Loss of all ranks together.
 
         Raises:
             DivergedError: three steps in a row were not finite.
         """
         gradient = self._flat([_gradient(parameter) for parameter in self._parameters.values()])
         self.forget_gradients()
+        # Every rank learns of a broken gradient on any of them, so that all skip the step together.
         broken = self._ranks.sum((~torch.linalg.vector_norm(gradient).isfinite()).float())
         if broken or not math.isfinite(loss):
             return self._skips.count(loss, math.nan if broken else 0.0)
@@ -94,7 +96,7 @@ class DeepSpeedOptimizer:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """As `AdapterOptimizer.state`: the same tensors, whatever the number of ranks and the stage."""
+        """The same tensors as `AdapterOptimizer.state`, whatever the number of ranks and the ZeRO stage."""
         step = next(iter(self._adamw.state.values()))[STEP]
         if not step:
             return {SKIPPED: torch.tensor(self._skips.in_a_row)}
@@ -105,7 +107,7 @@ class DeepSpeedOptimizer:
         return state | {SKIPPED: torch.tensor(self._skips.in_a_row)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Takes over what `state` of this or of `AdapterOptimizer` gave."""
+        """Continues from the state of an optimizer of this class or of `AdapterOptimizer`."""
         self._skips.in_a_row = int(state[SKIPPED])
         steps = {int(tensor) for name, tensor in state.items() if name.endswith(f"/{STEP}")}
         self._set_step(max(steps, default=0))
@@ -115,8 +117,8 @@ class DeepSpeedOptimizer:
             self._set_moment(moment, self._flat([value.to(self._padding.device) for value in values]))
 
     def _apply(self, gradient: Tensor) -> float:
-        """The norm of all ranks' gradients together, before clipping."""
-        # DeepSpeed takes the mean over ranks.
+        """Takes a step; returns the norm of the sum of all ranks' gradients, before clipping."""
+        # DeepSpeed takes the mean over the ranks; the factor makes it a sum.
         self._engine.backward(self._engine(gradient * self._ranks.count))
         if self._stage == 0:
             norm = torch.linalg.vector_norm(self._master.weights.grad)
@@ -174,7 +176,7 @@ def _engine_settings(zero_stage: int, max_gradient_norm: float) -> dict[str, obj
         "train_micro_batch_size_per_gpu": 1,
         "gradient_clipping": max_gradient_norm,
         "zero_allow_untested_optimizer": True,
-        # Stage 3 would leave a vector of less than 100,000 numbers whole.
+        # Without this, stage 3 would not shard a vector of less than 100,000 numbers.
         "zero_optimization": {"stage": zero_stage, "stage3_param_persistence_threshold": 0},
         "steps_per_print": None,
     }

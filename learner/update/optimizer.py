@@ -1,4 +1,4 @@
-"""AdamW on a named set of parameters; a step that is not finite is left out, three in a row are an error."""
+"""AdamW on a named set of parameters; skips steps that are not finite, and fails after three in a row."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from core.errors import DivergedError
 
 WEIGHT_DECAY = 0.01
 MOST_SKIPPED = 3
-"""Steps in a row that are left out before training gives up."""
+"""Number of steps skipped in a row at which training gives up."""
 STEP, EXP_AVG, EXP_AVG_SQ, SKIPPED = "step", "exp_avg", "exp_avg_sq", "skipped_in_a_row"
-"""Last parts of the names of an optimizer's state."""
+"""Last parts of the names in an optimizer's state."""
 _MOMENTS = (STEP, EXP_AVG, EXP_AVG_SQ)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What became of an optimizer step."""
+    """The result of an optimizer step."""
 
     gradient_norm: float
-    """Before clipping; it or the loss is not finite where the step was skipped."""
+    """Norm of the gradient before clipping."""
     skipped: bool
+    """Whether the step was skipped, because this norm or the loss was not finite."""
 
 
 class Skips:
-    """Counts the steps in a row that were left out."""
+    """Counts the steps skipped in a row."""
 
     def __init__(self, owner: str) -> None:
-        """`owner` is whose steps they are, in messages."""
+        """`owner` names in messages whose steps they are."""
         self._owner = owner
         self.in_a_row = 0
 
     def count(self, loss: float, gradient_norm: float) -> Step:
-        """Whether a step is taken or skipped.
+        """Decides whether a step is taken or skipped.
 
         Raises:
-            DivergedError: it is the third in a row that is not finite.
+            DivergedError: this is the third step in a row that is not finite.
         """
         step = Step(gradient_norm, skipped=not (math.isfinite(loss) and math.isfinite(gradient_norm)))
         self.in_a_row = self.in_a_row + 1 if step.skipped else 0
@@ -54,19 +55,27 @@ class Skips:
 
 
 class Optimizer(Protocol):
-    """Moves the parameters of one adapter, which no other optimizer moves."""
+    """Updates the parameters of one adapter, which no other optimizer updates."""
 
-    def step(self, loss: float) -> Step: ...
+    def step(self, loss: float) -> Step:
+        """Applies the accumulated gradients and resets them; skips the step if anything is not finite."""
+        ...
 
-    def forget_gradients(self) -> None: ...
+    def forget_gradients(self) -> None:
+        """Resets the accumulated gradients without applying them."""
+        ...
 
-    def state(self) -> dict[str, Tensor]: ...
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on, by name."""
+        ...
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None: ...
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continues from a state that `state` returned."""
+        ...
 
 
 class AdapterOptimizer:
-    """Holds AdamW's moments in float32. The parameters are its own: no other optimizer moves them."""
+    """AdamW with moments in float32, for parameters that no other optimizer updates."""
 
     def __init__(
         self,
@@ -75,7 +84,7 @@ class AdapterOptimizer:
         max_gradient_norm: float,
         owner: str = "adapter",
     ) -> None:
-        """`owner` is whose parameters they are, in messages."""
+        """`owner` names in messages whose parameters they are."""
         self._parameters = dict(parameters)
         self._max_gradient_norm = max_gradient_norm
         self._skips = Skips(owner)
@@ -88,10 +97,10 @@ class AdapterOptimizer:
             group["lr"] = learning_rate
 
     def step(self, loss: float = 0.0) -> Step:
-        """Applies the accumulated gradients, scaled down to the greatest norm, and forgets them.
+        """Applies the accumulated gradients, scaled down to the largest norm allowed, and resets them.
 
         Args:
-            loss: That the gradients are of; the step is skipped where it or they are not finite.
+            loss: Loss of these gradients; the step is skipped if it or they are not finite.
 
         Raises:
             DivergedError: three steps in a row were not finite.
@@ -107,7 +116,7 @@ class AdapterOptimizer:
         self._adamw.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
-        """The moments by parameter and name, none before the first step; and the steps skipped in a row."""
+        """The moments by parameter and name, none before the first step; and the number of steps skipped."""
         moments = {
             f"{name}/{moment}": self._adamw.state[parameter][moment]
             for name, parameter in self._parameters.items()
@@ -117,12 +126,12 @@ class AdapterOptimizer:
         return moments | {SKIPPED: torch.tensor(self._skips.in_a_row)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Takes over what `state` gave."""
+        """Continues from a state that `state` returned."""
         self._adamw.state.clear()
         self._skips.in_a_row = int(state[SKIPPED])
         for name, parameter in self._parameters.items():
             if f"{name}/{_MOMENTS[0]}" in state:
-                # AdamW counts steps on the CPU, wherever the parameters are.
+                # AdamW keeps its count of steps on the CPU, wherever the parameters are.
                 self._adamw.state[parameter] = {
                     STEP: state[f"{name}/{STEP}"].clone(),
                     EXP_AVG: state[f"{name}/{EXP_AVG}"].to(parameter.device, copy=True),

@@ -1,9 +1,9 @@
-"""Token sequences packed without padding, with what they begin alike computed once.
+"""Packs token sequences without padding, and computes shared prefixes only once.
 
-Sorted by their tokens, sequences that begin alike are neighbours. A pack takes them in that order, and each
-adds only the tokens in which it differs from the one before: together the rows of a pack are the nodes of a
-prefix tree in depth-first order. A row attends to its path from the root and has its depth as position, so
-that it computes what it would compute in its own sequence.
+After sorting by their tokens, sequences with a common prefix are neighbours. A pack takes them in that order,
+and each adds only the tokens after the prefix that it shares with the one before. Together, the rows of a
+pack are the nodes of a prefix tree in depth-first order. A row attends to its path from the root and has its
+depth as position, so that its result is the same as in its own sequence.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from core.prefix import shared_length
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """A prompt, and the answer whose tokens are scored; the answer may be empty."""
+    """A prompt, and the answer whose tokens are to be scored; the answer can be empty."""
 
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...] = ()
 
     @property
     def computed_ids(self) -> tuple[int, ...]:
-        """All but the last token of the answer, which predicts nothing."""
+        """The tokens to compute: all but the last one of the answer, which predicts nothing."""
         return self.prompt_ids + self.response_ids[:-1]
 
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """The rows that one sequence adds to a pack."""
+    """The rows `begin` to `end` that one sequence adds to a pack."""
 
     begin: int
     end: int
     path: Tensor
-    """[L] the rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
+    """[L] rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
 
     @cached_property
     def hidden(self) -> Tensor:
-        """[end - begin, L] True where a row of the path comes after an own one, which may not see it."""
+        """[end - begin, L] True where an own row must not attend to a row of the path, which comes later."""
         return _later(self.path, self.begin, self.end)
 
     @cached_property
     def bias(self) -> Tensor:
-        """As `mask` in float32, one tensor for all layers."""
+        """`mask` in float32, kept because all layers use it."""
         return self.mask(torch.float32)
 
     def mask(self, dtype: torch.dtype) -> Tensor:
-        """[end - begin, L] minus infinity where `hidden`, else 0; made anew each time."""
+        """[end - begin, L] minus infinity where `hidden` is True, else 0; made anew at each call."""
         later = _later(self.path, self.begin, self.end)
         return torch.zeros(later.shape, dtype=dtype, device=later.device).masked_fill_(later, -torch.inf)
 
@@ -63,24 +63,25 @@ class Pack:
     """N rows that are computed together, for S sequences with R answer tokens in all."""
 
     token_ids: Tensor
-    """[N]"""
+    """[N] token of each row."""
     positions: Tensor
-    """[N] depth in the prefix tree."""
+    """[N] depth of each row in the prefix tree, from 0."""
     branches: tuple[Branch, ...]
-    """In order of their rows; sequences that add no row have none."""
+    """Branches in the order of their rows; sequences that add no row have none."""
     members: tuple[int, ...]
     """[S] places of the sequences in the list that was packed."""
     prompt_ends: Tensor
     """[S] row of each member's last prompt token."""
     predicting: Tensor
-    """[R] rows that predict the answers' tokens, member after member."""
+    """[R] row that predicts each answer token, member after member."""
     targets: Tensor
-    """[R] the answers' tokens."""
+    """[R] answer tokens, member after member."""
 
     def bias(self, dtype: torch.dtype) -> Tensor:
-        """[N, N] 0 where a row attends to a row, itself and what comes before it on its path, else -inf."""
+        """[N, N] 0 where a row attends to another: to itself and to all before it on its path; else -inf."""
         count, device = len(self.token_ids), self.token_ids.device
-        # Rows that begin at multiples of 16 numbers: torch's kernel would copy any other mask in each layer.
+        # Each row starts at a multiple of 16 numbers: torch's kernel would copy any other mask in every
+        # layer.
         wide = torch.full((count, -(-count // 16) * 16), -torch.inf, dtype=dtype, device=device)
         bias = wide[:, :count]
         for branch in self.branches:
@@ -89,10 +90,10 @@ class Pack:
 
 
 def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:
-    """Packs of at most `pack_tokens` rows; a longer sequence gets a pack of its own.
+    """Makes packs of at most `pack_tokens` rows; a sequence that is longer gets a pack of its own.
 
     Raises:
-        ValueError: a sequence without a prompt.
+        ValueError: a sequence has no prompt.
     """
     if any(not sequence.prompt_ids for sequence in sequences):
         raise ValueError("a sequence without a prompt cannot be packed")
@@ -110,16 +111,16 @@ def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.dev
 
 
 def computed_tokens(packs: Sequence[Pack]) -> int:
-    """Rows of all packs: what is computed, against what the sequences hold."""
+    """Number of rows of all packs, less than the sequences' number of tokens where prefixes are shared."""
     return sum(len(pack.token_ids) for pack in packs)
 
 
 def dealt(
     packs: int, minibatches: int, epochs: int, generator: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Places of the packs of each minibatch; each epoch deals all packs out anew, as evenly as they go.
+    """Yields the places of each minibatch's packs; every epoch deals out all packs anew, as evenly as it can.
 
-    There are at most as many minibatches in an epoch as packs.
+    An epoch has fewer minibatches than asked for if there are fewer packs.
     """
     for _ in range(epochs):
         yield from np.array_split(generator.permutation(packs), min(minibatches, packs))
@@ -151,6 +152,7 @@ class _OpenPack:
         self._positions += range(shared, len(ids))
         if end > begin:
             self._branches.append((begin, end, self._path))
+        # A token is predicted by the row before it: an answer's first token by the last row of the prompt.
         last_of_prompt = len(sequence.prompt_ids) - 1
         self.members.append(place)
         self._prompt_ends.append(self._path[last_of_prompt])
@@ -173,5 +175,5 @@ class _OpenPack:
 
 
 def _later(path: Tensor, begin: int, end: int) -> Tensor:
-    """[end - begin, L] which of a path's rows come after each row from `begin` to `end`."""
+    """[end - begin, L] whether each row of the path comes after each of the rows `begin` to `end`."""
     return path[None, :] > torch.arange(begin, end, device=path.device)[:, None]

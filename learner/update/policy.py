@@ -1,4 +1,4 @@
-"""One base model in memory that is planner, executor, critic and reference, by the adapter that is on."""
+"""One base model in memory that serves as planner, executor, critic and reference, by switching adapters."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from learner.update.packing import Pack
 PLANNER, EXECUTOR, CRITIC = "planner", "executor", "critic"
 ADAPTERS = (PLANNER, EXECUTOR, CRITIC)
 _FROZEN = {PLANNER: "plan_reference", EXECUTOR: "act_reference"}
-"""PEFT finds an adapter's weights by substring: none of these names may contain one of the others."""
+"""Names of the frozen reference adapters. PEFT finds an adapter's weights by substring, so that no adapter's
+name may contain another's; `planner_reference` would."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerScores:
-    """Of each of the R answer tokens of a pack, in the pack's order."""
+    """Scores of the R answer tokens of a pack, in the pack's order."""
 
     logprobs: Tensor
-    """[R] float32, natural logarithm, temperature applied."""
+    """[R] natural logarithm of each token's probability at its temperature, float32."""
     entropy: Tensor
-    """[R] float32, in nats, of the distribution that the token was drawn from."""
+    """[R] entropy of the distribution that predicts each token, in nats, float32."""
 
 
 class AdaptedModel:
-    """A frozen base model with one LoRA adapter a role, in float32 whatever the base computes in.
+    """A frozen base model with one LoRA adapter per role, in float32 whatever format the base computes in.
 
-    Adapters start such that they change nothing. Finish the backward pass of one adapter before the next
-    call with another: switching adapters switches which parameters require a gradient.
+    At first the adapters change nothing. Finish the backward pass of one adapter before calling with another:
+    switching adapters also switches which parameters require a gradient.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class AdaptedModel:
         seed: int,
         in_one_call: bool | None = None,
     ) -> None:
-        """`in_one_call`: attention of a pack at once, not branch by branch; None is what the device likes."""
+        """`in_one_call`: attention of a whole pack at once, not branch by branch; None: only on a GPU."""
         base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
@@ -67,15 +68,16 @@ class AdaptedModel:
         return int(self._head.shape[1])
 
     def add_reference(self, adapter: str) -> str:
-        """Name of a second adapter of the shape of `adapter`, which never requires a gradient."""
+        """Adds a frozen adapter of the same shape as `adapter`, if there is none yet; returns its name."""
         name = _FROZEN[adapter]
         if name not in self.peft.peft_config:
+            # Its random first weights, soon replaced, must not shift the random numbers of anything else.
             with torch.random.fork_rng():
                 self.peft.add_adapter(name, self.peft.peft_config[adapter])
         return name
 
     def parameters_of(self, adapter: str) -> dict[str, nn.Parameter]:
-        """The adapter's matrices by name, the same names for every adapter."""
+        """The adapter's matrices by name; every adapter has the same names."""
         mark = f".{adapter}."
         return {
             name.replace(mark, "."): parameter
@@ -84,8 +86,8 @@ class AdaptedModel:
         }
 
     def hidden_states(self, pack: Pack, adapter: str | None) -> Tensor:
-        """[N, hidden size] last hidden states of the pack's rows; `None` is the base model alone."""
-        # Made anew each time: of all packs of an update together, masks would not fit.
+        """[N, hidden size] last hidden states of the pack's rows; adapter None means the base model alone."""
+        # Made anew at each call: the masks of all packs of an update together would not fit into memory.
         bias = pack.bias(self._dtype) if self._in_one_call else None
         with self._switched_to(adapter):
             output = self._backbone(
@@ -103,15 +105,17 @@ class AdaptedModel:
         """Log-probabilities and entropies of the answers' tokens.
 
         Args:
-            pack: R answer tokens; the head is computed for them only.
-            adapter: `None` is the base model alone.
-            temperatures: [R] that logits are divided by.
-            entropy_gradient: Whether the entropies are to be differentiated, too.
+            pack: Pack with R answer tokens; the head is computed only for these.
+            adapter: Name of the adapter; None for the base model alone.
+            temperatures: [R] temperature of each token, by which its logits are divided.
+            entropy_gradient: Whether the entropies are differentiated too.
         """
         hidden = self.hidden_states(pack, adapter)[pack.predicting].float()
+        # Dividing the hidden states gives the same as dividing the logits, which are far larger.
         logits = nn.functional.linear(hidden / temperatures[:, None], self._head)
         normalizer = logits.logsumexp(-1)
         logprobs = logits.gather(-1, pack.targets[:, None])[:, 0] - normalizer
+        # A gradient of the entropy would keep one more tensor of the size of the logits in memory.
         with torch.set_grad_enabled(torch.is_grad_enabled() and entropy_gradient):
             entropy = normalizer - (logits.softmax(-1) * logits).sum(-1)
         return AnswerScores(logprobs, entropy)
@@ -124,14 +128,15 @@ class AdaptedModel:
             else:
                 self.peft.set_adapter(adapter, inference_mode=adapter not in ADAPTERS)
             if self._dtype is not torch.float32:
-                # PEFT alone would widen each layer's input to float32; autocast narrows the small matrices.
+                # PEFT would convert each layer's large input to the adapter's float32; autocast converts the
+                # adapter's small matrices to the base's format instead.
                 stack.enter_context(disable_input_dtype_casting(self.peft))
                 stack.enter_context(torch.autocast(self.device.type, self._dtype))
             yield
 
 
 def lora_config(base: PreTrainedModel, lora: LoraSettings) -> LoraConfig:
-    """The adapters' shape in PEFT's words; `InvalidInputError` where it does not fit the base model."""
+    """The adapters' shape as PEFT's configuration; `InvalidInputError` if it does not fit the base model."""
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -142,14 +147,16 @@ def lora_config(base: PreTrainedModel, lora: LoraSettings) -> LoraConfig:
 
 
 def _adapted_layers(base: PreTrainedModel, lora: LoraSettings) -> list[int] | None:
-    """Numbers of the blocks that get an adapter, None for all; `InvalidInputError` where it does not fit."""
+    """Numbers of the blocks that get an adapter, None for all; `InvalidInputError` if they do not exist."""
     if "sliding_attention" in (getattr(base.config, "layer_types", None) or ()):
-        raise InvalidInputError("the learner has no sliding-window attention, which this model uses")
+        raise InvalidInputError("this model uses sliding-window attention, which the learner does not have")
     linear = {
         name.rpartition(".")[2] for name, module in base.named_modules() if isinstance(module, nn.Linear)
     }
     if unknown := sorted(set(lora.targets) - linear):
-        raise InvalidInputError(f"lora.targets {unknown}: this model's linear layers are {sorted(linear)}")
+        raise InvalidInputError(
+            f"lora.targets: {unknown} are not linear layers of this model, which are {sorted(linear)}"
+        )
     layers = int(base.config.num_hidden_layers)
     if lora.last_layers is None:
         return None

@@ -1,4 +1,4 @@
-"""One update of one adapter by PPO."""
+"""An update of one adapter with PPO."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ from learner.update.policy import AdaptedModel
 from learner.update.ppo import AnswerTokens, TokenSums, token_losses
 from learner.update.ranks import ALONE, Ranks
 from learner.update.samples import AnswerSample
+from run_folder import metric_names as names
 
 Advance = Callable[[float], None]
-"""Told the share that is done, in [0, 1]."""
+"""Callback that takes the share that is done, in [0, 1]."""
 Places = npt.NDArray[np.int64]
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyBatch:
-    """A pack with what is known of its R answer tokens."""
+    """A pack with the data of its R answer tokens that the loss needs."""
 
     pack: Pack
     tokens: AnswerTokens
     reference: Tensor | None
     """[R] log-probabilities by the reference of the KL term; None without that term."""
     old: Tensor | None
-    """[R] by the learner before the update; None where the only pass over it is the first."""
+    """[R] log-probabilities by the learner before the update; None if the update has a single step, which
+    computes them itself."""
 
 
 class PolicyUpdate:
-    """PPO on one adapter. The loss is the mean over the tokens of a minibatch that learn, as in verl."""
+    """PPO on one adapter. The loss is the mean over all learning tokens of a minibatch, as in verl."""
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class PolicyUpdate:
         ranks: Ranks = ALONE,
     ) -> None:
         self.reference: str | None = None
-        """Adapter that the KL term pulls to; None is the base model."""
+        """Name of the adapter that is the reference of the KL term; None for the base model."""
         self._model = model
         self._adapter = adapter
         self._optimizer = optimizer
@@ -64,17 +66,17 @@ class PolicyUpdate:
     def run(
         self, samples: Sequence[AnswerSample], generator: np.random.Generator, advance: Advance
     ) -> dict[str, float]:
-        """Updates the adapter; returns metrics without a prefix, the same on every rank.
+        """Updates the adapter; returns metrics by names without a prefix, the same on every rank.
 
-        A step with a loss or gradient that is not finite is left out and counted.
+        A step whose loss or gradient is not finite is skipped and counted.
 
         Raises:
-            DivergedError: three steps in a row were left out, those of updates before included.
-            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. The
-                adapter is as the steps before that left it.
+            DivergedError: three steps in a row were skipped; those of earlier updates count too.
+            PreconditionError: sampler and learner differ in more tokens than `importance_stop` allows. Steps
+                taken before that are not undone.
         """
         if not samples:
-            return {"skipped_steps": 0.0, "tokens": 0.0}
+            return {names.SKIPPED_STEPS: 0.0, names.TOKENS: 0.0}
         began = time.perf_counter()
         packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
         learning = np.array([sum(samples[place].learns.sum() for place in p.members) for p in packs])
@@ -96,10 +98,10 @@ class PolicyUpdate:
             _loss_metrics(sums, steps)
             | step_metrics(steps)
             | {
-                "tokens": float(sum(s.tokens for s in sums)) / self._settings.epochs,
-                "sequence_tokens": float(sum(len(s.sequence.computed_ids) for s in samples)),
-                "computed_tokens": float(computed_tokens(packs)),
-                "seconds": time.perf_counter() - began,
+                names.TOKENS: float(sum(s.tokens for s in sums)) / self._settings.epochs,
+                names.SEQUENCE_TOKENS: float(sum(len(s.sequence.computed_ids) for s in samples)),
+                names.COMPUTED_TOKENS: float(computed_tokens(packs)),
+                names.SECONDS: time.perf_counter() - began,
             }
         )
 
@@ -117,16 +119,16 @@ class PolicyUpdate:
         return PolicyBatch(pack, tokens, reference, old)
 
     def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
-        """`minibatch` is this rank's part of it, `total` the tokens that learn in all of it."""
+        """Takes a step on this rank's part of a minibatch with `total` learning tokens on all ranks."""
         sums = (self._backward(batch, total) for batch in minibatch)
         whole = sum(sums, TokenSums.of_nothing(self._model.device)).over(self._ranks)
         loss = whole.mean("loss")
-        # Where the loss is not finite, neither are the weights, and this would be the wrong message.
+        # If the loss is not finite, the importance weights are not either, and the message would mislead.
         if math.isfinite(loss) and whole.mean("masked") > self._settings.importance_stop:
             self._optimizer.forget_gradients()
             raise PreconditionError(
                 f"sampler and learner disagree: the importance weight of {whole.mean('masked'):.0%} of the "
-                f"{self._adapter}'s tokens lies outside {self._settings.importance_band}; at most "
+                f"{self._adapter}'s tokens is outside {self._settings.importance_band}; at most "
                 f"{self._settings.importance_stop:.0%} (ppo.importance_stop) are accepted. Do both run the "
                 f"same base model?"
             )
@@ -139,6 +141,7 @@ class PolicyUpdate:
             batch.tokens.temperatures,
             entropy_gradient=self._settings.entropy_coefficient > 0,
         )
+        # With a single step, the learner before the update is the learner now.
         old = scores.logprobs.detach() if batch.old is None else batch.old
         sums = token_losses(scores, old, batch.reference, batch.tokens, self._settings)
         (sums.loss / total).backward()
@@ -146,31 +149,31 @@ class PolicyUpdate:
 
 
 def _loss_metrics(sums: Sequence[TokenSums], steps: Sequence[Step]) -> dict[str, float]:
-    """Means over the tokens of the steps that were taken; nothing where none was."""
+    """Means over the tokens of the steps that were taken; empty if none was."""
     taken = [one for one, step in zip(sums, steps, strict=True) if not step.skipped]
     if not taken:
         return {}
     whole = sum(taken[1:], taken[0])
     return {
-        "loss": whole.mean("loss"),
-        "policy_loss": whole.mean("policy_loss"),
-        "clip_fraction": whole.mean("clipped"),
-        "importance_masked_share": whole.mean("masked"),
-        "importance_truncated_share": whole.mean("truncated"),
-        "kl_to_reference": whole.mean("kl_to_reference"),
-        "kl_sampler": whole.mean("kl_sampler"),
-        "kl_update": whole.mean("kl_update"),
-        "sampler_difference": whole.mean("sampler_difference"),
-        "entropy": whole.mean("entropy"),
+        names.LOSS: whole.mean("loss"),
+        names.POLICY_LOSS: whole.mean("policy_loss"),
+        names.CLIP_FRACTION: whole.mean("clipped"),
+        names.IMPORTANCE_MASKED_SHARE: whole.mean("masked"),
+        names.IMPORTANCE_TRUNCATED_SHARE: whole.mean("truncated"),
+        names.KL_TO_REFERENCE: whole.mean("kl_to_reference"),
+        names.KL_SAMPLER: whole.mean("kl_sampler"),
+        names.KL_UPDATE: whole.mean("kl_update"),
+        names.SAMPLER_DIFFERENCE: whole.mean("sampler_difference"),
+        names.ENTROPY: whole.mean("entropy"),
     }
 
 
 def step_metrics(steps: Sequence[Step]) -> dict[str, float]:
-    """Mean norm of the gradients of the steps that were taken, and how many were not."""
+    """Mean gradient norm of the steps that were taken, and the number of those that were skipped."""
     norms = [step.gradient_norm for step in steps if not step.skipped]
     return {
-        "gradient_norm": sum(norms) / max(len(norms), 1),
-        "skipped_steps": float(sum(step.skipped for step in steps)),
+        names.GRADIENT_NORM: sum(norms) / max(len(norms), 1),
+        names.SKIPPED_STEPS: float(sum(step.skipped for step in steps)),
     }
 
 

@@ -1,4 +1,4 @@
-"""The policy loss: PPO's clipped surrogate under truncated importance weights, with a KL term."""
+"""The policy loss: PPO's clipped surrogate with truncated importance weights, and a KL term."""
 
 from __future__ import annotations
 
@@ -12,53 +12,59 @@ from learner.update.policy import AnswerScores
 from learner.update.ranks import Ranks
 
 _LARGEST_DIFFERENCE = 20.0
-"""Log-probability differences are cut to this, where float32 exponentials are still finite."""
+"""Limit on differences of log-probabilities, within which their exponentials are finite in float32."""
 _LARGEST_KL = 10.0
-"""Of one token, as in verl: a token that the reference finds far likelier would outweigh all others."""
+"""Limit on the KL estimate of one token, as in verl: a token that is far likelier under the reference would
+otherwise outweigh all others."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerTokens:
-    """What is known of R answer tokens before the loss; [R] each."""
+    """The data of R answer tokens that does not depend on the policy."""
 
     sampled: Tensor
-    """Log-probability under the distribution that the token was drawn from."""
+    """[R] log-probability under the distribution that the token was drawn from."""
     advantages: Tensor
+    """[R] advantage of the token."""
     learns: Tensor
-    """bool"""
+    """[R] whether the token contributes to the loss, bool."""
     temperatures: Tensor
+    """[R] temperature that the token was drawn at."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenSums:
-    """Sums over the tokens that learn; divided by `tokens` they are means."""
+    """Sums over the learning tokens; divided by `tokens` they are means."""
 
     tokens: Tensor
+    """Number of learning tokens."""
     loss: Tensor
-    """The whole loss; the only one with a gradient."""
+    """Whole loss; the only sum with a gradient."""
     policy_loss: Tensor
+    """Surrogate part of the loss."""
     clipped: Tensor
-    """Tokens whose clipped term is the greater one, and so has no gradient."""
+    """Number of tokens whose clipped term is larger, so that they have no gradient."""
     masked: Tensor
-    """Tokens whose importance weight lies outside the band."""
+    """Number of tokens whose importance weight is outside the band."""
     truncated: Tensor
-    """Tokens inside the band whose importance weight is cut to the cap."""
+    """Number of tokens within the band whose importance weight is cut to the cap."""
     kl_to_reference: Tensor
     """k3 estimate of KL(policy || reference)."""
     kl_sampler: Tensor
     """k3 estimate of KL(sampler || learner before the update)."""
     kl_update: Tensor
-    """k1 estimate of KL(learner before the update || now)."""
+    """k1 estimate of KL(learner before the update || policy)."""
     sampler_difference: Tensor
-    """Absolute difference of log-probability, sampled against recomputed."""
+    """Absolute difference between the sampler's log-probabilities and those that the learner recomputed."""
     entropy: Tensor
+    """Entropy of the policy at each token, in nats."""
 
     @classmethod
     def of_nothing(cls, device: torch.device) -> TokenSums:
         return cls(*torch.zeros(len(fields(cls)), device=device))
 
     def over(self, ranks: Ranks) -> TokenSums:
-        """The sums of all ranks together."""
+        """The sums over the tokens of all ranks."""
         return TokenSums(*ranks.sum(torch.stack(list(vars(self).values()))))
 
     def detached(self) -> TokenSums:
@@ -78,24 +84,25 @@ def token_losses(
     tokens: AnswerTokens,
     settings: PpoSettings,
 ) -> TokenSums:
-    """Sums of losses and statistics over the R tokens of a pack.
+    """Sums of losses and statistics over the R answer tokens of a pack.
 
-    With p the policy's probability of a token, p_old the learner's before the update, p_sampled the
-    sampler's, p_ref the reference's, A the advantage:
+    With p a token's probability under the policy, p_old under the learner before the update, p_sampled under
+    the sampler, p_ref under the reference, and A the advantage:
 
         ratio = p / p_old,   w = p_old / p_sampled
         loss  = min(w, importance_cap) * max(-A ratio, -A clip(ratio, 1 - clip, 1 + clip))
                 + kl_coefficient * (p_ref / p - log(p_ref / p) - 1) - entropy_coefficient * entropy
 
-    PPO is arXiv 1707.06347; the KL estimate is k3 of Schulman, "Approximating KL divergence"; the truncated
-    weight is arXiv 2312.05253's. A token with w outside importance_band adds nothing.
+    PPO is from arXiv 1707.06347; the KL estimate is k3 of Schulman, "Approximating KL divergence"; the
+    truncated weight is from arXiv 2312.05253. A token with w outside importance_band adds nothing to the
+    loss.
 
     Args:
-        scores: Of the tokens, by the policy as it stands.
+        scores: Scores of the tokens by the current policy.
         old: [R] log-probabilities by the learner before the update.
-        reference: [R] by the model that the policy is held to; None leaves the KL term out.
-        tokens: As sampled.
-        settings: Of the update.
+        reference: [R] log-probabilities by the reference; None leaves the KL term out.
+        tokens: The tokens as sampled.
+        settings: Settings of the update.
     """
     learns = tokens.learns.float()
     weight = _exp(old - tokens.sampled)
@@ -130,6 +137,9 @@ def _exp(difference: Tensor) -> Tensor:
 
 
 def _k3(logprobs: Tensor, other: Tensor) -> Tensor:
-    """Estimate of KL(p || q) from draws of p: q/p - log(q/p) - 1, never negative."""
+    """Estimate of KL(p || q) from samples of p, for p = exp(logprobs) and q = exp(other).
+
+    It is q/p - log(q/p) - 1: unbiased like the plain -log(q/p), but never negative and with less variance.
+    """
     difference = (other - logprobs).clamp(-_LARGEST_DIFFERENCE, _LARGEST_DIFFERENCE)
     return (difference.exp() - difference - 1).clamp(max=_LARGEST_KL)

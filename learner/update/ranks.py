@@ -1,4 +1,4 @@
-"""The processes that compute an update together: who takes which part, and what all know afterwards."""
+"""The processes (ranks) that compute an update together: how they share the work and exchange results."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from torch import Tensor, distributed
 from core.errors import PreconditionError
 
 _LONGEST_WAIT = timedelta(days=365)
-"""For a command: while episodes are gathered, nothing is to be computed."""
+"""Time for which a rank waits for a command; it has nothing to do while episodes are being played."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that compute together. All of them call the same methods in the same order."""
+    """This process among those that compute together. All must call the same methods in the same order."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this one keeps the files and answers calls."""
+        """Whether this rank writes the files and answers calls."""
         return self.rank == 0
 
     def owns(self, place: int) -> bool:
-        """Whether the part of the work at this place is this rank's."""
+        """Whether this rank computes the part of the work with this number."""
         return place % self.count == self.rank
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of all ranks' tensors, in place of this one's."""
+        """Adds up the tensors of all ranks, in place; returns the same tensor."""
         if self.count > 1:
             distributed.all_reduce(tensor)
         return tensor
@@ -43,26 +43,27 @@ ALONE = Ranks()
 
 
 class CommandChannel:
-    """Texts from rank 0 to all others."""
+    """Sends texts from rank 0 to all others."""
 
     def __init__(self, ranks: Ranks) -> None:
-        """All ranks make theirs at the same time."""
+        """All ranks must create theirs at the same time."""
         self._ranks = ranks
+        # Another group than for sums: texts are on the CPU, and only they may take so long to arrive.
         self._group = distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT)
 
     def send(self, text: str) -> None:
-        """Not empty."""
+        """Sends a text, which must not be empty: an empty one means the end."""
         content = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
         self._broadcast(torch.tensor([len(content)]))
         self._broadcast(content)
 
     def close(self) -> None:
-        """There will be no more."""
+        """Tells the other ranks that no text will follow."""
         self._broadcast(torch.zeros(1, dtype=torch.long))
         self._broadcast(torch.zeros(0, dtype=torch.uint8))
 
     def receive(self) -> str | None:
-        """Waits for the next text; None if there will be none, also because rank 0 has ended."""
+        """Waits for the next text; None if there will be none, also if rank 0 has ended without a word."""
         try:
             length = self._broadcast(torch.zeros(1, dtype=torch.long))
             content = self._broadcast(torch.zeros(int(length), dtype=torch.uint8))
@@ -76,14 +77,14 @@ class CommandChannel:
 
 
 def join(count: int) -> Ranks:
-    """Takes this process's place among `count`, which DeepSpeed's launcher has put into the environment.
+    """Joins the group of `count` processes that DeepSpeed's launcher describes in environment variables.
 
     Raises:
-        PreconditionError: it was started as one of another number.
+        PreconditionError: the launcher has started another number of processes.
     """
     import deepspeed
 
-    # Its own reduction in shared memory would be compiled at the start, which takes a compiler and a minute.
+    # DeepSpeed would otherwise compile its shared-memory reduction here, which takes a compiler and a minute.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     if "RANK" not in os.environ:
         _alone_in_the_environment()
@@ -97,7 +98,7 @@ def join(count: int) -> Ranks:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
+    """A port of this machine that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What an adapter learns from: its answers, with the advantage of each token."""
+"""Training samples for an adapter: its answers, with the advantage of each token."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from trajectory.episode import Episode, Generation, Span, Turn
 
 @dataclass(frozen=True, eq=False)
 class AnswerSample:
-    """An answer of R tokens, cut after the last one that learns."""
+    """An answer of R tokens, cut after the last token that learns."""
 
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...]
     sampled_logprobs: npt.NDArray[np.float64]
-    """[R] under the distribution that the token was drawn from."""
+    """[R] log-probabilities under the distribution that each token was drawn from."""
     advantages: npt.NDArray[np.float64]
-    """[R]; 0 where the token does not learn."""
+    """[R] advantages; 0 for tokens that do not learn."""
     learns: npt.NDArray[np.bool_]
-    """[R]"""
+    """[R] whether each token contributes to the loss."""
     temperature: float
-    """That the log-probabilities are at; never 0."""
+    """Temperature of the log-probabilities; never 0."""
 
     @property
     def sequence(self) -> TokenSequence:
@@ -35,15 +35,15 @@ class AnswerSample:
 
 
 def answer_samples(episodes: Sequence[Episode], advantages: Advantages, role: Role) -> list[AnswerSample]:
-    """One sample for each answer that has a token to learn from.
+    """A sample for each answer that has tokens to learn from.
 
-    Decision tokens learn from A_switch at every turn, unless there is none (two value heads); subgoal tokens
-    from A_high on the first turns of segments; action tokens from A_low at every turn.
+    Decision tokens learn from A_switch at every turn, unless there is none (with two value heads); subgoal
+    tokens learn from A_high at the first turn of a segment; action tokens learn from A_low at every turn.
 
     Args:
-        episodes: With T turns in all.
-        advantages: Of these T turns, in the same order.
-        role: Whose answers.
+        episodes: Episodes with T turns in all.
+        advantages: Advantages of these T turns, in the same order.
+        role: Whose answers to take.
     """
     turns = [turn for episode in episodes for turn in episode.turns]
     samples = (
@@ -79,5 +79,6 @@ def _sample(
         sampled_logprobs=np.asarray(generation.logprobs[:end], dtype=np.float64),
         advantages=advantages[:end],
         learns=learns[:end],
+        # Greedy answers carry the log-probabilities of temperature 1.
         temperature=generation.temperature or 1.0,
     )

@@ -1,10 +1,11 @@
-"""The model with its adapters, critic and optimizers: takes episodes, and becomes the next version."""
+"""The trainer: the model with adapters, critic and optimizers, which makes the next version from episodes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.progress import Progress
 from core.role import Role
 from hae import Advantages, EstimatorSettings, estimate
 from learner.service.run_parts import Update
-from learner.update.adapter_files import AdapterOrigin, read_adapter, write_adapter
+from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.checkpoint import (
     Checkpoint,
     CheckpointState,
@@ -36,19 +37,22 @@ from learner.update.policy_update import Advance, PolicyUpdate
 from learner.update.ranks import ALONE, Ranks
 from learner.update.samples import answer_samples
 from learner.update.update_metrics import advantage_metrics, placed, throughput_metrics
+from run_folder import metric_names as names
 from run_folder.store import TurnAdvantages
+from serving.adapters.origin import AdapterOrigin
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype
 from trajectory.episode import Episode
 
 _OF_THE_VALUES = ("estimator", "gamma", "success_reward")
-"""Settings of the estimator that decide what the critic's values are of."""
+"""Settings of the estimator that determine what the critic's values mean."""
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The sections of the configuration that decide what an update does.
+    """The sections of the configuration that an update depends on.
 
-    Temperatures are not among them: every generation carries the one that it was sampled at.
+    Temperatures are not among them: every generation states the temperature that it was sampled at.
     """
 
     learner: LearnerSettings = field(default_factory=LearnerSettings)
@@ -59,20 +63,23 @@ class TrainerSettings:
 
 
 class Trainer:
-    """Not safe for use from several threads at once. Sets torch's thread count for the process."""
+    """Trains both adapters and the critic.
+
+    Not safe for use by several threads at once. Sets torch's number of threads for the whole process.
+    """
 
     version: int
-    """Of the adapters as they stand; 0 before the first update."""
+    """Version of the current adapters; 0 before the first update."""
     consumed: tuple[int, ...]
-    """What `save_checkpoint` was told before the checkpoint that was loaded; empty without one."""
+    """Numbers of the episodes that the loaded checkpoint was trained on; empty if none was loaded."""
 
     def __init__(
         self, settings: TrainerSettings, model: ModelFolder, seed: int, ranks: Ranks = ALONE
     ) -> None:
-        """Loads the base model; the adapters of planner and executor change nothing at first.
+        """Loads the base model; at first, the adapters of planner and executor change nothing.
 
-        With several `ranks`, each has a trainer, and all of them call the same methods with the same
-        arguments, `save_adapter` aside. Files are written by the first.
+        With several `ranks`, each has a trainer, and all must call the same methods with the same arguments,
+        except for `save_adapter`. Rank 0 writes the files.
         """
         torch.set_num_threads(settings.learner.threads)
         self.version = 0
@@ -104,35 +111,36 @@ class Trainer:
             )
             for role in Role
         }
+        # The setting is in tenths of the success reward.
         clip = settings.critic.clip * settings.estimator.success_reward / 10
         self._critic = Critic(
             self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens, ranks
         )
 
-    def load_adapters(self, planner: Path, executor: Path) -> None:
-        """Starts from these PEFT folders.
+    def load_adapters(self, pair: AdapterPair) -> None:
+        """Starts from these adapters.
 
         Raises:
             NotFoundError: a file is missing.
-            CorruptDataError: a file cannot be read.
-            PreconditionError: of another base model, rank, scale, or set of layers.
+            CorruptDataError: a file cannot be read, or a weight is not finite.
+            PreconditionError: made for another base model, rank, scale or set of layers.
         """
-        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+        for role, folder in pair.items():
             read_adapter(self._model.peft, role.value, self._base.fingerprint, folder)
 
-    def load_reference(self, planner: Path, executor: Path) -> None:
-        """Holds the policies to these PEFT folders, where `ppo.kl_reference` is `start` and has any weight.
+    def load_reference(self, pair: AdapterPair) -> None:
+        """Uses these adapters as the KL reference, if `ppo.kl_reference` is `start` and has any weight.
 
-        They are no part of a checkpoint: load them again after one. Without them, the base model is what the
-        policies are held to.
+        They are not part of a checkpoint: load them again after one. Without them, the base model is the
+        reference.
 
         Raises:
-            As `load_adapters`.
+            HiperError: for the same reasons as `load_adapters`.
         """
         ppo = self._settings.ppo
         if ppo.kl_reference == "base" or not ppo.kl_coefficient:
             return
-        for role, folder in ((Role.PLANNER, planner), (Role.EXECUTOR, executor)):
+        for role, folder in pair.items():
             name = self._model.add_reference(role.value)
             read_adapter(self._model.peft, name, self._base.fingerprint, folder)
             self._policies[role].reference = name
@@ -140,14 +148,14 @@ class Trainer:
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
 
-        Values and advantages come first, for all turns; then the planner's, the executor's and the critic's
-        update; the first `critic.warmup` of them are the critic's alone.
+        First come values and advantages of all turns, then the updates of planner, executor and critic; the
+        first `critic.warmup` updates train the critic only.
 
         Raises:
-            InvalidInputError: no episodes, or final prompts are missing that the estimator needs.
-            PreconditionError: the sampler's log-probabilities are too far from the learner's own.
+            InvalidInputError: there are no episodes, or final prompts are missing that the estimator needs.
+            PreconditionError: the sampler's log-probabilities are too far from the learner's.
             DivergedError: the critic's values are not finite, or three optimizer steps in a row were not.
-                After both the trainer is between two versions: go on from a checkpoint.
+                After the last two errors the trainer is between two versions: resume from a checkpoint.
         """
         if not episodes:
             raise InvalidInputError("an update needs at least one episode")
@@ -160,8 +168,8 @@ class Trainer:
         batch = turn_batch(episodes, states, values, self._heads.names, self._settings.estimator)
         advantages = estimate(batch, self._settings.estimator)
         metrics = advantage_metrics(advantages)
-        metrics["timing_s/values"] = valued - began
-        metrics["timing_s/advantages"] = time.perf_counter() - valued
+        metrics[names.TIME_VALUES] = valued - began
+        metrics[names.TIME_ADVANTAGES] = time.perf_counter() - valued
         if values is None or self.version >= self._settings.critic.warmup:
             for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
                 stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
@@ -173,30 +181,31 @@ class Trainer:
         return Update(metrics, _by_episode(episodes, advantages))
 
     def save_adapter(self, role: Role, folder: Path) -> None:
-        """Writes a PEFT folder, beside `folder` first, whose place it then takes."""
+        """Writes a role's adapter as a PEFT folder, which appears only once it is complete."""
         origin = AdapterOrigin(self._base.fingerprint, role.value, self.version)
         with written_beside(folder) as unfinished:
             write_adapter(self._model.peft, role.value, self._base.name, origin, unfinished)
 
     def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
-        """Writes all that the next update depends on, beside `folder` first, whose place it then takes.
+        """Writes all that the next update depends on; the folder appears only once it is complete.
 
         Args:
-            folder: Of this version alone.
+            folder: Folder of this version alone.
             consumed: Numbers of the episodes that were trained on so far.
         """
         state = CheckpointState(self.version, self._seed, tuple(consumed), self._made_for())
+        # On every rank, although only one writes: sharded moments are gathered from all of them.
         moments = {name: optimizer.state() for name, optimizer in self._optimizers.items()}
         if self._ranks.leads:
             write_checkpoint(Checkpoint(state, joined(self._parameters()), joined(moments)), folder)
 
     def load_checkpoint(self, folder: Path) -> None:
-        """Goes on where a checkpoint was saved, bit for bit.
+        """Continues from a checkpoint, bit for bit. Nothing changes if it fails.
 
         Raises:
-            NotFoundError: no such folder.
+            NotFoundError: there is no such folder.
             CorruptDataError: a file is missing, cut off or changed.
-            PreconditionError: made for another base model or configuration. Nothing changes on any failure.
+            PreconditionError: it was made for another base model or configuration.
         """
         checkpoint = read_checkpoint(folder, self._made_for())
         with torch.no_grad():
@@ -209,7 +218,7 @@ class Trainer:
         self.consumed = checkpoint.state.consumed
 
     def _values(self, states: States, advance: Advance) -> Floats | None:
-        if self._settings.estimator.estimator == "grpo":
+        if not self._settings.estimator.uses_values:
             return None
         values = self._critic.values(states.prompts, advance)
         if broken := int((~np.isfinite(values)).any(axis=1).sum()):
@@ -219,11 +228,12 @@ class Trainer:
     def _update_policy(
         self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance
     ) -> dict[str, float]:
+        # From seed and version alone, so that a resumed run draws the same numbers without saving a state.
         generator = np.random.default_rng([self._seed, self.version, list(Role).index(role)])
         samples = answer_samples(episodes, advantages, role)
         metrics = self._policies[role].run(samples, generator, advance)
-        metrics["lr"] = self._settings.ppo.learning_rate_of(role)
-        return placed(metrics, f"actor/{role.value}", f"update_{role.value}")
+        metrics[names.LEARNING_RATE] = self._settings.ppo.learning_rate_of(role)
+        return placed(metrics, partial(names.actor, role), names.time_update(role))
 
     def _update_critic(
         self, states: States, values: Floats | None, advantages: Advantages, advance: Advance
@@ -234,8 +244,8 @@ class Trainer:
         learnt = slice(0, 2 * states.turns)
         generator = np.random.default_rng([self._seed, self.version, len(Role)])
         metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
-        metrics["lr"] = self._settings.critic.learning_rate
-        return placed(metrics, "critic", "update_critic")
+        metrics[names.LEARNING_RATE] = self._settings.critic.learning_rate
+        return placed(metrics, names.critic, names.TIME_UPDATE_CRITIC)
 
     def _optimizer(
         self, owner: str, parameters: Mapping[str, nn.Parameter], learning_rate: float
@@ -243,7 +253,7 @@ class Trainer:
         learner, most = self._settings.learner, self._settings.ppo.max_gradient_norm
         if not learner.with_deepspeed:
             return AdapterOptimizer(parameters, learning_rate, most, owner)
-        # Imported here: it takes seconds, and not every machine has it.
+        # Imported here: importing takes seconds, and DeepSpeed is not installed everywhere.
         from learner.update.deepspeed_optimizer import DeepSpeedOptimizer
 
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
@@ -253,7 +263,7 @@ class Trainer:
         return {a: self._model.parameters_of(a) for a in adapters} | {"heads": _named(self._heads)}
 
     def _made_for(self) -> dict[str, Any]:
-        """What gives a checkpoint's numbers their meaning; how they were computed may differ."""
+        """The base model and settings that give a checkpoint's numbers their meaning; others may change."""
         made = self._settings
         return {
             "base_fingerprint": self._base.fingerprint,

@@ -1,4 +1,4 @@
-"""Which of our servers answers at an address."""
+"""Finds out which of our servers answers at an address."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from serving.rpc.connection import Connection, WrongServerError
 
 
 class WrongRoleError(PreconditionError):
-    """Another server than its section of the configuration needs."""
+    """A server of another role than its section of the configuration needs."""
 
 
 _ARTICLES = {"executor": "an executor", "planner": "a planner", "learner": "a learner"}
 
 
 async def check_role(connection: Connection) -> None:
-    """Passes if the server is what its section of the configuration says.
+    """Checks that the server has the role of its section of the configuration.
 
     Raises:
         WrongRoleError: it is another of our servers, or none of them.
-        UnavailableError: nobody is there.
+        UnavailableError: no server can be reached.
     """
     role, wanted = await role_of(connection), connection.server.section
     if role != wanted:
@@ -31,7 +31,10 @@ async def check_role(connection: Connection) -> None:
 
 
 async def role_of(connection: Connection) -> str:
-    """`planner`, `executor`, `learner`, or `unknown` for what is none of them."""
+    """The server's role: `planner`, `executor`, `learner`, or `unknown` if it is none of them.
+
+    Only model servers have the adapter service, and only the learner has a learner service.
+    """
     try:
         return (await AdapterClient(connection).state()).role
     except WrongServerError:

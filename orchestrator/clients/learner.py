@@ -1,118 +1,49 @@
-"""Typed clients of the learner: leases and episodes, and what it is doing."""
+"""Typed clients of the learner, for leases and episodes and for its status."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from enum import Enum
 
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
 
 from serving.rpc.connection import Connection
 from trajectory.episode import Episode
+from trajectory.learner_status import LearnerStatus
+from trajectory.learner_wire import lease_outcome_from_pb, status_from_pb
 from trajectory.lease import Finished, Lease, Wait
 from trajectory.wire import episode_to_pb
 
 
 class EpisodeClient:
-    """Gets leases, hands in episodes."""
+    """Requests leases and submits episodes."""
 
     def __init__(self, connection: Connection, holder: str) -> None:
         self._stub = episode_pb2_grpc.EpisodeServiceStub(connection.channel)
         self._connection, self._holder = connection, holder
 
     async def lease(self, run_id: str = "") -> Lease | Wait | Finished:
-        """The next episode to play, or why there is none. A `HiperError` names the server."""
+        """Requests the next episode to play; a `HiperError` names the server."""
         request = episode_pb2.LeaseRequest(run_id=run_id, holder=self._holder)
-        response = await self._connection.call(self._stub.Lease, request)
-        match response.WhichOneof("outcome"):
-            case "lease":
-                given = response.lease
-                return Lease(
-                    lease_id=given.lease_id,
-                    run_id=given.run_id,
-                    number=given.number,
-                    group=given.group,
-                    attempt=given.attempt,
-                    task_seed=given.task_seed,
-                    seed=given.seed,
-                    version=given.version,
-                )
-            case "finished":
-                return Finished()
-            case _:
-                return Wait(response.wait.reason, response.wait.retry_after_ms / 1000)
+        return lease_outcome_from_pb(await self._connection.call(self._stub.Lease, request))
 
     async def submit(self, episode: Episode) -> bool:
-        """Hands the episode in; once this returns it is on the learner's disk. True where it was already."""
+        """Submits an episode; once this returns, the learner has it on disk. True if it had it before."""
         request = episode_pb2.SubmitRequest(episode=episode_to_pb(episode))
         response = await self._connection.call(self._stub.Submit, request)
         return response.duplicate
 
 
-class Phase(Enum):
-    """What the learner is doing."""
-
-    STARTING = "starting"
-    GATHERING = "gathering episodes"
-    UPDATING = "updating"
-    PUBLISHING = "publishing"
-    FINISHED = "finished"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    """A phase of a newer learner."""
-
-
-_PHASES = {
-    learner_pb2.LEARNER_PHASE_STARTING: Phase.STARTING,
-    learner_pb2.LEARNER_PHASE_GATHERING: Phase.GATHERING,
-    learner_pb2.LEARNER_PHASE_UPDATING: Phase.UPDATING,
-    learner_pb2.LEARNER_PHASE_PUBLISHING: Phase.PUBLISHING,
-    learner_pb2.LEARNER_PHASE_FINISHED: Phase.FINISHED,
-    learner_pb2.LEARNER_PHASE_FAILED: Phase.FAILED,
-}
-
-
-@dataclass(frozen=True)
-class LearnerStatus:
-    """The learner at one moment."""
-
-    run_id: str
-    phase: Phase
-    message: str
-    version: int
-    """Of the adapters published last; -1 before the first."""
-    updates_done: int
-    updates_total: int
-    episodes_stored: int
-    progress: float
-    """Share of the phase that is done, in [0, 1]."""
-    metrics: dict[str, float]
-    """Of the last update, by name; empty before it."""
-
-
 class LearnerClient:
-    """Watches the learner, and tells it to stop."""
+    """Asks the learner for its status, and tells it to stop."""
 
     def __init__(self, connection: Connection) -> None:
         self._stub = learner_pb2_grpc.LearnerServiceStub(connection.channel)
         self._connection = connection
 
     async def status(self) -> LearnerStatus:
-        """What it is doing now. A `HiperError` names the server."""
-        request = learner_pb2.GetStatusRequest()
-        status = await self._connection.call(self._stub.GetStatus, request)
-        return LearnerStatus(
-            run_id=status.run_id,
-            phase=_PHASES.get(status.phase, Phase.UNKNOWN),
-            message=status.message,
-            version=status.version,
-            updates_done=status.updates_done,
-            updates_total=status.updates_total,
-            episodes_stored=status.episodes_stored,
-            progress=status.progress,
-            metrics=dict(status.metrics),
+        """The learner's current status; a `HiperError` names the server."""
+        return status_from_pb(
+            await self._connection.call(self._stub.GetStatus, learner_pb2.GetStatusRequest())
         )
 
     async def stop(self) -> None:
-        """Ends the run after the update in flight."""
+        """Tells the learner to end the run after the current update."""
         await self._connection.call(self._stub.Stop, learner_pb2.StopRequest())

@@ -1,9 +1,9 @@
-"""Typed clients of the servers that an episode needs."""
+"""Typed clients of the model servers, planner and executor."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hiper.v1 import (
@@ -14,19 +14,26 @@ from hiper.v1 import (
 )
 
 from serving.rpc.connection import Connection
-from trajectory.episode import Act, Plan, TurnContext
-from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
+from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
+from trajectory.wire import (
+    context_to_pb,
+    decision_from_pb,
+    generation_from_pb,
+    span_from_pb,
+    told_actions_to_pb,
+)
 
 Clock = Callable[[], float]
 
 
 @dataclass
 class CallTime:
-    """Seconds that sampling calls took so far, as their caller saw them."""
+    """Sums of the time that sampling calls took, in seconds."""
 
     elapsed: float = 0.0
+    """Time from request to response, as measured by the caller."""
     engine: float = 0.0
-    """Of `elapsed`, the part that the server spent in its engine; the rest is what the RPC cost."""
+    """Part of `elapsed` that the server spent in its engine; the rest is the cost of the RPC."""
 
     def add(self, elapsed: float, engine: float) -> None:
         self.elapsed += elapsed
@@ -34,14 +41,14 @@ class CallTime:
 
 
 class PlannerClient:
-    """Asks the planner."""
+    """Calls the planner."""
 
     def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
         self._stub = planner_pb2_grpc.PlannerServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
     async def plan(self, context: TurnContext, seed: int) -> Plan:
-        """KEEP, or SWITCH and a subgoal. A `HiperError` names the server."""
+        """The planner's decision, with a subgoal; a `HiperError` names the server."""
         begin = self._clock()
         request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed)
         response = await self._connection.call(self._stub.Plan, request)
@@ -64,18 +71,17 @@ class PlannerClient:
 
 
 class ExecutorClient:
-    """Asks the executor."""
+    """Calls the executor."""
 
     def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
         self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
         self._connection, self._spent, self._clock = connection, spent, clock
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
-        """One action for the context's subgoal. A `HiperError` names the server."""
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+        """The executor's action for the context's subgoal; a `HiperError` names the server."""
         begin = self._clock()
-        request = executor_pb2.ActRequest(
-            context=context_to_pb(context), admissible_actions=admissible, seed=seed
-        )
+        request = _act_request(context, actions)
+        request.seed = seed
         response = await self._connection.call(self._stub.Act, request)
         act = Act(
             action=response.action,
@@ -86,10 +92,17 @@ class ExecutorClient:
         self._spent.add(self._clock() - begin, act.generation.engine_seconds)
         return act
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
+    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
         """Token ids of the prompt alone; nothing is sampled."""
-        request = executor_pb2.ActRequest(
-            context=context_to_pb(context), admissible_actions=admissible, prompt_only=True
-        )
+        request = _act_request(context, actions)
+        request.prompt_only = True
         response = await self._connection.call(self._stub.Act, request)
         return tuple(response.generation.prompt_ids)
+
+
+def _act_request(context: TurnContext, actions: Sequence[AdmissibleAction]) -> executor_pb2.ActRequest:
+    return executor_pb2.ActRequest(
+        context=context_to_pb(context),
+        admissible_actions=[action.text for action in actions],
+        told_actions=told_actions_to_pb(actions),
+    )

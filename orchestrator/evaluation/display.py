@@ -1,4 +1,4 @@
-"""What a person sees of an evaluation: a bar on a terminal, lines elsewhere, then tables."""
+"""The output of an evaluation: a progress bar on a terminal, lines in a log, then tables."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orchestrator.progress.display import clock_text
 from trajectory.episode import Episode
 
 _LINES = 10
-"""Lines of a whole evaluation in a log."""
+"""Number of lines that a whole evaluation writes to a log."""
 
 
 class EvaluationProgress:
-    """Told of episodes as they end."""
+    """Shows the episodes as they end."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class EvaluationProgress:
         episodes: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`before` of the `episodes` were played earlier."""
+        """`before` of the `episodes` episodes were played by an earlier, interrupted command."""
         self._console, self._title, self._clock = console, title, clock
         self._before, self._episodes = before, episodes
         self._began = clock()
@@ -49,17 +49,18 @@ class EvaluationProgress:
 
     @property
     def seconds_left(self) -> float:
-        """At the pace so far."""
+        """Estimated remaining seconds, at the pace so far."""
         left = self._episodes - self._before - self._played
         return left * (self._clock() - self._began) / self._played
 
     def episode_began(self) -> None:
-        """Only episodes that end are shown."""
+        """Shows nothing: only finished episodes are shown."""
 
     def episode_left(self) -> None:
-        """As above."""
+        """Shows nothing: only finished episodes are shown."""
 
     def episode(self, episode: Episode) -> None:
+        """Counts and shows a finished episode."""
         self._played += 1
         self._won += episode.won
         won = f"won {self._won}/{self._played}"
@@ -86,7 +87,7 @@ class EvaluationProgress:
 
 
 def outcome_table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
-    """A row a task type, and one for all."""
+    """A row for each task type, and one for all together."""
     table = Table(title=escape(title), box=box.SIMPLE)
     table.add_column("task type", no_wrap=True)
     for column in ("episodes", "won"):
@@ -112,8 +113,8 @@ def outcome_table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
 
 
 def subgoal_table(subgoals: Sequence[tuple[str, int]]) -> Table:
-    """The subgoals that recur most."""
-    table = Table(title="subgoals that recur", box=box.SIMPLE)
+    """The most frequent subgoals."""
+    table = Table(title="most frequent subgoals", box=box.SIMPLE)
     table.add_column("times begun", justify="right")
     table.add_column("subgoal", overflow="fold")
     for text, count in subgoals:
@@ -122,8 +123,8 @@ def subgoal_table(subgoals: Sequence[tuple[str, int]]) -> Table:
 
 
 def comparison_table(rows: Sequence[tuple[str, str, Outcome]]) -> Table:
-    """What was evaluated side by side: adapters, split and what they came to."""
-    table = Table(title="in all", box=box.SIMPLE)
+    """A row for each evaluated pair of adapters and split, for comparing them."""
+    table = Table(title="summary", box=box.SIMPLE)
     for heading in ("adapters", "split"):
         table.add_column(heading)
     for heading in ("won", "success [95 % Wilson]", "score [95 %]", "turns"):

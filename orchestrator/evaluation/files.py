@@ -1,4 +1,4 @@
-"""An evaluation on disk: its episodes as they end, and at its end one JSON file with everything."""
+"""An evaluation's files: a log of episodes as they end, and finally a JSON file with everything."""
 
 from __future__ import annotations
 
@@ -8,50 +8,51 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from configuration.keys import keys
+from configuration.keys import keys, value_of
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.files import replace_file
 from orchestrator.evaluation.games import Played
-from run_folder.adapters import AdapterPair
-from run_folder.folder import MAY_CHANGE, value_of
+from run_folder.adapters import AdapterChoice
+from run_folder.opening import MAY_CHANGE
 
 FORMAT = 1
 _DECISIVE = ("environment.", "planner.", "executor.")
-"""Sections that decide how an episode goes."""
+"""Sections of the configuration that episodes depend on."""
 
 
-def identity(configuration: Configuration, pair: AdapterPair, split: str) -> dict[str, Any]:
-    """All that decides how an evaluation's episodes go; where and how fast they are played is left out."""
+def identity(configuration: Configuration, choice: AdapterChoice, split: str) -> dict[str, Any]:
+    """All that an evaluation's episodes depend on, as opposed to where and how fast they are played."""
     decisive = {
         key.name: str(value_of(configuration, key.name))
         for key in keys(Configuration)
         if key.name.startswith(_DECISIVE) and key.name not in MAY_CHANGE
     }
-    adapters = {f"adapter of the {role}": sha256 for role, sha256 in pair.hashes.items()}
+    adapters = {f"adapter of the {role}": sha256 for role, sha256 in choice.hashes.items()}
     return {"format": FORMAT, "split": split, "run.seed": configuration.run.seed, **adapters, **decisive}
 
 
 class EpisodeLog:
-    """A line of JSON for each episode, behind one that says what they are episodes of."""
+    """A file with a line of JSON for each episode, after a first line that identifies the evaluation."""
 
     def __init__(self, path: Path, evaluated: Mapping[str, Any]) -> None:
-        """Takes up the file, or makes it.
+        """Continues the file, or creates it.
 
         Raises:
-            ConfigurationError: it holds episodes of something else; nothing changes.
+            ConfigurationError: it holds episodes of another evaluation; nothing changes.
         """
         self._path = path
         lines = _lines(path) if path.exists() else []
         if lines:
             self._check(lines[0], evaluated)
         self.episodes = [Played(**{**line, "subgoals": tuple(line["subgoals"])}) for line in lines[1:]]
-        """Those that were played before."""
+        """Episodes that were played before."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written anew, so that a line which an interruption cut off is gone.
+        # Written anew without the last line if an interruption has cut that off.
         replace_file(path, "".join(json.dumps(line) + "\n" for line in (lines or [dict(evaluated)])))
 
     def keep(self, played: Played) -> None:
+        """Appends an episode."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(played)) + "\n")
 
@@ -62,7 +63,7 @@ class EpisodeLog:
                 f"{name} was {found.get(name)}, not {evaluated.get(name)}" for name in names
             )
             raise ConfigurationError(
-                f"{self._path} holds episodes of another evaluation: {differing}. --out names another file"
+                f"{self._path} holds episodes of another evaluation: {differing}. --out chooses another file"
             )
 
 
@@ -79,5 +80,5 @@ def _whole(texts: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """One JSON file, whole or not at all."""
+    """Writes a JSON file atomically."""
     replace_file(path, json.dumps(content, indent=1) + "\n")

@@ -1,41 +1,43 @@
-"""Which episodes an evaluation plays, what is kept of each, and what they come to."""
+"""The episodes that an evaluation plays, the record of each, and the results."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from core.intervals import Mean, Proportion, normal, wilson
 from core.seeds import derive
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
+from play.every_task import EveryTask
 from play.schedule import task_for
 from trajectory.episode import Decision, Episode
 from trajectory.lease import Finished, Lease, Wait
 
 SUBGOALS_SHOWN = 10
-"""The most frequent ones."""
+"""Number of subgoals that are shown."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """What an evaluation keeps of an episode."""
+    """An evaluation's record of an episode."""
 
     task_id: str
     task_type: str
     sample: int
-    """0 for the first episode of the task."""
+    """Number of the episode among those of its task, from 0."""
     seed: int
     won: bool
     score: float
     truncated: bool
     turns: int
     valid_plans: int
-    """Turns whose plan could be parsed."""
+    """Number of turns whose plan could be parsed."""
     valid_actions: int
+    """Number of turns whose action could be parsed."""
     subgoals: tuple[str, ...]
-    """In the order in which they were begun; as many as there are segments."""
+    """Subgoal of each segment, in order."""
     seconds: float
 
     @classmethod
@@ -60,24 +62,24 @@ class Played:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a group of at least one episode came to."""
+    """The results of one or more episodes."""
 
     episodes: int
     won: int
     success: Proportion
-    """With Wilson's 95 % interval."""
+    """Success rate with Wilson's 95 % interval."""
     score: Mean
-    """With the normal 95 % interval."""
+    """Mean score with the normal 95 % interval."""
     turns: float
-    """Mean, as are the following."""
+    """Mean number of turns."""
     switches: float
-    """Subgoals begun, the given one of turn 0 included."""
+    """Mean number of subgoals, including the first one."""
     truncated: float
-    """Share of the episodes."""
+    """Share of the episodes that were truncated."""
     valid_plans: float
-    """Share of the turns."""
+    """Share of the turns whose plan could be parsed."""
     valid_actions: float
-    """Share of the turns."""
+    """Share of the turns whose action could be parsed."""
 
     @classmethod
     def of(cls, played: Sequence[Played]) -> Outcome:
@@ -97,7 +99,7 @@ class Outcome:
 
 
 def outcomes(played: Sequence[Played]) -> dict[str, Outcome]:
-    """By task type, sorted; `all` comes last."""
+    """The results of each task type, sorted by name; those of `all` come last."""
     groups: dict[str, list[Played]] = defaultdict(list)
     for one in played:
         groups[one.task_type].append(one)
@@ -105,7 +107,7 @@ def outcomes(played: Sequence[Played]) -> dict[str, Outcome]:
 
 
 def recurring_subgoals(played: Iterable[Played]) -> list[tuple[str, int]]:
-    """The most frequent subgoals with how often each was begun; in alphabetical order where equal."""
+    """The most frequent subgoals and their counts; equal counts are in alphabetical order."""
     counts = Counter(subgoal for one in played for subgoal in one.subgoals)
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:SUBGOALS_SHOWN]
 
@@ -116,14 +118,14 @@ def chosen_tasks(
     """The tasks of a split that are played, in the split's order.
 
     Args:
-        tasks: All of the split.
-        task_types: Those that count; empty for all.
-        games: How many are drawn with the seed, without replacement; more games contain the fewer. None
-            takes all.
-        seed: Of the draw.
+        tasks: All tasks of the split.
+        task_types: Task types to play; empty for all.
+        games: Number of tasks to draw without replacement, None for all. A larger number includes the tasks
+            of a smaller one.
+        seed: Seed of the draw.
 
     Raises:
-        UnknownTaskTypeError: a type that the split does not have.
+        UnknownTaskTypeError: the split has no task of a type.
     """
     types = {task.type for task in tasks}
     for name in task_types:
@@ -137,7 +139,7 @@ def chosen_tasks(
 
 
 class Games:
-    """Leases every task `samples` times, but for what was played already, and keeps what comes back."""
+    """Leases every task `samples` times, except for episodes played before, and records the results."""
 
     def __init__(
         self,
@@ -147,43 +149,26 @@ class Games:
         before: Iterable[Played],
         keep: Callable[[Played], None],
     ) -> None:
-        """`before` holds episodes of an evaluation that goes on; `keep` is told of each new one."""
-        self._tasks, self._samples, self._seed, self._keep = tasks, samples, seed, keep
+        """`before` are the episodes of an evaluation that is resumed; `keep` is called with each new one."""
         wanted = {(task.id, sample) for task in tasks for sample in range(samples)}
         self._played = {key: one for one in before if (key := (one.task_id, one.sample)) in wanted}
+        self._keep = keep
         self.left = len(wanted) - len(self._played)
-        """Episodes that had not been played at the beginning."""
-        self._places = self._places_left()
+        """Number of episodes that were left to play at the beginning."""
+        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played))
 
     @property
     def played(self) -> list[Played]:
-        """Sorted by task and sample, so that the order of playing leaves no trace."""
+        """All episodes, sorted by task and sample, so that the order of play does not matter."""
         return [self._played[key] for key in sorted(self._played)]
 
     async def lease(self) -> Lease | Wait | Finished:
-        return next(self._places, Finished())
+        return await self._leases.lease()
 
     async def submit(self, episode: Episode) -> bool:
-        one = Played.of(episode, episode.number // len(self._tasks))
+        return await self._leases.submit(episode)
+
+    def _finished(self, episode: Episode, sample: int) -> None:
+        one = Played.of(episode, sample)
         self._keep(one)
         self._played[one.task_id, one.sample] = one
-        return False
-
-    def _places_left(self) -> Iterator[Lease]:
-        for place in range(self._samples * len(self._tasks)):
-            task, sample = task_for(self._tasks, self._seed, place), place // len(self._tasks)
-            if (task.id, sample) not in self._played:
-                yield self._lease(place, task, sample)
-
-    def _lease(self, place: int, task: Task, sample: int) -> Lease:
-        """Its seed follows from task and sample alone, whatever else is played."""
-        return Lease(
-            lease_id=f"evaluation.{place}",
-            run_id="evaluation",
-            number=place,
-            group=place,
-            attempt=0,
-            task_seed=self._seed,
-            seed=derive(self._seed, "evaluation", task.id, sample),
-            version=0,
-        )

@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do: the command line, checked before anything starts."""
+"""The command line of an evaluation, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rich.markup import escape
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
-from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.evaluation.games import chosen_tasks
 from orchestrator.evaluation.run import Job
 from orchestrator.preflight.checks import check_model
-from run_folder import folder as run_folder
-from run_folder.adapters import WARM_START, AdapterPair, checked, named, of_run, run_of
-from run_folder.files import RunFiles
+from run_folder import opening
+from run_folder.adapters import WARM_START, AdapterChoice, named, of_no_run, of_run, run_of
+from run_folder.folder import RunFolder
+from serving.adapters.pair import AdapterPair
 from serving.model import resolve_model
 
 PROGRAM = "evaluate"
@@ -33,64 +33,64 @@ class Flags(Section):
     """Options of this command alone."""
 
     checkpoint: str = ""
-    """What is evaluated, several between commas: a run's folder, one of its checkpoints, a folder with PEFT
-    folders `planner` and `executor`, `warm-start` (what a run begins with), or `base` (no adapter)."""
+    """Adapters to evaluate, separated by commas: a run's folder, one of its checkpoints, a folder with the
+    PEFT folders `planner` and `executor`, `warm-start` (a run's first adapters), or `base` (no adapters)."""
     version: int | None = Field(None, ge=0)
-    """Version of a run's adapters; the newest unless given."""
+    """Version of a run's adapters; by default the newest."""
     planner_adapter: Path | None = None
-    """PEFT folder of the planner, in place of `--checkpoint`."""
+    """PEFT folder of the planner's adapter, in place of `--checkpoint`."""
     executor_adapter: Path | None = None
-    """PEFT folder of the executor."""
+    """PEFT folder of the executor's adapter, in place of `--checkpoint`."""
     split: str = ""
-    """Splits of the benchmark, between commas; all but `train` unless given."""
+    """Splits of the benchmark, separated by commas; by default all except `train`."""
     games: int | None = Field(None, ge=1)
-    """Tasks drawn from a split with the seed; all unless given."""
+    """Number of tasks to draw from each split with the seed; by default all."""
     samples: int = Field(1, ge=1)
-    """Episodes of each task, each with a seed of its own."""
+    """Number of episodes of each task, each with its own seed."""
     task_types: str = ""
-    """Only tasks of these types, between commas."""
+    """Types of the tasks to play, separated by commas; by default all."""
     out: Path | None = None
-    """JSON file; `evaluation/<split>-<adapters>.json` in the run's folder unless given."""
+    """JSON file to write; by default `evaluation/<split>-<adapters>.json` in the run's folder."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for, checked."""
+    """A checked request for an evaluation."""
 
     configuration: Configuration
     benchmark: Benchmark
     folder: Path
-    """Where logs go, and files unless `--out` says otherwise."""
+    """Folder of the servers' logs, and of the results unless `--out` is given."""
     jobs: tuple[Job, ...]
 
 
 def read(argv: Sequence[str]) -> Request:
-    """Everything that can be checked before a server starts."""
+    """Reads the command line, and checks everything that can be checked before a server starts."""
     line = command.read(argv, PROGRAM, Flags)
     flags = line.flags
     named = _listed(flags.checkpoint)
     root = _run_folder(named, line.configuration)
-    if root is not None and not run_folder.names_file(argv):
-        line = command.read(argv, PROGRAM, Flags, base=run_folder.saved_tree(root))
+    if root is not None and not opening.names_file(argv):
+        line = command.read(argv, PROGRAM, Flags, base=opening.saved_tree(root))
     placed = line.configuration.run.model_copy(update={"dir": root})
     configuration = line.configuration.model_copy(update={"run": placed})
     check_model(configuration.planner.model)
-    pairs = _pairs(flags, named, configuration)
+    choices = _choices(flags, named, configuration)
     benchmark = registry.load(configuration.environment)
     splits = _listed(flags.split) or [split for split in benchmark.splits if split != "train"]
     tasks = {split: _tasks(benchmark, split, flags, configuration.run.seed) for split in splits}
     folder = _folder(root, flags.out)
     jobs = [
-        Job(pair, split, tasks[split], flags.samples, _out(flags.out, folder, pair, split, single))
-        for single in [len(pairs) * len(splits) == 1]
-        for pair in pairs
+        Job(choice, split, tasks[split], flags.samples, _out(flags.out, folder, choice, split, single))
+        for single in [len(choices) * len(splits) == 1]
+        for choice in choices
         for split in splits
     ]
     return Request(configuration, benchmark, folder, tuple(jobs))
 
 
 def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | None:
-    """The run whose configuration counts: of the first checkpoint that belongs to one, else `--run-dir`."""
+    """The run whose configuration is used: that of the first checkpoint with a run, else `--run-dir`."""
     roots = (run_of(name, user_path(name)) for name in named)
     of_checkpoint = next((root for root in roots if root is not None), None)
     if of_checkpoint is None and configuration.run.dir is not None:
@@ -99,67 +99,62 @@ def _run_folder(named: Sequence[str], configuration: Configuration) -> Path | No
 
 
 def _folder(root: Path | None, out: Path | None) -> Path:
-    """One of its own for each `--out`, so that evaluations beside each other do not share servers' logs."""
-    folder = root / "evaluation" if root else user_path("evaluations")
+    """A folder of its own for each `--out`, so that simultaneous evaluations have separate logs."""
+    folder = RunFolder(root).evaluations if root else user_path("evaluations")
     return folder / out.stem if out else folder
 
 
-def _pairs(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterPair]:
+def _choices(flags: Flags, named: Sequence[str], configuration: Configuration) -> list[AdapterChoice]:
     if flags.planner_adapter or flags.executor_adapter:
         if named or not (flags.planner_adapter and flags.executor_adapter):
-            raise ConfigurationError("--planner-adapter and --executor-adapter stand together and alone")
-        folders = {
-            Role.PLANNER: user_path(flags.planner_adapter),
-            Role.EXECUTOR: user_path(flags.executor_adapter),
-        }
-        return [checked(AdapterPair("adapters", 0, folders))]
+            raise ConfigurationError(
+                "--planner-adapter and --executor-adapter must be given together, without --checkpoint"
+            )
+        return [of_no_run(AdapterPair(user_path(flags.planner_adapter), user_path(flags.executor_adapter)))]
     if not named:
         raise ConfigurationError(
-            "nothing to evaluate: --checkpoint takes a run's folder, one of its checkpoints, `warm-start` or "
+            "nothing to evaluate: --checkpoint needs a run's folder, one of its checkpoints, `warm-start` or "
             "`base`; or --planner-adapter DIR --executor-adapter DIR"
         )
-    return _distinct([_pair(name, flags.version, configuration) for name in named])
+    return _distinct([_choice(name, flags.version, configuration) for name in named])
 
 
-def _pair(name: str, version: int | None, configuration: Configuration) -> AdapterPair:
+def _choice(name: str, version: int | None, configuration: Configuration) -> AdapterChoice:
     return _warm_start(configuration) if name == WARM_START else named(name, version)
 
 
-def _warm_start(configuration: Configuration) -> AdapterPair:
-    """Version 0 of the run where there is one, else taught anew or found in the cache."""
+def _warm_start(configuration: Configuration) -> AdapterChoice:
+    """The run's version 0 if it exists, or else adapters that are taught now or found in the cache."""
     root = configuration.run.dir
-    if root is not None and 0 in RunFiles(root).adapter_versions():
-        return replace(of_run(RunFiles(root), 0), label=WARM_START)
+    if root is not None and 0 in RunFolder(root).adapter_versions():
+        return replace(of_run(RunFolder(root), 0), label=WARM_START)
     if not configuration.imitation.enabled:
         raise ConfigurationError(
-            "this run begins without a warm start (imitation.enabled = false): --checkpoint base evaluates "
-            "what it begins with"
+            "this run starts without a warm start (imitation.enabled = false): use --checkpoint base to "
+            "evaluate what it starts with"
         )
-    # torch, which nothing else here needs, takes seconds to import.
+    # Imported here: it imports torch, which takes seconds and is not needed otherwise.
     from learner.imitation.first import first_adapters
 
-    try:
-        model = resolve_model(configuration.learner.model)
-        with Console(stderr=True).status("warm start") as shown:
-            first = first_adapters(
-                configuration,
-                model,
-                lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
-            )
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    model = resolve_model(configuration.learner.model)
+    with Console(stderr=True).status("warm start") as shown:
+        first = first_adapters(
+            configuration,
+            model,
+            lambda share, text: shown.update(f"warm start, {share:.0%}: {escape(text)}"),
+        )
     assert first is not None
-    return AdapterPair(WARM_START, 0, {Role.PLANNER: first.planner, Role.EXECUTOR: first.executor})
+    return AdapterChoice(WARM_START, 0, first)
 
 
-def _distinct(pairs: Sequence[AdapterPair]) -> list[AdapterPair]:
-    """A number behind labels that would name the same files."""
-    labels = [pair.label for pair in pairs]
+def _distinct(choices: Sequence[AdapterChoice]) -> list[AdapterChoice]:
+    """Appends numbers to repeated labels, which would name the same files."""
+    labels = [choice.label for choice in choices]
     return [
-        replace(pair, label=f"{pair.label}-{labels[:place].count(pair.label) + 1}")
-        if pair.label in labels[:place]
-        else pair
-        for place, pair in enumerate(pairs)
+        replace(choice, label=f"{choice.label}-{labels[:place].count(choice.label) + 1}")
+        if choice.label in labels[:place]
+        else choice
+        for place, choice in enumerate(choices)
     ]
 
 
@@ -170,11 +165,11 @@ def _tasks(benchmark: Benchmark, split: str, flags: Flags, seed: int) -> tuple[T
     return tasks
 
 
-def _out(out: Path | None, folder: Path, pair: AdapterPair, split: str, single: bool) -> Path:
+def _out(out: Path | None, folder: Path, choice: AdapterChoice, split: str, single: bool) -> Path:
     if out is None:
-        return folder / f"{split}-{pair.label}.json"
+        return folder / f"{split}-{choice.label}.json"
     path = user_path(out)
-    return path if single else path.with_name(f"{path.stem}-{split}-{pair.label}{path.suffix or '.json'}")
+    return path if single else path.with_name(f"{path.stem}-{split}-{choice.label}{path.suffix or '.json'}")
 
 
 def _listed(text: str) -> list[str]:

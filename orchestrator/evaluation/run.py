@@ -1,4 +1,4 @@
-"""An evaluation from start to end: servers, adapters, episodes."""
+"""Runs an evaluation: starts the servers, pushes adapters, and plays the episodes."""
 
 from __future__ import annotations
 
@@ -19,54 +19,56 @@ from orchestrator.servers.connections import Connector, ModelConnections, superv
 from orchestrator.servers.pushing import serve
 from orchestrator.servers.services import Supervisor
 from play.dispatch import Dispatcher
-from run_folder.adapters import AdapterPair
+from run_folder.adapters import AdapterChoice
 from run_folder.folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Job:
-    """One pair of adapters on one split."""
+    """The evaluation of a choice of adapters on a split."""
 
-    pair: AdapterPair
+    adapters: AdapterChoice
     split: str
     tasks: tuple[Task, ...]
     samples: int
+    """Number of episodes of each task."""
     out: Path
+    """File of the results."""
 
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """Plays jobs one after the other, on one pair of servers."""
+    """Plays jobs one after the other, on the same two servers."""
 
     configuration: Configuration
     benchmark: Benchmark
     folder: RunFolder
-    """For the servers' logs."""
+    """Folder of the servers' logs."""
     console: Console
     finished: Callable[[Job, Games, float], None]
-    """Told of each job, what it played, and its seconds."""
+    """Callback for each finished job, with its games and the seconds that it took."""
 
     async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
-        """Plays all jobs; episodes that their logs hold are not played again.
+        """Plays all jobs, except for episodes that are already in their logs.
 
         Raises:
-            HiperError: a server failed or refused the adapters. What was played is in the logs.
+            HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
         async with supervised(self.configuration, lambda _: None) as supervisor:
             await supervisor.guard(self._play(supervisor, jobs))
 
     async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
         models: ModelConnections | None = None
-        serving: AdapterPair | None = None
+        serving: AdapterChoice | None = None
         for job, log in jobs:
             games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
             began = time.perf_counter()
             if games.left:
                 models = models or await self._models(supervisor)
-                if serving is not job.pair:
+                if serving is not job.adapters:
                     connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
-                    await serve(job.pair, connections, self.configuration.orchestrator.start_seconds)
-                    serving = job.pair
+                    await serve(job.adapters, connections, self.configuration.orchestrator.start_seconds)
+                    serving = job.adapters
                 began = time.perf_counter()
                 await self._job(job, games, models)
             self.finished(job, games, time.perf_counter() - began)
@@ -76,12 +78,12 @@ class EvaluationRun:
         return await Connector(self.configuration, self.folder, supervisor).models()
 
     async def _job(self, job: Job, games: Games, models: ModelConnections) -> None:
-        title = f"{job.split}, {job.pair.label}"
+        title = f"{job.split}, {job.adapters.label}"
         episodes = len(job.tasks) * job.samples
         with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
             await Dispatcher(
                 episodes=games,
-                players=models.players(self.configuration, self.benchmark.name),
+                players=models.players(self.configuration, self.benchmark),
                 benchmark=self.benchmark,
                 tasks=job.tasks,
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),

@@ -1,11 +1,11 @@
-"""What can be checked of a configuration without loading a model or starting a server."""
+"""Checks of a configuration that need neither a loaded model nor a running server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError
 from core.paths import user_path
 from environments import registry
 from environments.benchmark import Benchmark, Task
@@ -16,21 +16,21 @@ from serving.model import BUNDLED, resolve_model
 
 @dataclass(frozen=True)
 class Inputs:
-    """What will be played."""
+    """The benchmark and tasks that a run will play."""
 
     benchmark: Benchmark
     tasks: tuple[Task, ...]
     description: str
-    """For people."""
+    """Summary in one line, for people."""
 
 
 def check_inputs(configuration: Configuration) -> Inputs:
-    """The benchmark, read; the model's folder is looked at, not loaded.
+    """Checks the settings and the model's folder, and loads the benchmark.
 
     Raises:
-        ConfigurationError: settings that contradict each other; a model folder that is not there or lacks
-            files; no tasks in the split.
-        BenchmarkError: an unknown environment or split, or data that is not there.
+        ConfigurationError: settings contradict each other, the model's folder is missing or lacks files, or
+            the split has no tasks.
+        BenchmarkError: the environment or the split is unknown, or data is missing.
     """
     check_settings(configuration)
     benchmark = registry.load(configuration.environment)
@@ -47,11 +47,11 @@ def check_inputs(configuration: Configuration) -> Inputs:
 
 
 def check_settings(configuration: Configuration) -> None:
-    """What is wrong whatever data there is.
+    """Checks all that does not depend on the benchmark's data.
 
     Raises:
-        ConfigurationError: an adapter that a server refuses, an answer without room for a prompt, a model
-            folder that is not there or lacks files, or a package that is asked for and not installed.
+        ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, the
+            model's folder is missing or lacks files, or a package that is asked for is not installed.
     """
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     for role, server in servers.items():
@@ -70,20 +70,21 @@ def check_settings(configuration: Configuration) -> None:
 
 
 def check_model(name: str) -> None:
-    """Whether a local model is there and whole; a hub id is left to the servers, which download it."""
+    """Checks that a local model is complete; a model on the hub is left to the servers, which download it.
+
+    Raises:
+        ConfigurationError: the folder is missing or lacks files; says which.
+    """
     if name == BUNDLED or _on_the_hub(name):
         return
-    try:
-        resolve_model(name)
-    except HiperError as error:
-        raise ConfigurationError(str(error)) from error
+    resolve_model(name)
 
 
 def missing_model(name: str) -> str:
-    """What to know of a model of the hub that is not on this machine; empty where all is there."""
+    """A line that says that a model of the hub is not on this machine yet; empty if it is."""
     if not _on_the_hub(name) or local_config(name) is not None:
         return ""
-    return f"missing: model {name} is not in the hub's cache here; the servers and the learner download it"
+    return f"missing: model {name} is not in this machine's cache of the hub; servers and learner download it"
 
 
 def _on_the_hub(name: str) -> bool:

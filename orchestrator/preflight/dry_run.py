@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be used, what is missing on this machine, and the memory that it takes."""
+"""`--dry-run`: prints the configuration, what is missing on this machine, and an estimate of the memory."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from orchestrator.preflight.checks import check_inputs, check_settings, missing_
 from orchestrator.preflight.memory.report import memory_report, render
 
 WIDTH = 110
-"""Of the table where the output is no terminal."""
+"""Columns of the table if the output is not a terminal."""
 
 
 def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> int:
-    """Prints everything that is known without loading a model or starting a server; the exit code, 0.
+    """Prints everything that is known without loading a model or starting a server; returns the exit code, 0.
 
-    The output is TOML that `--config` reads: everything but the configuration stands in comments.
+    The output is TOML that `--config` can read: everything except for the configuration is in comments.
 
     Args:
-        configuration: As it would be used.
-        gpu_gib: Memory of one GPU.
-        console: To print on.
+        configuration: Configuration of the run.
+        gpu_gib: Memory of one GPU in GiB.
+        console: Where to print.
 
     Raises:
-        ConfigurationError: the configuration cannot work, whatever the machine has.
-        BenchmarkError: an unknown environment or split, or data that is there but broken.
+        ConfigurationError: the configuration cannot work on any machine.
+        BenchmarkError: the environment or the split is unknown, or data is broken.
     """
     for line in summary(configuration):
         _comment(console, line)
@@ -38,7 +38,7 @@ def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> i
 
 
 def summary(configuration: Configuration) -> list[str]:
-    """What would be played, then what this machine lacks for it."""
+    """Lines that say what would be played, then what is missing on this machine."""
     check_settings(configuration)
     missing = [missing_model(configuration.planner.model)]
     try:
@@ -54,7 +54,7 @@ def summary(configuration: Configuration) -> list[str]:
 
 
 def _memory(configuration: Configuration, gpu_gib: float, console: Console) -> str:
-    """The table as lines of text, coloured where the console has colours."""
+    """The table as text, coloured if the console has colours."""
     terminal = console.is_terminal
     page = Console(
         file=StringIO(), width=console.width - 2 if terminal else WIDTH, force_terminal=terminal or None

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: a live panel on a terminal, lines elsewhere."""
+"""The output of a run in progress: a live panel on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.clients.learner import LearnerStatus, Phase
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode
+from trajectory.learner_status import LearnerStatus, Phase
 
 _BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
-"""Phases whose progress the learner knows."""
+"""Phases for which the learner reports its progress."""
 _LINES_A_PHASE = 4
-"""Lines of a phase's progress in a log."""
+"""Number of lines that a phase's progress writes to a log."""
 
 
 class Display(Protocol):
-    """Told what happens."""
+    """Shows what happens in a run."""
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Shows a message."""
+        ...
 
-    def learner(self, status: LearnerStatus) -> None: ...
+    def learner(self, status: LearnerStatus) -> None:
+        """Shows what the learner is doing."""
+        ...
 
-    def episode(self, episode: Episode) -> None: ...
+    def episode(self, episode: Episode) -> None:
+        """Shows an episode that has ended."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -36,14 +42,14 @@ class Display(Protocol):
 
 
 def display_for(console: Console, tally: Tally, episodes: int) -> AbstractContextManager[Display]:
-    """The display that fits the console; `episodes` is how many the run has."""
+    """The display that suits the console; `episodes` is the run's number of episodes."""
     if console.is_terminal:
         return LiveDisplay(console, tally, episodes)
     return PlainDisplay(console, tally, episodes)
 
 
 class LiveDisplay:
-    """A panel that redraws itself four times a second."""
+    """A panel that is redrawn four times per second."""
 
     def __init__(self, console: Console, tally: Tally, episodes: int) -> None:
         self._tally, self._episodes = tally, episodes
@@ -57,7 +63,7 @@ class LiveDisplay:
         self._said = ""
 
     def episode(self, episode: Episode) -> None:
-        """The panel shows the sums."""
+        """Shows nothing by itself: the panel reads the tally."""
 
     def _panel(self) -> RenderableType:
         lines: list[RenderableType] = [Text(summary(self._tally, self._episodes))]
@@ -77,7 +83,7 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """A line for each thing that happened, for logs."""
+    """A line for each event, for logs."""
 
     def __init__(self, console: Console, tally: Tally, episodes: int) -> None:
         self._console, self._tally, self._episodes = console, tally, episodes
@@ -94,9 +100,8 @@ class PlainDisplay:
             self._shown = shown
 
     def episode(self, episode: Episode) -> None:
-        ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
         self.say(
-            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {ending} "
+            f"[{clock_text(self._tally.seconds)}] episode {episode.number} {episode.ending} "
             f"after {len(episode.turns)} turns; {summary(self._tally, self._episodes)}"
         )
 
@@ -116,7 +121,7 @@ def _phase_line(status: LearnerStatus) -> RenderableType:
 
 
 def summary(tally: Tally, episodes: int) -> str:
-    """Everything counted so far, in one line."""
+    """All counts so far on one line."""
     stored = tally.status.episodes_stored if tally.status else 0
     parts = [f"episodes {max(stored, tally.episodes)}/{episodes}"]
     if tally.episodes:
@@ -137,7 +142,7 @@ def summary(tally: Tally, episodes: int) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Minutes and seconds, behind hours where there are any."""
+    """A duration as minutes:seconds or hours:minutes:seconds."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

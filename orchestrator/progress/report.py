@@ -1,18 +1,21 @@
-"""Passes on what happens: to the tally, then to the display."""
+"""Passes events on to the tally, then to the display."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.clients.learner import LearnerStatus
 from orchestrator.progress.display import Display
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode, Turn
+from trajectory.learner_status import LearnerStatus
 
 
 @dataclass(frozen=True)
 class Report:
-    """Both ends of it."""
+    """The receiver of all events of a run.
+
+    The tally comes first, because the display shows its sums.
+    """
 
     tally: Tally
     display: Display
@@ -38,6 +41,6 @@ class Report:
         self.display.say(text)
 
     def stopping(self) -> None:
-        """The run ends after the update in flight."""
+        """Shows that the run ends after the current update."""
         self.tally.stopping = True
         self.say("stopping after the update in flight")

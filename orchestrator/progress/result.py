@@ -1,4 +1,4 @@
-"""What a run came to: a table of its updates, where the time went, and how to look closer."""
+"""The result of a run: a table of its updates, the shares of the time, and commands for more detail."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from rich.table import Table
 
 from orchestrator.clients.models import CallTime
 from orchestrator.progress.tally import Tally
-
-Metrics = dict[str, float]
+from run_folder import metric_names as names
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics
 
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("version", "adapter/version", "{:.0f}"),
-    ("episodes", "episode/count", "{:.0f}"),
-    ("success", "episode/success_rate", "{:.0%}"),
-    ("turns", "episode/length/mean", "{:.1f}"),
-    ("subgoals", "episode/switches/mean", "{:.1f}"),
-    ("valid", "turn/action_valid_share", "{:.0%}"),
-    ("turn s", "turn/seconds/mean", "{:.2f}"),
-    ("update s", "timing_s/update", "{:.0f}"),
+    ("version", names.ADAPTER_VERSION, "{:.0f}"),
+    ("episodes", names.EPISODE_COUNT, "{:.0f}"),
+    ("success", names.SUCCESS_RATE, "{:.0%}"),
+    ("turns", names.EPISODE_LENGTH, "{:.1f}"),
+    ("subgoals", names.EPISODE_SWITCHES, "{:.1f}"),
+    ("valid", names.ACTION_VALID_SHARE, "{:.0%}"),
+    ("turn s", names.TURN_SECONDS, "{:.2f}"),
+    ("update s", names.TIME_UPDATE, "{:.0f}"),
 )
-"""Heading, metric, format."""
+"""Heading, metric and format of each column."""
 
 SMALL_MODEL = (
-    "The bundled model has 135 million parameters: it wins now and then, and this few updates show that "
-    "everything works, not that it learns."
+    "The bundled model has 135 million parameters and wins now and then; so few updates show that everything "
+    "works, not that it learns."
 )
 
 
 def updates_table(lines: Sequence[Metrics]) -> Table:
-    """A row an update: of the episodes it trained on, and the version it made."""
+    """A row for each update, about the episodes that it trained on and the version that it made."""
     table = Table(title="updates")
     for heading, _, _ in _COLUMNS:
         table.add_column(heading, justify="right")
@@ -42,7 +43,7 @@ def updates_table(lines: Sequence[Metrics]) -> Table:
 
 
 def time_shares(tally: Tally, calls: Sequence[CallTime]) -> dict[str, float]:
-    """Shares of the turns' time that went into each part; empty if no turn was played. They add up to 1."""
+    """Shares of the turns' time spent in each part, which add up to 1; empty if no turn was played."""
     whole = tally.turn_seconds
     if not whole:
         return {}
@@ -57,7 +58,7 @@ def time_shares(tally: Tally, calls: Sequence[CallTime]) -> dict[str, float]:
 
 
 def rpc_cost(shares: dict[str, float]) -> float:
-    """Everything in a turn but model and environment, as a share of it."""
+    """Share of the turns' time spent neither in the models nor in the environment."""
     return shares["RPC"] + shares["orchestrator"]
 
 
@@ -69,25 +70,26 @@ def show(
     small: bool,
     go_on: str,
 ) -> None:
-    """Prints the result of a run that has finished; `go_on` is the command for more of it."""
+    """Prints the result of a finished run; `go_on` is the command that continues it."""
     console.print(updates_table(lines))
     console.print(
-        "valid: actions that could be parsed; s: seconds, of a turn on average, of the update", style="dim"
+        "valid: actions that could be parsed; turn s: mean seconds per turn; update s: seconds of the update",
+        style="dim",
     )
     if shares:
         parts = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         console.print(f"time of a turn: {parts}", highlight=False)
         console.print(
-            f"RPC cost, all of a turn but model and environment: {rpc_cost(shares):.2%}", highlight=False
+            f"RPC cost, all of a turn except model and environment: {rpc_cost(shares):.2%}", highlight=False
         )
     if small:
         console.print(SMALL_MODEL, highlight=False)
     for text in (
         f"run folder:   {root}",
-        f"adapters:     {root / 'adapters'}",
+        f"adapters:     {RunFolder(root).adapters}",
         f"all episodes: {show_command(root)}",
         f"one of them:  {show_command(root)} 0",
-        f"go on:        {go_on}",
+        f"continue:     {go_on}",
     ):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from orchestrator.clients.learner import LearnerStatus, Phase
+from run_folder import metric_names as names
+from run_folder.metrics import Metrics
 from trajectory.episode import Episode, Turn
+from trajectory.learner_status import LearnerStatus, Phase
 
 Clock = Callable[[], float]
 
 
 class Tally:
-    """Running sums; seconds are wall time unless said otherwise."""
+    """Running sums over all episodes; seconds are wall time unless stated otherwise."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -23,36 +25,36 @@ class Tally:
         self._first_gathering: tuple[int, float] | None = None
         self._last_update: tuple[int, float] | None = None
         self.episodes = 0
-        """Acknowledged by the learner."""
+        """Number of episodes that the learner has acknowledged."""
         self.wins = 0
         self.turns = 0
         self.tokens = 0
-        """Sampled, by both models."""
+        """Number of tokens sampled by both models."""
         self.turn_seconds = 0.0
-        """Summed over turns, which overlap."""
+        """Sum of the turns' durations; turns of different episodes overlap."""
         self.engine_seconds = 0.0
         self.environment_seconds = 0.0
         self.planner_version: int | None = None
         self.executor_version: int | None = None
         self.stopping = False
-        """Whether the run is to end after the update in flight."""
+        """Whether the run is to end after the current update."""
         self.status: LearnerStatus | None = None
-        self.metrics: dict[int, dict[str, float]] = {}
-        """The learner's metrics of each update that we saw, by the version it made."""
+        self.metrics: dict[int, Metrics] = {}
+        """Metrics of each update that was seen, by the version that it made."""
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the beginning."""
         return self._clock() - self._began
 
     @property
     def playing_seconds(self) -> float:
-        """During which at least one episode was being played."""
+        """Seconds during which at least one episode was being played."""
         return self._played + (self._clock() - self._playing_since if self._active else 0.0)
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the updates that are left, at this process's mean time a step; None before the first is made."""
+        """Estimated seconds for the remaining updates, at the pace so far; None before the first one."""
         if self._first_gathering is None or self._last_update is None or self.status is None:
             return None
         (first, began), (done, ended) = self._first_gathering, self._last_update
@@ -62,17 +64,19 @@ class Tally:
         return max((self.status.updates_total - done) * step - (self._clock() - ended), 0.0)
 
     def episode_began(self) -> None:
+        """Counts an episode that is being played from now on."""
         if not self._active:
             self._playing_since = self._clock()
         self._active += 1
 
     def episode_left(self) -> None:
-        """It is over, finished or not."""
+        """Counts an episode that is no longer being played, whether it was finished or not."""
         self._active -= 1
         if not self._active:
             self._played += self._clock() - self._playing_since
 
     def turn(self, turn: Turn) -> None:
+        """Adds a turn to the sums."""
         plan, act = turn.plan.generation, turn.act.generation
         self.turns += 1
         self.tokens += len(plan.token_ids) + len(act.token_ids)
@@ -82,19 +86,21 @@ class Tally:
         self.planner_version, self.executor_version = plan.adapter_version, act.adapter_version
 
     def episode(self, episode: Episode) -> None:
-        """The learner has it."""
+        """Counts an episode that the learner has acknowledged."""
         self.episodes += 1
         self.wins += episode.won
 
     def learner(self, status: LearnerStatus) -> None:
+        """Keeps the learner's status and metrics."""
         self.status = status
         self._time(status)
-        if "adapter/version" in status.metrics:
-            self.metrics[int(status.metrics["adapter/version"])] = status.metrics
+        if names.ADAPTER_VERSION in status.metrics:
+            self.metrics[int(status.metrics[names.ADAPTER_VERSION])] = dict(status.metrics)
 
     def _time(self, status: LearnerStatus) -> None:
         if status.phase in (Phase.STARTING, Phase.UNKNOWN) or status.version < 0:
             return
+        # Timed from the first phase after the start: a resumed run has done updates that took no time here.
         now = status.updates_done, self._clock()
         self._first_gathering = self._first_gathering or now
         if self._last_update is None or status.updates_done > self._last_update[0]:

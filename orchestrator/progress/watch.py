@@ -8,34 +8,35 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.errors import HiperError
-from orchestrator.clients.learner import LearnerStatus, Phase
+from trajectory.learner_status import LearnerStatus, Phase
 
 
 class LearnerFailedError(HiperError):
-    """The learner says that it cannot go on; what it acknowledged is kept."""
+    """The learner reports that it has failed; the episodes that it acknowledged are kept."""
 
 
 class Learner(Protocol):
-    """Who is watched."""
+    """The learner as far as it is watched."""
 
     async def status(self) -> LearnerStatus: ...
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Asks the learner again and again what it is doing."""
+    """Asks the learner for its status at regular intervals."""
 
     learner: Learner
     on_status: Callable[[LearnerStatus], None]
+    """Callback for each status."""
     period: float = 0.5
-    """Seconds between two questions."""
+    """Seconds between two requests."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
     async def run(self) -> None:
-        """Returns when all updates are made and published.
+        """Watches until all updates have been made and published.
 
         Raises:
-            LearnerFailedError: with the learner's own words.
+            LearnerFailedError: the learner has failed; gives its message.
         """
         while True:
             status = await self.learner.status()

@@ -1,4 +1,4 @@
-"""The report of a run: one static HTML file of what its folder holds."""
+"""The report of a run: a static HTML file with the contents of the run's folder."""
 
 from orchestrator.report.data import RunData, read
 from orchestrator.report.page import html, write

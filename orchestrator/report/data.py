@@ -1,4 +1,4 @@
-"""What a report shows, read from a run's folder; whatever is missing there is left out."""
+"""The contents of a report, read from a run's folder; whatever is missing there is left out."""
 
 from __future__ import annotations
 
@@ -10,78 +10,79 @@ from typing import Any
 
 from core.errors import HiperError, NotFoundError
 from core.intervals import Mean, Proportion
-from run_folder.files import MetricsFile, RunFiles
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
 from trajectory.episode import Episode
-
-Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """An evaluation that was found in the folder."""
+    """The result of an evaluation, read from its file."""
 
     file: str
     split: str
     label: str
     version: int
-    """-1 for the base model."""
+    """Version of the adapters; -1 for the base model."""
     episodes: int
     success: Proportion
     score: Mean
     turns: float
+    """Mean number of turns."""
 
 
 @dataclass(frozen=True)
 class ShownEpisode:
-    """An episode with the advantages that its turns were given."""
+    """An episode with the advantages of its turns."""
 
     episode: Episode
     advantages: tuple[TurnAdvantages, ...]
-    """Empty where no update has used it."""
+    """Advantages of each turn; empty if no update has used the episode."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Everything that stands in a report."""
+    """Everything that a report shows."""
 
-    name: str
+    folder: RunFolder
     run_id: str
     lines: tuple[Metrics, ...]
-    """A line for each update, in order."""
+    """Metrics of each update, in order."""
     ends: tuple[Metrics, ...]
-    """A line for each end of a learner's process: the times since its last update."""
+    """Metrics written when a learner's process ended: the times since its last update."""
     evaluations: tuple[EvaluationSummary, ...]
     configuration: str
-    """TOML."""
+    """Configuration as TOML."""
     played: int
-    """Episodes that are stored, those that no update has used yet included."""
+    """Number of stored episodes, including those that no update has used yet."""
     won: ShownEpisode | None
-    """The last one that was won."""
+    """Latest episode that was won."""
     lost: ShownEpisode | None
+    """Latest episode that was not won."""
 
 
 def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
-    """What the folder holds.
+    """Reads a run's folder.
 
     Args:
-        root: Folder of a run.
-        lines: Metrics of the updates where they are not in the folder, as with a learner elsewhere.
+        root: Folder of the run.
+        lines: Metrics of the updates, if they are not in the folder because the learner runs elsewhere.
 
     Raises:
-        NotFoundError: there is no run.
+        NotFoundError: the folder does not hold a run.
     """
-    files, configuration = RunFiles(root), root / "configuration.toml"
-    if not configuration.is_file():
-        raise NotFoundError(f"there is no run in {root}: it has no configuration.toml")
-    run_id, summaries, won, lost = _episodes(files.episodes)
+    folder = RunFolder(root)
+    if not folder.configuration.is_file():
+        raise NotFoundError(f"{root} is not the folder of a run: it has no {folder.configuration.name}")
+    run_id, summaries, won, lost = _episodes(folder.episodes)
     return RunData(
-        name=root.name,
+        folder=folder,
         run_id=run_id,
-        lines=tuple(lines or MetricsFile(files.metrics).lines()),
-        ends=tuple(MetricsFile(RunFiles(root).ends).lines()),
-        evaluations=tuple(_evaluations(root / "evaluation")),
-        configuration=configuration.read_text(encoding="utf-8"),
+        lines=tuple(lines or MetricsFile(folder.metrics).lines()),
+        ends=tuple(MetricsFile(folder.ends).lines()),
+        evaluations=tuple(_evaluations(folder.evaluations)),
+        configuration=folder.configuration.read_text(encoding="utf-8"),
         played=len(summaries),
         won=won,
         lost=lost,
@@ -108,7 +109,7 @@ def _episodes(
 
 
 def _last(store: EpisodeStore, numbers: Sequence[int]) -> ShownEpisode | None:
-    """The last that an update has used, else the last."""
+    """The latest of these episodes that an update has used, else the latest."""
     used = [number for number in numbers[-100:] if store.advantages(number)]
     for number in (*reversed(used), *reversed(numbers)):
         return ShownEpisode(store.load([number])[0], store.advantages(number))
@@ -116,7 +117,7 @@ def _last(store: EpisodeStore, numbers: Sequence[int]) -> ShownEpisode | None:
 
 
 def _evaluations(folder: Path) -> list[EvaluationSummary]:
-    """By split, then version."""
+    """The evaluations in a folder, sorted by split, then by version."""
     found = [one for path in sorted(folder.glob("*.json")) if (one := _evaluation(path))]
     return sorted(found, key=lambda one: (one.split, one.version, one.label))
 

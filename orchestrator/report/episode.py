@@ -1,4 +1,4 @@
-"""One episode as HTML, turn by turn."""
+"""Renders an episode as HTML, turn by turn."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ _HEADINGS = ("turn", "observation", "planner", "executor", "advantages", "reward
 
 
 def episode_html(shown: ShownEpisode) -> str:
-    """A table of turns; a segment begins with a line of its own that names the subgoal.
+    """A table of turns; each segment begins with a row of its own that names the subgoal.
 
-    Advantages stand where tokens learn from them: the high one beside a subgoal, the switch one and the low
-    one beside decision and action.
+    Advantages are shown with the tokens that learn from them: A_high with a subgoal, A_switch and A_low with
+    a turn's decision and action.
     """
     episode = shown.episode
-    ending = "won" if episode.won else "lost" if episode.terminated else "out of turns"
     rows = []
     for index, turn in enumerate(episode.turns):
         given = shown.advantages[index] if index < len(shown.advantages) else None
@@ -27,10 +26,10 @@ def episode_html(shown: ShownEpisode) -> str:
         rows.append(_turn(turn, index, given))
     head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     return (
-        f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{ending} after "
+        f"<p>{escape(episode.task_type)} · {escape(episode.key.task_id)}<br>{episode.ending} after "
         f"{len(episode.turns)} turns, score {episode.score:g}, {episode.seconds:.1f} s</p>"
         f'<table class="episode"><tr>{head}</tr>{"".join(rows)}</table>'
-        f"<p>at last: {escape(episode.final_observation)}</p>"
+        f"<p>final observation: {escape(episode.final_observation)}</p>"
     )
 
 

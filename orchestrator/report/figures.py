@@ -1,4 +1,4 @@
-"""Curves over updates, as SVG to stand inside a page."""
+"""Curves over the updates, as SVG for an HTML page."""
 
 from __future__ import annotations
 
@@ -12,82 +12,83 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from core.intervals import Mean, Proportion, wilson
-from orchestrator.report.data import EvaluationSummary, Metrics
+from core.role import Role
+from orchestrator.report.data import EvaluationSummary
+from run_folder import metric_names as names
+from run_folder.metrics import Metrics
 
 WINDOW = 5
-"""Updates in the moving average."""
+"""Number of updates in the moving average."""
 _COLUMNS = 3
+_LEVELS = ("low", "high", "switch")
 _COLOURS = ("#2563a8", "#c2571a", "#3d8b4f", "#8a4fa3", "#7a6a35", "#a33b4f")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small plot."""
+    """A small plot."""
 
     title: str
     curves: tuple[tuple[str, str], ...]
-    """Label and metric."""
+    """Label and metric of each curve."""
     percent: bool = False
 
 
 EPISODE_PANELS = (
-    Panel("score", (("", "episode/score/mean"),)),
-    Panel("turns of an episode", (("", "episode/length/mean"),)),
-    Panel("subgoals begun in an episode", (("", "episode/switches/mean"),)),
+    Panel("score", (("", names.SCORE_MEAN),)),
+    Panel("turns per episode", (("", names.EPISODE_LENGTH),)),
+    Panel("subgoals per episode", (("", names.EPISODE_SWITCHES),)),
     Panel(
         "answers that could be parsed",
-        (("plans", "turn/plan_valid_share"), ("actions", "turn/action_valid_share")),
+        (("plans", names.PLAN_VALID_SHARE), ("actions", names.ACTION_VALID_SHARE)),
         percent=True,
     ),
-    Panel("tokens of an answer", (("plan", "tokens/plan/mean"), ("action", "tokens/act/mean"))),
-    Panel(
-        "versions that episodes lag", (("mean", "staleness/versions/mean"), ("max", "staleness/versions/max"))
-    ),
+    Panel("tokens per answer", (("plan", names.PLAN_TOKENS), ("action", names.ACT_TOKENS))),
+    Panel("age of episodes, in versions", (("mean", names.STALENESS_MEAN), ("max", names.STALENESS_MAX))),
 )
 
 
-def _both(title: str, metric: str, percent: bool = False) -> Panel:
-    curves = tuple((role, f"actor/{role}/{metric}") for role in ("planner", "executor"))
+def _both(title: str, measure: str, percent: bool = False) -> Panel:
+    curves = tuple((role.value, names.actor(role, measure)) for role in Role)
     return Panel(title, curves, percent)
 
 
 UPDATE_PANELS = (
-    _both("policy loss", "policy_loss"),
-    _both("entropy, nats a token", "entropy"),
-    _both("KL to the reference", "kl_to_reference"),
-    _both("KL of the update", "kl_update"),
-    _both("KL, sampler to learner", "kl_sampler"),
-    _both("ratios that were clipped", "clip_fraction", percent=True),
-    _both("importance: tokens left out", "importance_masked_share", percent=True),
-    _both("importance: weights that were cut", "importance_truncated_share", percent=True),
-    _both("gradient norm", "gradient_norm"),
-    Panel("critic's loss", (("", "critic/loss"),)),
+    _both("policy loss", names.POLICY_LOSS),
+    _both("entropy, nats per token", names.ENTROPY),
+    _both("KL to the reference", names.KL_TO_REFERENCE),
+    _both("KL of the update", names.KL_UPDATE),
+    _both("KL, sampler to learner", names.KL_SAMPLER),
+    _both("clipped ratios", names.CLIP_FRACTION, percent=True),
+    _both("importance: tokens left out", names.IMPORTANCE_MASKED_SHARE, percent=True),
+    _both("importance: truncated weights", names.IMPORTANCE_TRUNCATED_SHARE, percent=True),
+    _both("gradient norm", names.GRADIENT_NORM),
+    Panel("critic's loss", (("", names.critic(names.LOSS)),)),
     Panel(
-        "variance that the critic explains",
-        tuple((level, f"critic/explained_variance/{level}") for level in ("low", "high", "switch")),
+        "critic's explained variance",
+        tuple((level, names.critic(names.explained_variance(level))) for level in _LEVELS),
     ),
     Panel(
         "advantages, standard deviation",
-        tuple((level, f"hae/advantage_{level}/std") for level in ("low", "high", "switch")),
+        tuple((level, names.advantage_std(level)) for level in _LEVELS),
     ),
     Panel(
-        "seconds a step",
-        (("step", "timing_s/step"), ("gather", "timing_s/gather"), ("update", "timing_s/update")),
+        "seconds per step",
+        (("step", names.TIME_STEP), ("gather", names.TIME_GATHER), ("update", names.TIME_UPDATE)),
     ),
-    Panel("tokens/s of an update", (("", "perf/update_tokens_per_second"),)),
+    Panel("tokens/s of the update", (("", names.UPDATE_TOKENS_PER_SECOND),)),
     Panel(
         "steps skipped as not finite",
         (
-            ("planner", "actor/planner/skipped_steps"),
-            ("executor", "actor/executor/skipped_steps"),
-            ("critic", "critic/skipped_steps"),
+            *((role.value, names.actor(role, names.SKIPPED_STEPS)) for role in Role),
+            ("critic", names.critic(names.SKIPPED_STEPS)),
         ),
     ),
 )
 
 
 _Estimate = Proportion | Mean
-"""A measured share or mean with its interval."""
+"""A measured share or mean with its confidence interval."""
 
 
 def _value(one: _Estimate) -> float:
@@ -95,30 +96,28 @@ def _value(one: _Estimate) -> float:
 
 
 def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
-    """Success of each batch with its Wilson interval, a moving average, and the evaluations."""
-    played = [line for line in lines if "episode/success_rate" in line]
+    """Success rates: of each batch with its Wilson interval, their moving average, and of the evaluations."""
+    played = [line for line in lines if names.SUCCESS_RATE in line]
     counts = _counts(played)
-    wins = [round(line["episode/success_rate"] * count) for line, count in zip(played, counts, strict=True)]
+    wins = [round(line[names.SUCCESS_RATE] * count) for line, count in zip(played, counts, strict=True)]
     batches = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
     evaluated = [(one, one.success) for one in evaluations]
     return _progress_figure("success", "Wilson", played, batches, evaluated)
 
 
 def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
-    """As `success_figure`, of scores; the empty string where they say no more than success."""
-    played = [line for line in lines if "episode/score/mean" in line]
-    if all(line["episode/score/mean"] == line["episode/success_rate"] for line in played):
+    """Like `success_figure`, with scores; an empty string if they are the same as the success rates."""
+    played = [line for line in lines if names.SCORE_MEAN in line]
+    if all(line[names.SCORE_MEAN] == line[names.SUCCESS_RATE] for line in played):
         return ""
-    batches = [
-        Mean(line["episode/score/mean"], line.get("episode/score/half_interval", 0.0)) for line in played
-    ]
+    batches = [Mean(line[names.SCORE_MEAN], line.get(names.SCORE_HALF_INTERVAL, 0.0)) for line in played]
     evaluated = [(one, one.score) for one in evaluations]
     return _progress_figure("score", "normal", played, batches, evaluated)
 
 
 def _counts(lines: Sequence[Metrics]) -> list[int]:
-    """Episodes of each batch."""
-    return [round(line.get("episode/count", 1)) for line in lines]
+    """Number of episodes of each batch."""
+    return [round(line.get(names.EPISODE_COUNT, 1)) for line in lines]
 
 
 def _progress_figure(
@@ -128,7 +127,7 @@ def _progress_figure(
     batches: Sequence[_Estimate],
     evaluated: Sequence[tuple[EvaluationSummary, _Estimate]],
 ) -> str:
-    """What each version's batch came to, and the evaluations."""
+    """The results of each version's batch, and of the evaluations."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
     _batches(axes, lines, batches, interval)
@@ -143,7 +142,7 @@ def _progress_figure(
 def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate], interval: str) -> None:
     if not lines:
         return
-    versions = [line["adapter/version"] - 1 for line in lines]
+    versions = [line[names.ADAPTER_VERSION] - 1 for line in lines]
     values = [_value(one) for one in batches]
     axes.fill_between(
         versions,
@@ -160,7 +159,7 @@ def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate],
 
 
 def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimate]]) -> None:
-    # A little apart, so that intervals of two splits do not hide each other.
+    # Shifted a little sideways, so that the intervals of two splits do not hide each other.
     apart = 0.008 * max((one.version for one, _ in evaluated), default=0)
     for place, split in enumerate(sorted({one.split for one, _ in evaluated})):
         of_split = [pair for pair in evaluated if pair[0].split == split]
@@ -176,11 +175,11 @@ def _evaluated(axes: Axes, evaluated: Sequence[tuple[EvaluationSummary, _Estimat
 
 
 def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float]:
-    """Mean over the last `WINDOW` updates, each episode counting the same.
+    """Mean over the last `WINDOW` updates, in which every episode has the same weight.
 
     Args:
         values: Mean of each batch.
-        counts: Episodes of each batch.
+        counts: Number of episodes of each batch.
     """
     sums = [value * count for value, count in zip(values, counts, strict=True)]
     spans = [slice(max(0, end - WINDOW), end) for end in range(1, len(values) + 1)]
@@ -188,7 +187,7 @@ def moving_average(values: Sequence[float], counts: Sequence[int]) -> list[float
 
 
 def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]) -> str:
-    """A plot for each panel that has a metric; the empty string where none has."""
+    """A plot for each panel whose metrics exist; an empty string if there is none."""
     shown = [panel for panel in panels if any(metric in line for line in lines for _, metric in panel.curves)]
     if not shown:
         return ""
@@ -204,7 +203,7 @@ def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]
 
 def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
     for (label, metric), colour in zip(panel.curves, _COLOURS, strict=False):
-        points = [(line["adapter/version"], line[metric]) for line in lines if metric in line]
+        points = [(line[names.ADAPTER_VERSION], line[metric]) for line in lines if metric in line]
         if points:
             versions, values = zip(*points, strict=True)
             marker = "o" if len(points) < 20 else ""
@@ -227,7 +226,7 @@ def _finish(axes: Axes, percent: bool) -> None:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """Text that can stand in HTML; `name` keeps the ids of several figures in one page apart."""
+    """The figure as SVG for embedding in HTML; `name` makes the ids of several figures on a page distinct."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""The report as HTML: no script, no network, readable by itself."""
+"""The report as a single HTML file without scripts or links to other files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from orchestrator.report import figures
 from orchestrator.report.data import RunData
 from orchestrator.report.episode import episode_html
 from orchestrator.report.time_parts import Part, percentages, time_parts
+from run_folder import metric_names as names
+from run_folder.folder import RunFolder
 
-FILE = "report.html"
 _STYLE = (Path(__file__).with_name("style.css")).read_text(encoding="utf-8")
 _COLOURS = (
     "#7f8c99",
@@ -34,8 +35,8 @@ _COLOURS = (
 
 
 def write(data: RunData, root: Path) -> Path:
-    """Writes `report.html` into the folder, beside first, and returns its path."""
-    path = root / FILE
+    """Writes the page into the run's folder, atomically, and returns its path."""
+    path = RunFolder(root).report
     replace_file(path, html(data))
     return path
 
@@ -52,10 +53,10 @@ def html(data: RunData) -> str:
         _section("Where the time went", _time(parts)),
         _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
         _section("Two episodes", _episodes(data)),
-        _section("Configuration", _folded("configuration.toml", f"<pre>{escape(data.configuration)}</pre>")),
+        _section("Configuration", _configuration(data)),
         _section("All metrics of the last update", _last_metrics(data)),
     )
-    title = f"run {escape(data.name)}"
+    title = f"run {escape(data.folder.root.name)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
@@ -73,7 +74,7 @@ def _headline(data: RunData, parts: Sequence[Part]) -> str:
         ("episodes stored", f"{data.played:,}"),
         ("learner's time", _duration(sum(part.seconds for part in parts))),
     ]
-    rates = [line["episode/success_rate"] for line in data.lines if "episode/success_rate" in line]
+    rates = [line[names.SUCCESS_RATE] for line in data.lines if names.SUCCESS_RATE in line]
     if rates:
         window = min(figures.WINDOW, len(rates))
         of = "update" if window == 1 else f"{window} updates"
@@ -81,7 +82,7 @@ def _headline(data: RunData, parts: Sequence[Part]) -> str:
         tiles.append((f"success, last {of}", f"{sum(rates[-window:]) / window:.1%}"))
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles)
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    none = "" if data.lines else "<p>No update has been made yet.</p>"
+    none = "" if data.lines else "<p>There has been no update yet.</p>"
     return (
         f'<p class="dim">{escape(data.run_id)} · written {made}</p><div class="tiles">{shown}</div>{none}\n'
     )
@@ -101,12 +102,12 @@ def _evaluations(data: RunData) -> str:
         for one in data.evaluations
     ]
     measured = ("success [95 % Wilson]", "score [95 %]", "turns")
-    headings = ("split", "adapters", "episodes", *measured, "evaluation/")
+    headings = ("split", "adapters", "episodes", *measured, f"{data.folder.evaluations.name}/")
     return table(headings, rows) if rows else ""
 
 
 def _time(parts: Sequence[Part]) -> str:
-    """One bar, and a table beneath it that adds up."""
+    """A bar of the parts of the time, and a table of them that adds up to the whole."""
     if not parts:
         return ""
     shares = percentages(parts)
@@ -124,8 +125,8 @@ def _time(parts: Sequence[Part]) -> str:
     return (
         f'<div class="bar">{bar}</div><table class="numbers">{rows}'
         f"<tr><th>all</th><th>{whole:,.1f} s</th><th>{sum(shares):.1f} %</th></tr></table>"
-        '<p class="dim">Wall time of the learner\'s steps. The time in which episodes were gathered is split '
-        "by the shares of the episodes' own time: they overlap, and waiting for a place in a batch counts as "
+        '<p class="dim">Wall time of the learner\'s steps. The time spent gathering episodes is divided in '
+        "proportion to the episodes' own times, which overlap; waiting for a place in a batch counts as "
         "generation.</p>"
     )
 
@@ -139,6 +140,10 @@ def _episodes(data: RunData) -> str:
     )
 
 
+def _configuration(data: RunData) -> str:
+    return _folded(data.folder.configuration.name, f"<pre>{escape(data.configuration)}</pre>")
+
+
 def _last_metrics(data: RunData) -> str:
     if not data.lines:
         return ""
@@ -147,7 +152,7 @@ def _last_metrics(data: RunData) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; its cells are text."""
+    """A table of plain text."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f"<table><tr>{head}</tr>\n{body}</table>\n"

@@ -1,39 +1,41 @@
-"""Where a run's time went: parts that add up to the whole."""
+"""Divides a run's time into parts that add up to the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-Metrics = dict[str, float]
+from core.role import Role
+from run_folder import metric_names as names
+from run_folder.metrics import Metrics
 
 _OF_EPISODES = (
-    ("generation", "episode/engine_share"),
-    ("environment", "episode/environment_share"),
-    ("RPC and orchestrator", "episode/rpc_share"),
+    ("generation", names.ENGINE_SHARE),
+    ("environment", names.ENVIRONMENT_SHARE),
+    ("RPC and orchestrator", names.RPC_SHARE),
 )
 _OF_UPDATE = (
-    ("values", "timing_s/values"),
-    ("advantages", "timing_s/advantages"),
-    ("update: planner", "timing_s/update_planner"),
-    ("update: executor", "timing_s/update_executor"),
-    ("update: critic", "timing_s/update_critic"),
+    ("values", names.TIME_VALUES),
+    ("advantages", names.TIME_ADVANTAGES),
+    ("update: planner", names.time_update(Role.PLANNER)),
+    ("update: executor", names.time_update(Role.EXECUTOR)),
+    ("update: critic", names.TIME_UPDATE_CRITIC),
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the whole."""
+    """A part of a run's time."""
 
     name: str
     seconds: float
 
 
 def time_parts(lines: Iterable[Metrics]) -> list[Part]:
-    """Wall time of the learner's steps, in the order in which a step goes; parts of no time are left out.
+    """Wall time of the learner's steps, in the order of a step's parts; parts without time are left out.
 
-    The time in which episodes were gathered is split by the shares of the episodes' own time, which overlap.
-    Metrics that a line lacks count as 0, so that runs of older versions can be read.
+    The time spent gathering episodes is divided in proportion to the episodes' own times, which overlap.
+    Missing metrics count as 0, so that runs of older versions can be read.
     """
     sums: dict[str, float] = {}
     for line in lines:
@@ -43,15 +45,15 @@ def time_parts(lines: Iterable[Metrics]) -> list[Part]:
 
 
 def _of_line(line: Metrics) -> list[tuple[str, float]]:
-    gather, update = line.get("timing_s/gather", 0.0), line.get("timing_s/update", 0.0)
+    gather, update = line.get(names.TIME_GATHER, 0.0), line.get(names.TIME_UPDATE, 0.0)
     within = [(name, line.get(metric, 0.0)) for name, metric in _OF_UPDATE]
     return [
-        ("start", line.get("timing_s/start", 0.0)),
+        ("start", line.get(names.TIME_START, 0.0)),
         *_gathered(line, gather),
         *within,
         ("update: other", max(update - sum(seconds for _, seconds in within), 0.0)),
-        ("checkpoint", line.get("timing_s/checkpoint", 0.0)),
-        ("push", line.get("timing_s/push", 0.0)),
+        ("checkpoint", line.get(names.TIME_CHECKPOINT, 0.0)),
+        ("push", line.get(names.TIME_PUSH, 0.0)),
     ]
 
 
@@ -63,7 +65,7 @@ def _gathered(line: Metrics, seconds: float) -> list[tuple[str, float]]:
 
 
 def percentages(parts: Sequence[Part]) -> list[float]:
-    """Percent with one decimal that add up to 100.0 as they are printed (largest remainders)."""
+    """Percentages with one decimal that add up to exactly 100.0 (method of largest remainders)."""
     whole = sum(part.seconds for part in parts)
     exact = [1000 * part.seconds / whole for part in parts]
     tenths = [int(each) for each in exact]

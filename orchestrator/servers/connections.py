@@ -1,4 +1,4 @@
-"""Connections to servers, those that run elsewhere and those that are started here."""
+"""Connections to servers, both to those that run elsewhere and to those that are started here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from configuration.tree import Configuration
 from core.errors import UnavailableError
 from core.seeds import derive
 from core.together import together
+from environments.benchmark import Benchmark
 from orchestrator.clients.identity import check_role
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from orchestrator.servers.services import ServiceSpec, Supervisor, server_command
@@ -27,7 +28,7 @@ _STOP_MARGIN = 5.0
 
 @dataclass(frozen=True)
 class ModelConnections:
-    """Both model servers, and the time that was spent waiting for them."""
+    """Connections to both model servers, with the time spent waiting for them."""
 
     planner: Connection
     executor: Connection
@@ -37,11 +38,11 @@ class ModelConnections:
     def players(
         self,
         configuration: Configuration,
-        benchmark: str,
+        benchmark: Benchmark,
         final_prompts: bool = False,
         on_turn: Callable[[Turn], None] = lambda _: None,
     ) -> Players:
-        """Who plays the episodes of this benchmark; final prompts are what an estimator may need."""
+        """The players for episodes of this benchmark; `final_prompts` are needed by some estimators."""
         return Players(
             planner=PlannerClient(self.planner, self.planner_time),
             executor=ExecutorClient(self.executor, self.executor_time),
@@ -54,23 +55,23 @@ class ModelConnections:
 
 @dataclass(frozen=True)
 class Connector:
-    """Makes the connections of one configuration; what it starts is supervised."""
+    """Makes the connections of a configuration; servers that it starts are supervised."""
 
     configuration: Configuration
     folder: RunFolder
-    """Where the servers' logs go, and the configuration that they read."""
+    """Folder of the servers' logs, and of the configuration that they read."""
     supervisor: Supervisor
 
     async def models(self) -> ModelConnections:
-        """Planner and executor, started side by side."""
+        """Connections to planner and executor, which are started at the same time."""
         planner, executor = await together(*(self.connected(name) for name in ("planner", "executor")))
         return ModelConnections(planner, executor)
 
     async def connected(self, name: str, overrides: Mapping[str, str] | None = None) -> Connection:
-        """A connection to a healthy server of the right kind, which is started unless one runs already.
+        """A connection to a healthy server, which is started unless the configuration has its address.
 
         Raises:
-            HiperError: nobody is there, or it is another kind of server.
+            HiperError: no server can be reached, or it has another role.
         """
         address = section(self.configuration, name).address
         if address is None:
@@ -78,7 +79,7 @@ class Connector:
         return await connect(self.configuration, name, address)
 
     async def _start(self, name: str, overrides: Mapping[str, str]) -> str:
-        """The address of a server of our own."""
+        """Starts a server and returns its address."""
         ready_file = self.folder.ready_file(name)
         command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides)
         service = await self.supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
@@ -86,10 +87,10 @@ class Connector:
 
 
 async def connect(configuration: Configuration, name: str, address: str) -> Connection:
-    """A connection to the healthy server of section `name` that runs at `address`.
+    """Connects to the server of section `name` at `address`, and waits until it is healthy.
 
     Raises:
-        HiperError: nobody is there, or it is another kind of server.
+        HiperError: no server can be reached, or it has another role.
     """
     settings = configuration.orchestrator
     channel = open_channel(address, section(configuration, name).tls)
@@ -105,17 +106,17 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
 
 @asynccontextmanager
 async def supervised(configuration: Configuration, say: Callable[[str], None]) -> AsyncIterator[Supervisor]:
-    """A supervisor whose services end with the block."""
+    """A supervisor whose services are stopped at the end of the block."""
     sections = (section(configuration, name) for name in ("planner", "executor", "learner"))
     supervisor = Supervisor(max(each.drain_seconds for each in sections) + _STOP_MARGIN)
     try:
         yield supervisor
     finally:
-        say("ending the servers")
+        say("stopping the servers")
         await supervisor.stop()
 
 
 def section(configuration: Configuration, name: str) -> ServerSettings:
-    """The section `planner`, `executor` or `learner`."""
+    """The section `planner`, `executor` or `learner` of a configuration."""
     found: ServerSettings = getattr(configuration, name)
     return found

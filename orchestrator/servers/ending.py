@@ -1,4 +1,4 @@
-"""How a command that plays ends: exit codes, and what a signal does."""
+"""Ends a command that plays after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,39 +7,19 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from core.errors import HiperError
-from orchestrator.clients.identity import WrongRoleError
-from orchestrator.servers.services import ServiceDiedError
-
-FAILED, BAD_INPUT = 1, 2
-"""Exit codes beside 0 and those of signals."""
-
-
-class Interrupted(Exception):
-    """The work was ended by a signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-        """As shells write it: 130 for Ctrl-C, 143 for SIGTERM."""
-
-
-def exit_code(error: HiperError) -> int:
-    """2 where something was asked for that is not possible, else 1."""
-    refused = isinstance(error, ServiceDiedError) and error.exit_code == BAD_INPUT
-    return BAD_INPUT if refused or isinstance(error, WrongRoleError) else FAILED
+from core.exit_codes import Interrupted
 
 
 def run(work: Coroutine[Any, Any, None], on_first: Callable[[], bool] = lambda: False) -> None:
     """Does the work; Ctrl-C and SIGTERM cancel it.
 
     Args:
-        work: Cleans up after itself where it is cancelled.
-        on_first: Called at the first signal; where it returns True, the work ends by itself soon, and only
-            the second signal cancels it.
+        work: Work to do, which cleans up after itself if it is cancelled.
+        on_first: Called at the first signal; if it returns True, the work ends soon by itself, and only a
+            second signal cancels it.
 
     Raises:
-        Interrupted: after a signal, once the work has ended.
+        Interrupted: a signal was received; raised once the work has ended.
     """
     asyncio.run(_interruptible(work, on_first))
 

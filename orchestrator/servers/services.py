@@ -1,4 +1,4 @@
-"""The servers that a run starts: separate processes that end with it, however it ends."""
+"""The servers that a run starts: separate processes that end with the run, however it ends."""
 
 from __future__ import annotations
 
@@ -14,46 +14,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import HiperError, UnavailableError
+from core.errors import HiperError, PreconditionError, UnavailableError
+from core.exit_codes import REFUSED
 
 _LAST_LINES = 12
-"""Of a log, in messages."""
+"""Number of lines of a log that messages show."""
 _LONGEST_LINE = 400
-"""Characters of a line of a log, in messages."""
+"""Number of characters of such a line."""
 _LONGEST_LOG = 32 * 2**20
-"""Bytes."""
+"""Size of a log, in bytes, above which it is moved to a second file."""
 _LOG_SECONDS = 30.0
-"""Time between two looks at the size of the logs."""
+"""Time between two checks of the logs' sizes."""
 _POLL_SECONDS = 0.05
 _NOTICE_SECONDS = 1.0
+"""Time to wait, after a failed call, for the death of a process that may have caused it."""
 
 
 class ServiceDiedError(UnavailableError):
-    """A process of the run ended although nobody asked it to."""
+    """A server process of the run has ended unexpectedly."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
-        """Negative for a signal."""
+        """Exit code of the process; negative if a signal ended it."""
+
+
+class ServiceRefusedError(PreconditionError, ServiceDiedError):
+    """A server process has ended because its configuration cannot work; its log says why."""
 
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """One process to start."""
+    """A server process to be started."""
 
     name: str
-    """`planner`, `executor` or `learner`."""
+    """Name of the server: `planner`, `executor` or `learner`."""
     command: tuple[str, ...]
     log: Path
-    """Where its output goes."""
+    """File for the output."""
     ready_file: Path
-    """Where it writes JSON with its `address`, once it serves."""
+    """File to which the server writes JSON with its `address` once it is serving."""
 
 
 def server_command(
     module: str, configuration: Path, ready_file: Path, overrides: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Starts a server of ours in this interpreter's environment."""
+    """The command line that starts one of our servers with this Python interpreter."""
     options = [word for key, value in overrides.items() for word in (f"--{key}", value)]
     return (
         sys.executable,
@@ -69,7 +75,7 @@ def server_command(
 
 
 class Service:
-    """A process that runs."""
+    """A server process that is running."""
 
     def __init__(self, spec: ServiceSpec, process: asyncio.subprocess.Process) -> None:
         self.spec = spec
@@ -78,7 +84,10 @@ class Service:
 
     @classmethod
     async def start(cls, spec: ServiceSpec) -> Service:
-        """Starts the process; it writes to its log, and holds a pipe from us that breaks when we are gone."""
+        """Starts the process, with its output in the log and a pipe from us as its input.
+
+        The pipe closes when this process ends, however that happens, and the server stops.
+        """
         spec.ready_file.unlink(missing_ok=True)
         with spec.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -86,7 +95,7 @@ class Service:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                # Ctrl-C at the terminal reaches only us: we end the servers, in order.
+                # Ctrl-C at the terminal must only reach this process, which stops the servers in order.
                 process_group=0,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
@@ -97,10 +106,10 @@ class Service:
         return self._process.pid
 
     async def address(self, seconds: float) -> str:
-        """Its `host:port`, once it serves.
+        """Waits until the server is serving; returns its `host:port`.
 
         Raises:
-            UnavailableError: it does not serve within that many seconds.
+            UnavailableError: it is not serving within that many seconds.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -114,18 +123,19 @@ class Service:
         return str(json.loads(self.spec.ready_file.read_text(encoding="utf-8"))["address"])
 
     async def died(self) -> ServiceDiedError | None:
-        """Waits for the process to end; None if it was asked to."""
+        """Waits until the process has ended; returns an error unless it was asked to stop."""
         code = await self._process.wait()
         if self._stopping:
             return None
-        return ServiceDiedError(
+        kind = ServiceRefusedError if code == REFUSED else ServiceDiedError
+        return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
             f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
             code,
         )
 
     async def stop(self, seconds: float) -> None:
-        """SIGTERM, and SIGKILL for what is left after that many seconds."""
+        """Sends SIGTERM, and SIGKILL if the process has not ended after that many seconds."""
         self._stopping = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
@@ -138,14 +148,14 @@ class Service:
 
 
 def ending(code: int | None) -> str:
-    """What an exit code says, in words."""
+    """An exit code in words."""
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
 
 
 def last_lines(log: Path, count: int = _LAST_LINES) -> str:
-    """The end of a log, indented. Reads no more of the file than that."""
+    """The last lines of a log, indented; reads only the end of the file."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - count * _LONGEST_LINE))
@@ -156,10 +166,10 @@ def last_lines(log: Path, count: int = _LAST_LINES) -> str:
 
 
 def shorten(log: Path, most: int = _LONGEST_LOG) -> bool:
-    """Moves what a log holds to `<name>.1` once it has more than `most` bytes; True if it did.
+    """Moves the contents of a log to `<name>.1` if it has more than `most` bytes; returns whether it did.
 
-    Its process goes on appending to the same file, so this copies and truncates; a line that is written
-    between the two is lost.
+    The process keeps its file open and goes on appending, so that the file is copied and truncated rather
+    than renamed. A line written between the two is lost.
     """
     if not log.exists() or log.stat().st_size <= most:
         return False
@@ -169,7 +179,7 @@ def shorten(log: Path, most: int = _LONGEST_LOG) -> bool:
 
 
 class Supervisor:
-    """The services of a run: the first that dies ends it."""
+    """Watches the services of a run, which fails as soon as one of them dies."""
 
     def __init__(self, stop_seconds: float) -> None:
         self._services: list[Service] = []
@@ -178,7 +188,7 @@ class Supervisor:
         self._stop_seconds = stop_seconds
 
     async def start(self, spec: ServiceSpec) -> Service:
-        """Starts a process and watches over it."""
+        """Starts a process and watches it."""
         shorten(spec.log)
         service = await Service.start(spec)
         self._services.append(service)
@@ -191,10 +201,10 @@ class Supervisor:
             self._death.set_result(death)
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does the work while all services live.
+        """Does the work as long as all services are running.
 
         Raises:
-            ServiceDiedError: one has ended; the work is cancelled.
+            ServiceDiedError: a service has ended; the work was cancelled.
         """
         main = asyncio.ensure_future(work)
         logs = asyncio.create_task(self._keep_logs_short())
@@ -202,7 +212,7 @@ class Supervisor:
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if main.done() and isinstance(main.exception(), HiperError):
-                # A call may fail before the death that made it fail is noticed; the death says more.
+                # A call can fail a moment before the death of its server is noticed, which explains more.
                 await asyncio.wait([self._death], timeout=_NOTICE_SECONDS)
             if self._death.done():
                 raise self._death.result()
@@ -219,7 +229,7 @@ class Supervisor:
                 shorten(service.spec.log)
 
     async def stop(self) -> None:
-        """Ends all of them, the last started first, and waits until they are gone."""
+        """Stops all services, the one started last first, and waits until they have ended."""
         while self._services:
             await self._services.pop().stop(self._stop_seconds)
         await asyncio.gather(*self._watches)

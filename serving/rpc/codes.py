@@ -17,6 +17,7 @@ from core.errors import (
 )
 
 CODES: dict[type[HiperError], grpc.StatusCode] = {
+    HiperError: grpc.StatusCode.INTERNAL,
     InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     CorruptDataError: grpc.StatusCode.DATA_LOSS,
     PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -26,3 +27,4 @@ CODES: dict[type[HiperError], grpc.StatusCode] = {
     DivergedError: grpc.StatusCode.ABORTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
+"""Codes by class of error; a class that is missing here has the code of its nearest base class."""

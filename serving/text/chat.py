@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from core.errors import PromptTooLongError
-from trajectory.episode import TurnContext
+from core.text import one_line, printable
+from trajectory.episode import Told, TurnContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,12 +59,11 @@ class Chat:
 
     def clean(self, text: str) -> str:
         """`text` without the template's special tokens and without control characters but line breaks."""
-        harmless = self._specials.sub(" ", text)
-        return "".join(c if c.isprintable() or c == "\n" else " " for c in harmless)
+        return printable(self._specials.sub(" ", text))
 
     def one_line(self, text: str, limit: int | None = None) -> str:
         """`text` cleaned, in one line with single spaces, cut to `limit` characters in its middle."""
-        line = " ".join(self.clean(text).split())
+        line = one_line(self._specials.sub(" ", text))
         return line if limit is None else cut_middle(line, limit)
 
 
@@ -97,15 +97,18 @@ def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, 
 def _with_cut_observation(
     render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int
 ) -> tuple[int, ...]:
+    told = context.told
+
     def cut(length: int) -> tuple[int, ...]:
-        return render(replace(context, observation=cut_middle(context.observation, length)))
+        shorter = told and Told(cut_middle(told.alone, length), cut_middle(told.after, length))
+        return render(replace(context, observation=cut_middle(context.observation, length), told=shorter))
 
     best = cut(0)
     if len(best) > room:
         raise PromptTooLongError(
             f"the prompt has {len(best)} tokens even without history and observation; {room} are accepted"
         )
-    fits, too_long = 0, len(context.observation)
+    fits, too_long = 0, max(len(context.observation), len(told.alone) if told else 0)
     while too_long - fits > 8:
         length = (fits + too_long) // 2
         ids = cut(length)

@@ -1,1 +1,1 @@
-"""Estimators compared by what they teach the nano model in equally many episodes."""
+"""Compares how well the nano model learns with each estimator from the same number of episodes."""

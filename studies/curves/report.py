@@ -1,4 +1,4 @@
-"""The page, the plot and the numbers of the study."""
+"""Writes the study's page, plot and numbers."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ TEMPLATE = Path(__file__).with_name("report.md")
 COLOURS = {"hae": "tab:blue", "gae": "tab:orange", "grpo": "tab:green"}
 NAMES = {"hae": "HAE", "gae": "flat GAE", "grpo": "GRPO"}
 _WINDOW = 3
-"""Updates that the thick line is averaged over."""
+"""Number of updates over which the thick line is averaged."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What was run, and what came out."""
+    """The study's runs and results."""
 
     command: str
     date: str
     remark: str
-    """About the machine or the run; empty for none."""
+    """Remark about the machine or the run; can be empty."""
     configuration: dict[str, dict[str, object]]
-    """By horizon: what a run of it is decided by."""
+    """Settings that matter, by horizon."""
     starts: dict[str, Score]
-    """By horizon: the base model before any training."""
+    """Score of the base model before training, by horizon."""
     outcomes: tuple[Outcome, ...]
 
 
 def write(study: Study, folder: Path, name: str = "nano") -> list[Path]:
-    """Page, plot and numbers, `{name}.md`, `.svg` and `.json`, in `folder`, made where it is missing."""
+    """Writes `{name}.md`, `{name}.svg` and `{name}.json` into `folder`, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     page, plot, numbers = (folder / f"{name}.{kind}" for kind in ("md", "svg", "json"))
     page.write_text(_page(study, plot.name), encoding="utf-8")
@@ -113,7 +113,7 @@ def _mean_row(estimator: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> str:
-    """Mean ± half width of Student's interval for the mean of such runs."""
+    """Mean ± half the width of Student's confidence interval of the mean."""
     half = student.ppf((1 + confidence) / 2, len(values) - 1) * stdev(values) / len(values) ** 0.5
     return f"{fmean(values):.1f} ± {half:.1f}"
 
@@ -156,7 +156,7 @@ def _plot(study: Study, path: Path) -> None:
 
 
 def _lines(axis: Axes, estimator: str, outcomes: Sequence[Outcome]) -> None:
-    """One thin line a seed, and their mean as a thick one."""
+    """A thin line for each seed, and a thick one for their mean."""
     colour = COLOURS[estimator]
     for outcome in outcomes:
         axis.plot(_episodes(outcome), outcome.training, color=colour, linewidth=0.6, alpha=0.5)

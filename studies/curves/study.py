@@ -1,4 +1,4 @@
-"""One training run for each estimator, seed and horizon, and what the trained model then wins."""
+"""A training run for each estimator, seed and horizon, and an evaluation of the trained model."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from rich.console import Console
 
 from configuration.tree import Configuration
 from core.errors import HiperError
+from core.exit_codes import Interrupted
 from core.files import replace_file
 from core.intervals import Proportion, wilson
-from core.role import Role
 from orchestrator import rollout
-from run_folder.files import MetricsFile, RunFiles
+from run_folder import metric_names as names
 from run_folder.folder import RunFolder
+from run_folder.metrics import MetricsFile
+from serving.adapters.pair import AdapterPair
 from serving.model import resolve_model
 from studies.nano.evaluation import System, play_generated
 
 HELD_OUT = "valid_unseen"
-"""Its rooms occur in no training game."""
+"""Split of the evaluation; its rooms do not occur in training games."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the study."""
+    """A run of the study."""
 
     horizon: str
     estimator: str
@@ -38,40 +40,41 @@ class Cell:
 
 @dataclass(frozen=True)
 class Score:
-    """Held-out games that were played, one episode each."""
+    """The result of an evaluation on held-out games, with one episode each."""
 
     won: int
     games: int
     turns: float
-    """Mean of all episodes."""
+    """Mean number of turns per episode."""
     switches: float
-    """Subgoals begun in an episode, mean."""
+    """Mean number of subgoals per episode."""
 
     @property
     def success(self) -> Proportion:
-        """With its 95 % Wilson interval."""
+        """Success rate with its 95 % Wilson interval."""
         return wilson(self.won, self.games)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The result of a run."""
 
     cell: Cell
     training: tuple[float, ...]
-    """Success of each update's episodes, in [0, 1], before that update."""
+    """Success rate, in [0, 1], of the episodes of each update, which were played before it."""
     episodes_per_update: int
     seconds: float
-    """Of playing and updating, starting the servers and evaluating left out."""
+    """Duration of playing and updating, without starting the servers and evaluating."""
     end: Score
+    """Score after training."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell's run is kept."""
+    """The files of a cell's run."""
 
     root: Path
-    """Of the study."""
+    """Folder of the study."""
     cell: Cell
 
     @property
@@ -80,18 +83,18 @@ class Place:
 
     @property
     def outcome(self) -> Path:
-        """Written last: a cell that has it is finished."""
+        """File of the result, which is written last: a cell that has it is finished."""
         return self.folder / "outcome.json"
 
 
 def configured(base: Configuration, cell: Cell, model: Path, group_size: int) -> Configuration:
-    """The cell's run: the base's, but for what the cell names.
+    """The configuration of a cell's run.
 
     Args:
-        base: Of the horizon.
-        cell: Which run.
+        base: Configuration of the horizon, which is changed only in what the cell names.
+        cell: The run.
         model: Folder of the base model.
-        group_size: Episodes of one task, where the estimator compares those.
+        group_size: Number of episodes of the same task, for the estimator that compares those (GRPO).
     """
     name = str(model)
     learner = {"model": name, "group_size": group_size if cell.estimator == "grpo" else 1}
@@ -106,7 +109,7 @@ def configured(base: Configuration, cell: Cell, model: Path, group_size: int) ->
 
 
 def finished(place: Place) -> Outcome | None:
-    """What came of the cell, if it has been run to its end."""
+    """The result of a cell, or None if it is not finished."""
     if not place.outcome.exists():
         return None
     content = json.loads(place.outcome.read_text(encoding="utf-8"))
@@ -120,40 +123,42 @@ def finished(place: Place) -> Outcome | None:
 
 
 def train(place: Place, configuration: Configuration) -> None:
-    """Plays the run to its end, from where it was if it was interrupted.
+    """Plays the run to its end; resumes it if it was interrupted.
 
     Raises:
-        HiperError: it ended before; its log says why.
+        HiperError: the run has failed; a note names its log.
+        Interrupted: a signal ended the run; a note names its log.
     """
     resume = RunFolder(place.folder).episodes.exists()
     run = configuration.run.model_copy(update={"dir": place.folder, "resume": resume})
     place.folder.mkdir(parents=True, exist_ok=True)
     log = place.root / f"{place.cell.name}.log"
     with log.open("a", encoding="utf-8") as file:
-        code = rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
-    if code:
-        raise HiperError(f"the run in {place.folder} ended with exit code {code}; its log is {log}")
+        try:
+            rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
+        except (HiperError, Interrupted) as error:
+            error.add_note(f"The run in {place.folder} is not finished; its log is {log}")
+            raise
 
 
 def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
     """Evaluates the last adapters on held-out games and writes the outcome."""
-    files = RunFiles(place.folder)
-    lines = MetricsFile(files.metrics).lines()
-    version = int(lines[-1]["adapter/version"])
-    adapters = tuple(files.adapter(role, version) for role in (Role.PLANNER, Role.EXECUTOR))
+    folder = RunFolder(place.folder)
+    lines = MetricsFile(folder.metrics).lines()
+    version = int(lines[-1][names.ADAPTER_VERSION])
     outcome = Outcome(
         cell=place.cell,
-        training=tuple(line["episode/success_rate"] for line in lines),
+        training=tuple(line[names.SUCCESS_RATE] for line in lines),
         episodes_per_update=configuration.learner.episodes_per_update,
-        seconds=sum(line["timing_s/step"] for line in lines),
-        end=_score(configuration, games, adapters),
+        seconds=sum(line[names.TIME_STEP] for line in lines),
+        end=_score(configuration, games, folder.pair(version)),
     )
     replace_file(place.outcome, json.dumps(asdict(outcome)))
     return outcome
 
 
 def base_score(file: Path, configuration: Configuration, games: int) -> Score:
-    """Of the base model without adapters; from `file` where it was played before."""
+    """The score of the base model without adapters; read from `file` if it was measured before."""
     if file.exists():
         return Score(**json.loads(file.read_text(encoding="utf-8")))
     measured = _score(configuration, games)
@@ -161,8 +166,8 @@ def base_score(file: Path, configuration: Configuration, games: int) -> Score:
     return measured
 
 
-def _score(configuration: Configuration, games: int, adapters: tuple[Path, ...] = ()) -> Score:
+def _score(configuration: Configuration, games: int, adapters: AdapterPair | None = None) -> Score:
     """Plays held-out games at the configured temperature."""
-    system = System(resolve_model(configuration.planner.model), configuration.planner, *adapters)
+    system = System(resolve_model(configuration.planner.model), configuration.planner, adapters)
     episodes, report = play_generated(configuration, system, HELD_OUT, games)
     return Score(sum(episode.won for episode in episodes), len(episodes), report.turns, report.switches)

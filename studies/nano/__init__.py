@@ -1,1 +1,1 @@
-"""A language model of about a million parameters, taught from scratch to play generated ALFWorld games."""
+"""A language model of about a million parameters, trained from scratch to play generated ALFWorld games."""

@@ -1,4 +1,4 @@
-"""Makes a nano base model: tokenizer, demonstrations, training, and a folder as any model has it."""
+"""Makes a nano base model, from tokenizer and demonstrations to a folder in the usual format of models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from studies.nano.trees import Tree
 from studies.nano.vocabulary import train_tokenizer
 
 METHOD = 5
-"""Goes into the cache's key; one more whenever the same settings would give another model."""
+"""Version of the method, a part of the cache's key; raise it whenever the same settings give another
+model."""
 _TRAINING_SPLIT = "train"
 _WORDS_FROM_GAMES = 600
 _SECOND_PART = {
@@ -40,35 +41,36 @@ _SECOND_PART = {
     "subgoal_error",
     "stuck_error",
 }
-"""Settings that do not matter to the first part of the course."""
+"""Settings that the first part of the training does not depend on."""
 
 
 @dataclass(frozen=True)
 class BaseSettings:
-    """The sections of the configuration that decide what comes out."""
+    """The sections of the configuration that the model depends on."""
 
     nano: NanoSettings
     environment: EnvironmentSettings
-    """Of the games; their number and seed are replaced."""
+    """Settings of the games; number and seed are replaced."""
     planner: ModelServerSettings
     executor: ModelServerSettings
     seed: int
 
     @property
     def skilled(self) -> BaseSettings:
-        """Of the model that the second part of the course starts from."""
+        """Settings of the model that the second part of the training starts from."""
         first = NanoSettings.model_validate(self.nano.model_dump(exclude=_SECOND_PART) | {"erring_steps": 0})
         return replace(self, nano=first)
 
 
 def nano_base(settings: BaseSettings, out: Path, progress: Progress) -> bool:
-    """Writes the model's folder to `out`, from the cache where it was made before.
+    """Writes the model's folder to `out`, from the cache if it was made before.
 
-    The cache is $HIPER_CACHE (else ~/.cache/hiper)/nano, a folder for each combination of settings and seed,
-    and one for the first part of each course. Sets torch's thread count for the process.
+    The cache is the folder `nano` in `core.paths.cache_folder`, with a folder for each combination of
+    settings and seed, and one for the result of each first part. Sets torch's number of threads for the whole
+    process.
 
     Returns:
-        Whether it was there already.
+        Whether it was in the cache.
     """
     folder, cached = _in_cache(settings, progress)
     with written_beside(out) as unfinished:
@@ -77,7 +79,7 @@ def nano_base(settings: BaseSettings, out: Path, progress: Progress) -> bool:
 
 
 def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
-    """The model's folder in the cache, and whether it was there already."""
+    """The model's folder in the cache, made if necessary, and whether it was there already."""
     folder = cache_folder() / "nano" / _key(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -91,8 +93,9 @@ def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
 
 
 def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    """The model and its tokenizer, which follow from the settings alone on one machine."""
+    """Trains the model and its tokenizer; on the same machine, they depend on the settings alone."""
     nano = settings.nano
+    # One thread, so that the result does not depend on the number of cores.
     torch.set_num_threads(1)
     if nano.erring_steps:
         skilled, _ = _in_cache(settings.skilled, progress)
@@ -112,13 +115,13 @@ def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, 
 
 @dataclass(frozen=True)
 class _Part:
-    """Of the course."""
+    """A part of the training."""
 
     name: str
     errors: Errors
-    """Of the player."""
+    """Errors of the player."""
     corrected: bool
-    """Whether the right answers are taught, or the player's."""
+    """Whether the right answers are taught instead of the player's."""
     games: int
     steps: int
     rate: float
@@ -140,7 +143,7 @@ def _teach(
 
 
 def _player(settings: BaseSettings, errors: Errors, games: int, part: str) -> ErringBenchmark:
-    """On games of its own: other parts of the course, and those who use the model, play others."""
+    """The erring player, on games that neither the other part of the training nor the model's users play."""
     seed = derive(settings.seed, "nano", part) % 2**31
     generator = settings.environment.generator.model_copy(update={"games": games})
     changed = {"seed": seed, "source": "generated", "generator": generator}

@@ -1,4 +1,4 @@
-"""Success of the two-model system, with planner, executor and environments in one process."""
+"""Plays the two-model system with planner, executor and environments in one process, and measures success."""
 
 from __future__ import annotations
 
@@ -6,49 +6,48 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.intervals import Proportion, wilson
-from core.seeds import derive
+from core.role import Role
 from environments.benchmark import Benchmark, Task
 from environments.registry import load
 from executor.service import ExecutorService
 from planner.service import PlannerService
+from play.dispatch import Dispatcher
+from play.every_task import EveryTask
 from play.players import Players
+from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
-from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
-from trajectory.lease import Lease
+from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
 
 OnEpisode = Callable[[Episode], None]
-"""Told of each episode as it ends."""
+"""Callback for each finished episode."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One base model in two roles, each with an adapter or none."""
+    """A base model in two roles, both with an adapter or both without."""
 
     model: ModelFolder
     settings: ModelServerSettings
-    """Of both servers: engine and prompts alike."""
-    planner: Path | None = None
-    """PEFT folder."""
-    executor: Path | None = None
-    """PEFT folder."""
+    """Settings of both roles, for engine and prompts."""
+    adapters: AdapterPair | None = None
+    """Adapters of both roles; None for the base model alone."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation came to."""
+    """The results of an evaluation."""
 
     success: Proportion
     turns: float
-    """Mean of all episodes."""
+    """Mean number of turns per episode."""
     switches: float
-    """Subgoals begun in an episode, mean."""
+    """Mean number of subgoals per episode."""
     valid: float
     """Share of answers that could be parsed."""
     refused: float
@@ -76,11 +75,24 @@ class _LocalPlanner:
 class _LocalExecutor:
     service: ExecutorService
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
-        return await self.service.act(context, admissible, seed)
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
+        return await self.service.act(context, actions, seed)
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...]) -> tuple[int, ...]:
-        return self.service.prompt_ids(context, admissible)
+    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
+        return self.service.prompt_ids(context, actions)
+
+
+@dataclass(frozen=True)
+class _OnEpisode:
+    """An `Observer` that passes on only finished episodes."""
+
+    episode: OnEpisode
+
+    def episode_began(self) -> None:
+        """Not passed on."""
+
+    def episode_left(self) -> None:
+        """Not passed on."""
 
 
 def play_generated(
@@ -90,7 +102,7 @@ def play_generated(
     games: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode of each of `games` generated games of a split, as the configuration says; see `play`."""
+    """Plays an episode of each of `games` generated games, as the configuration says; see `play`."""
     environment = configuration.environment
     generator = environment.generator.model_copy(update={"games": games})
     benchmark = load(environment.model_copy(update={"generator": generator, "source": "generated"}))
@@ -106,15 +118,16 @@ async def play(
     concurrency: int,
     on_episode: OnEpisode = lambda _: None,
 ) -> tuple[list[Episode], Report]:
-    """One episode a task, `concurrency` of them at once.
+    """Plays one episode of each task, `concurrency` of them at a time.
 
     Returns:
-        The episodes in the order of the tasks, and what they came to.
+        The episodes in the order of the tasks, and the results.
     """
-    engines = [_engine(system.model, system.settings) for _ in range(2)]
-    for engine, folder in zip(engines, (system.planner, system.executor), strict=True):
+    engines = [_engine(system.model, system.settings) for _ in Role]
+    for engine, role in zip(engines, Role, strict=True):
         await engine.start()
-        if folder is not None:
+        if system.adapters is not None:
+            folder = system.adapters.of(role)
             await engine.switch(LoadedAdapter(str(folder), 0, folder))
     try:
         players = _players(system, benchmark, engines)
@@ -134,20 +147,20 @@ async def _play_all(
     concurrency: int,
     on_episode: OnEpisode,
 ) -> list[Episode]:
-    places = iter(range(len(tasks)))
-    episodes: dict[int, Episode] = {}
+    episodes: dict[str, Episode] = {}
 
-    async def worker() -> None:
-        environment = benchmark.environment()
-        for place in places:
-            drawn = derive(seed, "episode", place)
-            lease = Lease("", "evaluation", place, place, 0, drawn, drawn, 0)
-            episodes[place] = await players.play(lease, tasks[place], environment)
-            on_episode(episodes[place])
-        environment.close()
+    def keep(episode: Episode, sample: int) -> None:
+        episodes[episode.key.task_id] = episode
 
-    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(tasks)))))
-    return [episodes[place] for place in range(len(tasks))]
+    await Dispatcher(
+        episodes=EveryTask(tasks, 1, seed, keep),
+        players=players,
+        benchmark=benchmark,
+        tasks=tasks,
+        concurrency=min(concurrency, len(tasks)),
+        observer=_OnEpisode(on_episode),
+    ).run()
+    return [episodes[task.id] for task in tasks]
 
 
 def _engine(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine:
@@ -166,7 +179,7 @@ def _players(system: System, benchmark: Benchmark, engines: Sequence[EmbeddedEng
     return Players(
         planner=_LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
         executor=_LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
-        benchmark=benchmark.name,
+        benchmark=benchmark,
         history=system.settings.history,
         final_prompts=False,
     )

@@ -1,8 +1,8 @@
-"""Attention heads that look at the tokens just before from the first step on.
+"""Initialises attention heads that look back at the preceding tokens from the first training step on.
 
-Copying a name from the transcript takes two heads in a row: one that tells each token what stood before it,
-and one that looks for a token with the right thing before it (induction heads, Olsson et al. 2022,
-arXiv:2209.11895). Left to itself a model finds the pair late; given the first of the two, it learns the
+Copying a name from the transcript takes two heads in a row: one that tells each token what came before it,
+and one that looks for a token with the right predecessor (induction heads, Olsson et al. 2022,
+arXiv:2209.11895). A model left to itself finds the pair late; if it is given the first head, it learns the
 second within a few hundred steps.
 """
 
@@ -14,23 +14,24 @@ import torch
 from transformers import LlamaForCausalLM
 
 DISTANCES = (1, 2, 3, 6)
-"""Of the heads, in tokens: 6 from the first object back to its place in `On the desk 1, you see a mug 1.`"""
+"""Distance in tokens that each head looks back; 6 is the distance from the object to its place in `On the
+desk 1, you see a mug 1.`"""
 _CONSTANT = 0.08
-"""In the first dimension of every embedding, beside a standard deviation of 0.02 in the others."""
+"""Value of the first dimension of every embedding; the others have a standard deviation of 0.02."""
 _NORMALIZED = 3.8
-"""What the layer's norm makes of it, about, whatever the token."""
+"""Approximate value of that dimension after the layer's norm, the same for every token."""
 _FREQUENCIES = 6
-"""The fastest rotations of a head; slower ones hardly tell neighbours apart."""
+"""Number of a head's fastest rotations to use; slower ones hardly distinguish neighbouring tokens."""
 _SHARPNESS = 6.0
-"""Of a query; its product with the key of the right distance is e^4 times that of the neighbours' keys."""
+"""Length of a query: the attention weight at the right distance is about e^4 times that of the neighbours."""
 
 
 @torch.no_grad()
 def look_back(model: LlamaForCausalLM, heads: int) -> None:
-    """The first heads of the first layer each look back by one of the `DISTANCES`.
+    """Makes the first heads of the first layer each look back by one of the `DISTANCES`.
 
-    Rotary embeddings turn a query by its position. The key of a head is turned by the head's distance
-    beforehand, so that query and key agree where the positions differ by that.
+    Rotary embeddings rotate queries and keys by their positions. The key of a head is rotated by the head's
+    distance beforehand, so that it matches a query whose position is larger by that distance.
     """
     if not heads:
         return

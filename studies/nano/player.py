@@ -1,4 +1,4 @@
-"""A player that follows the teacher, and errs as often as it is told to."""
+"""A player that follows the teacher, but makes errors with given probabilities."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from environments.alfworld import subgoals
 from environments.alfworld.adviser import Advice, Memory, advise
 from environments.alfworld.goal_text import read_goal
 from environments.alfworld.task_types import TREATMENTS
+from environments.alfworld.telling import AlfworldTelling
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
-from executor.prompt import HIDDEN_ACTIONS
+from learner.imitation.teachers import TaughtTurn
+
+_TELLING = AlfworldTelling()
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Probabilities, each drawn for at every turn."""
+    """Probabilities of errors at each turn."""
 
     action: float = 0.0
-    """To do any admissible thing instead of what serves the subgoal."""
+    """Probability of taking any admissible action instead of one that serves the subgoal."""
     subgoal: float = 0.0
-    """To name any subgoal instead of the right one."""
+    """Probability of naming any subgoal instead of the right one."""
     stuck: float = 0.0
-    """To keep a subgoal, be it right or not."""
+    """Probability of keeping the subgoal, whether it is right or not."""
     refused: float = 0.0
-    """To try again what was possible earlier in the episode and is no longer."""
-
-
-@dataclass(frozen=True)
-class TaughtTurn:
-    """What is done in a turn, and what would have been right."""
-
-    step: DemonstrationStep
-    right_action: str
-    """Serves the subgoal of the step, where that is the right one."""
+    """Probability of trying an action that was possible earlier in the episode and no longer is."""
 
 
 class ErringPlayer:
-    """Implements `environments.benchmark.Policy`. Under a wrong subgoal it does any admissible thing."""
+    """A `Policy` and a `Teacher`. With a wrong subgoal, it takes any admissible action.
+
+    Its right action serves the right subgoal, which the one that it names need not be.
+    """
 
     def __init__(self, errors: Errors, seed: int) -> None:
         self._errors, self._seed = errors, seed
@@ -53,7 +50,7 @@ class ErringPlayer:
         return self.turn(observation, info).step
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
-        """As `act`, and what would have been right."""
+        """Like `act`, with the right action."""
         self._observations.append(observation)
         advice = advise(info["goal"], self._observations, info["admissible_actions"])
         self._subgoal = self._named(advice, info["goal"])
@@ -75,7 +72,7 @@ class ErringPlayer:
             return self._random.choice(impossible)
         if self._subgoal == advice.subgoal and self._random.random() >= self._errors.action:
             return right
-        return self._random.choice([a for a in info["admissible_actions"] if a not in HIDDEN_ACTIONS])
+        return self._random.choice([a for a in info["admissible_actions"] if not _TELLING.hidden(a)])
 
 
 class ErringBenchmark:
@@ -83,7 +80,7 @@ class ErringBenchmark:
 
     def __init__(self, benchmark: Benchmark, errors: Errors, seed: int) -> None:
         self._benchmark, self._errors, self._seed = benchmark, errors, seed
-        self.name, self.splits = benchmark.name, benchmark.splits
+        self.name, self.splits, self.telling = benchmark.name, benchmark.splits, benchmark.telling
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         return self._benchmark.tasks(split)
@@ -92,12 +89,12 @@ class ErringBenchmark:
         return self._benchmark.environment()
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
-        """All turns up to winning or the step limit."""
+        """The player's turns up to the win or the step limit."""
         return tuple(turn.step for turn in self.taught(task))
 
     def taught(self, task: Task) -> tuple[TaughtTurn, ...]:
-        """The same turns, with what would have been right."""
-        environment, player = self.environment(), ErringPlayer(self._errors, self._seed)
+        """The same turns, with the right actions."""
+        environment, player = self.environment(), self.player()
         observation, info = environment.reset(seed=0, options={"task": task.id})
         player.begin(observation, info)
         turns, over = [], False
@@ -108,12 +105,16 @@ class ErringBenchmark:
         environment.close()
         return tuple(turns)
 
+    def player(self) -> ErringPlayer:
+        """The player that makes the demonstrations."""
+        return ErringPlayer(self._errors, self._seed)
+
     def policy(self, name: str, seed: int) -> Policy:
         return self._benchmark.policy(name, seed)
 
 
 def _thinkable(goal_text: str, first_observation: str) -> list[str]:
-    """Subgoals that a player without a clue could name."""
+    """The subgoals that a clueless player might name."""
     goal = read_goal(goal_text)
     assert goal is not None, "the teacher has read it"
     kinds = sorted({place.split()[0] for place in Memory.of([first_observation]).places})

@@ -1,4 +1,4 @@
-"""What a nano base model is made from and how; the defaults make the one that docs/nano.md describes."""
+"""Settings of a nano base model; the defaults make the one that docs/nano.md describes."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from configuration.section import Section
 
 
 class NanoSettings(Section):
-    """Size and teaching of the transformer."""
+    """Size and training of the transformer."""
 
     hidden_size: int = Field(192, ge=8)
     """Width of a token's state."""
     intermediate_size: int = Field(768, ge=8)
     """Width between the two halves of a feed-forward layer."""
     layers: int = Field(2, ge=1)
-    """Attention and feed-forward layers."""
+    """Number of layers, each with attention and feed-forward part."""
     heads: int = Field(6, ge=1)
-    """Attention heads; they share out the width."""
+    """Number of attention heads, which divide the width between them."""
     longest_context: int = Field(2048, ge=64)
-    """Longest prompt and answer together that the model can be served with, in tokens."""
+    """Largest context length that the model can be served with: prompt and answer together, in tokens."""
     vocabulary: int = Field(1024, ge=300)
-    """Tokens at most."""
+    """Largest number of tokens in the vocabulary."""
     look_back_heads: int = Field(4, ge=0, le=4)
-    """Heads of the first layer that look back by 1, 2, 3 and 6 tokens from the first step on."""
+    """Number of heads in the first layer that look back by 1, 2, 3 and 6 tokens from the first step on."""
     batch_episodes: int = Field(4, ge=1)
-    """Episodes in a step, all of their turns."""
+    """Number of episodes per optimizer step, each with all its turns."""
     learning_rate: float = Field(2e-2, gt=0)
-    """Muon's for the layers' matrices at its highest; AdamW's for the rest is 0.4 times that."""
+    """Highest learning rate of Muon, for the layers' matrices; AdamW's, for the rest, is 0.4 times that."""
     transcript_weight: float = Field(0.25, ge=0)
-    """Weight of a transcript's token in the loss beside 1 for an answer's."""
+    """Weight of a transcript's token in the loss, where an answer's token has weight 1."""
     skilled_games: int = Field(2000, ge=1)
-    """Generated games of the first part of the course, one episode each."""
+    """Number of generated games in the first part of the training, one episode each."""
     skilled_steps: int = Field(1000, ge=0)
-    """Optimizer steps in which transcripts and right answers are learnt."""
+    """Number of optimizer steps that teach transcripts and right answers."""
     distraction: float = Field(0.1, ge=0, le=1)
-    """Probability in this part that any admissible thing is done in place of the answer that is taught."""
+    """Probability, in the first part, of playing any admissible action instead of the one that is taught."""
     refusal: float = Field(0.05, ge=0, le=1)
-    """Probability in this part that something impossible is done in place of the answer that is taught."""
+    """Probability, in the first part, of playing an impossible action instead of the one that is taught."""
     erring_games: int = Field(400, ge=1)
-    """Generated games of the second part."""
+    """Number of generated games in the second part."""
     erring_steps: int = Field(60, ge=0)
-    """Optimizer steps on what a player does that errs: the skill is unlearnt in part."""
+    """Number of optimizer steps that teach the turns of a player with errors, and undo part of the skill."""
     erring_rate: float = Field(0.2, gt=0)
-    """Learning rates of the second part over those of the first."""
+    """Factor of the learning rates in the second part, relative to the first."""
     action_error: float = Field(0.4, ge=0, le=1)
-    """Probability that the erring player does any admissible thing."""
+    """Probability, in the second part, that the player takes any admissible action."""
     subgoal_error: float = Field(0.2, ge=0, le=1)
-    """Probability that the erring player names any subgoal."""
+    """Probability, in the second part, that the player names any subgoal."""
     stuck_error: float = Field(0.2, ge=0, le=1)
-    """Probability that the erring player keeps its subgoal, be it right or not."""
+    """Probability, in the second part, that the player keeps its subgoal, whether it is right or not."""

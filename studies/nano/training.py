@@ -1,4 +1,4 @@
-"""Teaches a small transformer from scratch: what to answer, and what transcripts look like."""
+"""Trains a small transformer from scratch, on answers and on transcripts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from studies.nano.settings import NanoSettings
 from studies.nano.trees import Batch, Tree
 
 _WARM_UP = 15
-"""Steps over which the learning rate rises."""
+"""Number of steps in which the learning rate rises."""
 _LOWEST = 0.1
-"""Share of the highest learning rate that the last step has."""
+"""Learning rate of the last step as a share of the highest."""
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.01
 _MAX_GRADIENT_NORM = 1.0
 _ATTENTION = "hiper_nano"
 
 OnStep = Callable[[int, float], None]
-"""Told each step's number, from 1, and its loss in nats a token of an answer."""
+"""Callback for each step's number, from 1, and its loss in nats per answer token."""
 
 
 def new_model(settings: NanoSettings, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A llama with tied embeddings and random weights, which follow from the seed alone.
+    """A llama with tied embeddings and random weights that depend on the seed alone.
 
-    Some heads of the first layer look at the tokens just before from the beginning (`look_back`).
+    Some heads of the first layer already look back at the preceding tokens (`look_back`).
     """
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -57,17 +57,17 @@ def new_model(settings: NanoSettings, tokenizer: PreTrainedTokenizerFast, seed: 
 
 
 def reloaded(folder: Path) -> LlamaForCausalLM:
-    """A model as `new_model` makes it, from its folder."""
+    """A model made with `new_model`, read from its folder for further training."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     model.set_attn_implementation(_ATTENTION)
     return model
 
 
 class Teacher:
-    """Muon on the matrices of the layers, AdamW on embeddings and norms; rates rise, then fall to a tenth.
+    """Trains with Muon on the layers' matrices and AdamW on the rest; rates rise, then fall to a tenth.
 
-    Muon reaches a given loss in fewer steps than AdamW alone, and on a CPU each step counts. Products are
-    computed in bfloat16 where the machine does that in hardware, weights are float32.
+    Muon reaches a given loss in fewer steps than AdamW alone, and on a CPU every step is expensive. Products
+    are computed in bfloat16 if the hardware supports it; weights are float32.
     """
 
     def __init__(self, model: LlamaForCausalLM, settings: NanoSettings, seed: int) -> None:
@@ -84,13 +84,13 @@ class Teacher:
         ]
 
     def teach(self, trees: Sequence[Tree], steps: int, rate: float, on_step: OnStep) -> None:
-        """One part of the course: lessons in random order, each as often as the others.
+        """Trains on lessons in random order, on each as often as on the others.
 
         Args:
             trees: The lessons.
-            steps: Of the optimizers.
-            rate: What the learning rates are multiplied with.
-            on_step: Told of each step.
+            steps: Number of optimizer steps.
+            rate: Factor of the learning rates.
+            on_step: Callback for each step.
         """
         size = self._settings.batch_episodes
         passes = -(-steps * size // len(trees))
@@ -114,7 +114,7 @@ class Teacher:
 
 
 def token_losses(model: LlamaForCausalLM, batch: Batch) -> Tensor:
-    """[R] cross entropy in nats of the tokens that a batch scores."""
+    """[R] cross entropy, in nats, of the tokens that a batch scores."""
     output = model.model(
         input_ids=batch.token_ids,
         position_ids=batch.positions,
@@ -126,6 +126,7 @@ def token_losses(model: LlamaForCausalLM, batch: Batch) -> Tensor:
 
 
 def _schedule(step: int, steps: int) -> float:
+    """The learning rate as a share of the highest: a linear rise, then half a cosine down to a tenth."""
     falling = math.cos(math.pi / 2 * step / steps) ** 2
     return min(1.0, (step + 1) / _WARM_UP) * (_LOWEST + (1 - _LOWEST) * falling)
 
@@ -133,18 +134,18 @@ def _schedule(step: int, steps: int) -> float:
 def _attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor, scaling: float, **_: Any
 ) -> tuple[Tensor, None]:
-    """Written out: at these sizes torch's fused CPU kernel takes twice as long in bfloat16.
+    """Attention as explicit products: in bfloat16, torch's fused CPU kernel takes twice as long.
 
     Args:
-        module: The attention layer.
-        query: [B, heads, N, head size]; `key` and `value` likewise.
-        key: See `query`.
-        value: See `query`.
-        hidden: [B, 1, N, N]
-        scaling: Of the products.
+        module: Attention layer.
+        query: [B, heads, N, head size].
+        key: [B, heads, N, head size].
+        value: [B, heads, N, head size].
+        hidden: [B, 1, N, N] True where a row does not attend.
+        scaling: Factor of the products.
 
     Returns:
-        [B, N, heads, head size], and no attention weights.
+        The outputs [B, N, heads, head size], and None instead of attention weights.
     """
     scores = (query * scaling) @ key.transpose(2, 3)
     weights = scores.masked_fill(hidden, float("-inf")).softmax(-1, dtype=scores.dtype)

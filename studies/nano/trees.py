@@ -1,4 +1,4 @@
-"""Lessons in batches: each lesson is a prefix tree in rows of its own, filled up to the longest one."""
+"""Batches of lessons: each lesson is a prefix tree with rows of its own, padded to the longest one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from studies.nano.corpus import Lesson
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """What one lesson computes: N rows, and R tokens that are scored."""
+    """The computation of a lesson, with N rows and R tokens that are scored."""
 
     token_ids: Tensor
-    """[N]"""
+    """[N] token of each row."""
     positions: Tensor
-    """[N] depth in the tree."""
+    """[N] depth of each row in the tree."""
     seen: npt.NDArray[np.uint8]
-    """[N, N / 8 rounded up] bits: which rows a row attends to."""
+    """[N, N / 8 rounded up] bits that say which rows each row attends to."""
     predicting: Tensor
-    """[R] rows."""
+    """[R] row that predicts each scored token."""
     targets: Tensor
-    """[R] tokens."""
+    """[R] scored tokens."""
     is_answer: Tensor
-    """[R] False for the tokens of the transcript itself."""
+    """[R] whether the token is part of an answer rather than of the transcript."""
 
     @classmethod
     def of(cls, lesson: Lesson) -> Tree:
@@ -60,27 +60,27 @@ class Tree:
 
 
 _ROWS, _SCORED = 64, 256
-"""Sizes are rounded up to multiples of these: the CPU's bfloat16 kernels are compiled anew for each size."""
+"""Multiples to which sizes are rounded up: the CPU's bfloat16 kernels are compiled anew for each size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B trees, each in as many rows N as the longest has, and a few more."""
+    """B trees, padded to the same number N of rows."""
 
     token_ids: Tensor
-    """[B, N]"""
+    """[B, N] token of each row."""
     positions: Tensor
-    """[B, N]"""
+    """[B, N] depth of each row in its tree."""
     hidden: Tensor
-    """[B, 1, N, N] True where a row does not attend; rows that only fill up attend to the first."""
+    """[B, 1, N, N] True where a row does not attend; padding rows attend to the first row."""
     predicting: Tensor
-    """[R] rows of the flattened batch."""
+    """[R] row, in the flattened batch, that predicts each scored token."""
     targets: Tensor
-    """[R]"""
+    """[R] scored tokens, with padding at the end."""
     is_answer: Tensor
-    """[R]"""
+    """[R] whether the token is part of an answer; False for padding."""
     is_transcript: Tensor
-    """[R] neither of the two for the scored tokens at the end that only fill up."""
+    """[R] whether the token is part of a transcript; False for padding."""
 
     @classmethod
     def of(cls, trees: Sequence[Tree]) -> Batch:
@@ -88,6 +88,7 @@ class Batch:
         shape = (len(trees), rows)
         token_ids, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
         hidden = torch.ones(len(trees), 1, rows, rows, dtype=torch.bool)
+        # A row that attends to nothing would be NaN, also in the gradients of the others.
         hidden[:, :, :, 0] = False
         for place, tree in enumerate(trees):
             own = len(tree.token_ids)

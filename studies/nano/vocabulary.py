@@ -1,4 +1,4 @@
-"""A tokenizer for the words of one benchmark: byte-level BPE in which every frequent word is one token."""
+"""A tokenizer for the words of a benchmark: byte-level BPE in which every frequent word is one token."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}" + ASSISTANT + "{% endif %}"
 )
-"""Texts as they are; only what the model has to say is marked."""
+"""Chat template that leaves texts as they are and only marks the model's answers."""
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE that never merges over a word's beginning.
+    """Trains byte-level BPE that never merges across the beginning of a word.
 
     Args:
-        texts: What prompts and answers look like.
-        size: Tokens at most; fewer where the texts hold fewer words.
+        texts: Samples of prompts and answers.
+        size: Largest number of tokens; texts with fewer words give fewer.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -1,17 +1,22 @@
 """The command line: what is accepted, and how what is not is refused."""
 
+import signal
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configuration.command import SHORT_NAMES, read
+from configuration.command import SHORT_NAMES, main, parse, read
 from configuration.files import to_toml
 from configuration.keys import keys
 from configuration.section import Section
+from configuration.syntax import Argument, NoSections, Syntax
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError, InvalidInputError, UnavailableError
+from core.exit_codes import Interrupted
 
 
 class Flags(Section):
@@ -19,6 +24,29 @@ class Flags(Section):
     """Only checks."""
     ready_file: str | None = None
     """Written when the server listens."""
+
+
+class Options(Section):
+    careful: bool = True
+    """Looks twice."""
+    sizes: tuple[int, ...] = (1,)
+    """Any number of them."""
+    out: Path | None = None
+    """Where to."""
+
+
+PLAIN = Syntax(
+    "test",
+    Configuration,
+    Flags,
+    arguments=(Argument("DIR", "a folder"), Argument("NUMBER", "a number", required=False)),
+)
+KEYED = Syntax(
+    "keyed",
+    Configuration,
+    Options,
+    arguments=(Argument("NAME", "a benchmark", key="environment.name"), Argument("FILE", "a file")),
+)
 
 
 def test_values_come_from_the_file_and_then_from_the_command_line(tmp_path):
@@ -44,9 +72,10 @@ def test_short_names_set_their_keys(tmp_path):
 
 
 def test_flags_and_arguments_are_kept_apart_from_the_configuration():
-    line = read(["folder", "--dry-run", "7", "--ready-file", "r.json"], "test", Flags, arguments=2)
+    line = parse(["folder", "--dry-run", "7", "--ready_file", "r.json"], PLAIN)
     assert line.flags == Flags(dry_run=True, ready_file="r.json")
     assert line.arguments == ("folder", "7")
+    assert line.configuration == Configuration()
 
 
 def test_lists_are_written_with_commas_and_optional_values_with_none():
@@ -68,11 +97,14 @@ def test_lists_are_written_with_commas_and_optional_values_with_none():
         ),
         (["--planner.model", "other"], "--model sets all three"),
         (["stray"], "unexpected argument 'stray'"),
+        (["-seed", "3"], "unknown option -seed. Did you mean --seed?"),
+        (["--", "3"], "unknown option --."),
+        (["--data", "~nobody-of-this-name/x"], "'~nobody-of-this-name/x' is not a path"),
         (["--config", "/no/such/file.toml"], "cannot read the configuration file"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_accepted(argv, message):
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         read(argv, "test")
     assert message in str(refused.value)
 
@@ -110,8 +142,8 @@ def test_any_words_are_either_read_or_refused_in_words(words):
     if "--help" in words or "-h" in words:
         return
     try:
-        line = read(words, "test", Flags, arguments=9)
-    except ConfigurationError as error:
+        line = parse(words, PLAIN)
+    except InvalidInputError as error:
         assert str(error)
     else:
         assert isinstance(line.configuration, Configuration)
@@ -124,3 +156,103 @@ def test_every_short_name_sets_keys_that_exist():
 
 def test_every_key_says_what_it_means():
     assert [key.name for key in keys(Configuration) if not key.help] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "arguments"),
+    [
+        (["webshop", "f"], "webshop", ("f",)),
+        (["--environment.name", "webshop", "f"], "webshop", ("f",)),
+        (["f", "--environment.name=webshop"], "webshop", ("f",)),
+    ],
+)
+def test_a_plain_argument_may_set_a_key(words, name, arguments):
+    line = parse(words, KEYED)
+    assert (line.configuration.environment.name, line.arguments) == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "NAME is missing: a benchmark. usage: keyed NAME FILE"),
+        (["webshop"], "FILE is missing: a file. usage: keyed NAME FILE"),
+        (["webshop", "f", "g"], "unexpected argument 'g'"),
+        (["webshop", "f", "--careful"], "--careful needs a value"),
+        (["webshop", "f", "--sizes", "1,b"], "sizes.1 = 'b'"),
+    ],
+)
+def test_a_missing_and_an_extra_argument_are_named(words, message):
+    with pytest.raises(ConfigurationError) as refused:
+        parse(words, KEYED)
+    assert message in str(refused.value)
+
+
+def test_flags_are_lists_paths_and_switches_like_keys(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
+    words = ["--sizes", "3, 4", "--out=there", "--careful", "false"]
+    flags = parse(words, Syntax("test", NoSections, Options)).flags
+    assert flags == Options(careful=False, sizes=(3, 4), out=tmp_path / "there")
+    assert parse(["--out", "none"], Syntax("test", NoSections, Options)).flags == Options()
+
+
+def test_a_command_without_sections_has_no_file():
+    with pytest.raises(ConfigurationError, match="unknown option --config"):
+        parse(["--config", "x"], Syntax("test", NoSections, Options))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(sorted(key.name for key in keys(Configuration))), st.integers(0, 60), st.characters())
+def test_a_typing_error_in_any_key_is_refused(name, place, letter):
+    wrong = f"{name[:place]}{letter}{name[place:]}"
+    with pytest.raises(InvalidInputError, match="(unknown option|unexpected argument) "):
+        read([f"--{wrong}", "1"] if "=" not in wrong else [f"--x{wrong}"], "test")
+
+
+def test_a_file_with_a_value_in_place_of_a_section_is_refused(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("planner = 3\n")
+    with pytest.raises(ConfigurationError, match="planner = 3"):
+        read(["--config", str(file), "--planner.threads", "2"], "test")
+
+
+def ended(monkeypatch, error):
+    """The exit code of a command that ends with this error."""
+
+    def run(argv):
+        assert argv == ["word"]
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["program", "word"])
+    with pytest.raises(SystemExit) as end:
+        main(run)
+    return end.value.code
+
+
+def noted(error, note):
+    error.add_note(note)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (ConfigurationError("no"), 2, "error: no\n"),
+        (HiperError("no"), 1, "error: no\n"),
+        (noted(UnavailableError("down"), "Try again"), 1, "error: down\nTry again\n"),
+        (Interrupted(signal.SIGTERM), 143, "interrupted\n"),
+        (noted(Interrupted(signal.SIGINT), "Resume it"), 130, "interrupted\nResume it\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_a_command_ends_with_one_line_and_a_code(monkeypatch, capsys, error, code, printed):
+    assert ended(monkeypatch, error) == code
+    assert capsys.readouterr().err == printed
+
+
+def test_a_defect_of_ours_is_shown_whole(monkeypatch):
+    def run(_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(sys, "argv", ["program"])
+    with pytest.raises(ZeroDivisionError):
+        main(run)

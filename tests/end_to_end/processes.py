@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_folder.files import RunFiles
+from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore
 from trajectory.episode import Episode
 
@@ -88,7 +88,7 @@ def gone(pid: int) -> bool:
 
 def episodes(root: Path) -> dict[int, Episode]:
     """All episodes that the run holds, by their place."""
-    store = EpisodeStore(RunFiles(root).episodes)
+    store = EpisodeStore(RunFolder(root).episodes)
     try:
         return {number: store.load([number])[0] for number in sorted(store.numbers())}
     finally:

@@ -7,15 +7,25 @@ import json
 import lzma
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from environments import command, conformance, differential, doctor, evaluate, generate, play
+from configuration.command import main, parse
+from configuration.environment import EnvironmentSettings
+from configuration.files import to_toml
+from configuration.keys import keys, value_of
+from configuration.syntax import Syntax
+from configuration.tree import Configuration
+from environments import conformance, differential, doctor, evaluate, generate, play
+from environments.alfworld import count_placements
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.sources import open_source
+from environments.command import SHORT_NAMES
+from environments.webshop import baselines, nouns
 
+Main = Callable[[Sequence[str]], int]
 Typed = Callable[..., tuple[int, str, str]]
 
 
@@ -27,10 +37,10 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path / "checkout"))
 
-    def run(main: Callable[[], int], *words: object) -> tuple[int, str, str]:
+    def run(run_main: Main, *words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
-            command.end(main)
+            main(run_main)
         return (int(ended.value.code or 0), *capsys.readouterr())
 
     return run
@@ -68,7 +78,9 @@ def test_generate_writes_a_tree_and_never_over_anything(typed: Typed, games: Pat
     code, _, error = typed(generate.main, "--out", games)
     assert code == 2 and "not empty" in error
     code, _, error = typed(generate.main, "--out", games / "new", "--clutter", 3)
-    assert code == 2 and error.startswith("error: clutter: ")
+    assert code == 2 and error.startswith("error: environment.generator.clutter = '3': ")
+    code, _, error = typed(generate.main)
+    assert code == 2 and "--out DIR" in error
 
 
 def test_conformance_counts_and_shows_the_first_difference(typed: Typed, games: Path) -> None:
@@ -170,3 +182,126 @@ def test_differential_compares_with_the_stock_engine(typed: Typed) -> None:
     code, out, error = typed(differential.main, "--games", 1, "--steps", 3, "--generated")
     assert code == 0, error
     assert re.fullmatch(r"[1-3] steps in 1 games, 0 differences", out.splitlines()[-1])
+
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "conformance": ("alfworld", "FILE"),
+    "evaluate": ("alfworld",),
+    "play": ("alfworld",),
+    "nouns": ("FILE",),
+}
+"""Plain arguments that a command needs."""
+SYNTAXES: tuple[Syntax, ...] = tuple(
+    module.SYNTAX
+    for module in (
+        baselines,
+        conformance,
+        count_placements,
+        differential,
+        doctor,
+        evaluate,
+        generate,
+        nouns,
+        play,
+    )
+)
+VALUES = {
+    "name": "webshop",
+    "data": "/data",
+    "source": "generated",
+    "backend": "textworld",
+    "task_types": "pick_and_place_simple,look_at_obj_in_light",
+    "step_limit": "7",
+    "seed": "11",
+    "compat": "hiper",
+    "show_options": "false",
+    "generator.games": "3",
+    "generator.task_types": "pick_and_place_simple",
+    "generator.horizon": "tiny",
+    "generator.clutter": "0.25",
+    "generator.products": "12",
+}
+"""Another value than the default, for each key of the section."""
+
+
+def test_the_values_above_are_of_all_keys_and_differ_from_the_defaults() -> None:
+    assert [key.name for key in keys(EnvironmentSettings)] == list(VALUES)
+    assert {name: (f"environment.{name}",) for name in VALUES} == SHORT_NAMES
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.program)
+def test_every_command_takes_every_key_of_the_section_under_both_names(syntax: Syntax) -> None:
+    words = WORDS.get(syntax.program, ())
+    for name, text in VALUES.items():
+        bound = {argument.key for argument in syntax.arguments}
+        rest = words[1:] if f"environment.{name}" in bound else words
+        full = parse([*rest, f"--environment.{name}", text], syntax)
+        value = value_of(full.configuration.environment, name)
+        assert value != value_of(EnvironmentSettings(), name)
+        if syntax.short_names.get(name) == (f"environment.{name}",):
+            assert parse([*rest, f"--{name}={text}"], syntax).configuration == full.configuration
+        else:
+            assert (syntax.program, name) in {("generate", "task_types")}
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.program)
+def test_help_prints_every_key_of_the_section(syntax: Syntax, typed: Typed) -> None:
+    code, out, _ = typed(lambda argv: bool(parse(argv, syntax)), "--help")
+    assert code == 0 and out.startswith(f"usage: {syntax.program} ")
+    assert all(f"--environment.{name} " in out for name in VALUES)
+
+
+def test_the_configuration_of_a_run_is_read_for_its_environment(typed: Typed, tmp_path: Path) -> None:
+    tiny = Configuration.model_validate(
+        {
+            "learner": {"updates": 9},
+            "environment": {"source": "generated", "generator": {"games": 6, "horizon": "tiny"}},
+        }
+    )
+    (tmp_path / "run.toml").write_text(to_toml(tiny))
+    words = ("--config", tmp_path / "run.toml", "--policy", "expert")
+    code, out, error = typed(evaluate.main, "alfworld", *words)
+    assert code == 0, error
+    assert re.search(r"all +6 +6 +100\.0 %", out)
+    (tmp_path / "run.toml").write_text("[environmnt]\nseed = 1\n")
+    code, _, error = typed(evaluate.main, "alfworld", *words)
+    assert code == 2 and "unknown key environmnt" in error
+
+
+@pytest.mark.parametrize(
+    ("run_main", "words", "message"),
+    [
+        (evaluate.main, (), "BENCHMARK is missing: one of alfworld, webshop. usage: evaluate BENCHMARK"),
+        (evaluate.main, ("alfworld", "train"), "unexpected argument 'train'"),
+        (evaluate.main, ("alfworld", "--polcy", "rule"), "unknown option --polcy. Did you mean --policy?"),
+        (evaluate.main, ("alfworld", "--step-limt", "3"), "Did you mean --step_limit?"),
+        (evaluate.main, ("alfworld", "--environment.horizon", "tiny"), "Did you mean --"),
+        (evaluate.main, ("alfworld", "--source", "found"), "environment.source = 'found'"),
+        (conformance.main, ("alfworld",), "FILE is missing"),
+        (conformance.main, ("alfwrld", "FILE"), "Did you mean alfworld"),
+        (generate.main, ("--task-types", "look_at_obj_in_light", "pick_two_obj"), "commas between"),
+        (differential.main, ("--games", "none"), "games"),
+        (differential.main, ("--source", "real"), "--data or ALFWORLD_DATA"),
+        (count_placements.main, (), "--data or ALFWORLD_DATA"),
+    ],
+)
+def test_a_mistake_is_named_with_what_to_write(
+    typed: Typed, run_main: Main, words: tuple[str, ...], message: str
+) -> None:
+    code, _, error = typed(run_main, *words)
+    assert code == 2 and error.startswith("error: ") and message in error
+
+
+def test_the_options_of_before_still_generate(typed: Typed, tmp_path: Path) -> None:
+    words = ("--games", 2, "--horizon", "short", "--clutter", 0, "--seed", 1)
+    few = ("--task-types", "look_at_obj_in_light")
+    code, out, error = typed(generate.main, "--out", tmp_path / "few", *words, *few)
+    assert code == 0 and out.startswith("6 games"), error
+    assert all(path.name.startswith("look_at_obj") for path in (tmp_path / "few").glob("*/*"))
+
+
+def test_doctor_looks_where_it_is_told(typed: Typed, games: Path, tmp_path: Path) -> None:
+    _, out, _ = typed(doctor.main, "--data", games)
+    assert f"in {games}\n" in out and "train: 6 games of 3553" in out
+    _, out, _ = typed(doctor.main, "--name=webshop", "--data", tmp_path / "nowhere")
+    assert "nowhere" in out

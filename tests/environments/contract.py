@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from environments.benchmark import Benchmark, TextEnvironment
-from environments.errors import ActionTypeError, UnknownPolicyError, UnknownSplitError, UnknownTaskError
+from environments.errors import (
+    ActionTypeError,
+    EpisodeError,
+    UnknownPolicyError,
+    UnknownSplitError,
+    UnknownTaskError,
+)
 
 FIELDS = {"admissible_actions", "goal", "task_id", "task_type", "won", "score"}
 
@@ -16,6 +22,7 @@ def check(benchmark: Benchmark, step_limit: int) -> None:
     check_demonstrations(benchmark)
     check_any_text_is_answered(benchmark)
     check_step_limit(benchmark, step_limit)
+    check_nothing_follows_the_end(benchmark, step_limit)
     check_snapshots(benchmark)
     check_players(benchmark)
     check_unknown_names(benchmark)
@@ -64,6 +71,22 @@ def check_step_limit(benchmark: Benchmark, step_limit: int) -> None:
     environment = started(benchmark)
     ends = [environment.step("dance")[2:4] for _ in range(step_limit)]
     assert ends == [(False, False)] * (step_limit - 1) + [(False, True)]
+
+
+def check_nothing_follows_the_end(benchmark: Benchmark, step_limit: int) -> None:
+    with pytest.raises(EpisodeError):
+        benchmark.environment().step("dance")
+    task = benchmark.tasks(benchmark.splits[0])[0]
+    won, cut = started(benchmark), started(benchmark)
+    for step in benchmark.demonstration(task):
+        won.step(step.action)
+    for _ in range(step_limit):
+        cut.step("dance")
+    for environment in (won, cut):
+        with pytest.raises(EpisodeError, match="the episode is over"):
+            environment.step("dance")
+        environment.reset(options={"task": task.id})
+        environment.step("dance")
 
 
 def check_snapshots(benchmark: Benchmark) -> None:

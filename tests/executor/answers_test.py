@@ -12,17 +12,17 @@ from core.errors import PromptTooLongError
 from executor.parser import ACTION_LIMIT, ExecutorParser, ParsedAct
 from executor.prompt import ExecutorPrompt
 from serving.model import load_tokenizer, resolve_model
-from trajectory.episode import PastTurn, Span, TurnContext
+from trajectory.episode import AdmissibleAction, PastTurn, Span, TurnContext
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
 PARSER = ExecutorParser(TOKENIZER)
 PLACES = ("cabinet 1", "cabinet 2", "cabinet 3", "cabinet 4", "countertop 1", "garbagecan 1", "sinkbasin 1")
 ACTIONS = (
     *(f"go to {place}" for place in (*PLACES, "shelf 1", "toilet 1", "towelholder 1", "drawer 1", "sink 1")),
-    "help",
     "inventory",
     "look",
 )
+ADMISSIBLE = tuple(map(AdmissibleAction, ACTIONS))
 CONTEXT = TurnContext(
     goal="put a mug in the sink",
     turn=3,
@@ -75,23 +75,23 @@ def test_a_taught_action_is_read_as_what_was_taught(action: str) -> None:
 
 
 def test_a_prompt_says_what_the_executor_must_know() -> None:
-    text = TOKENIZER.decode(prompt().render(CONTEXT, ACTIONS))
+    text = TOKENIZER.decode(prompt().render(CONTEXT, ADMISSIBLE))
     for part in (CONTEXT.goal, "go to shelf 3", CONTEXT.observation, "Subgoal: find a mug", *ACTIONS):
-        assert (part in text) == (part != "help")
+        assert part in text
     assert text.endswith("<|im_start|>assistant\n")
 
 
 def test_a_compact_prompt_is_small_and_the_papers_is_not() -> None:
-    assert len(prompt().render(CONTEXT, ACTIONS)) <= 250
-    assert 350 < len(prompt(format="paper").render(CONTEXT, ACTIONS)) < 900
+    assert len(prompt().render(CONTEXT, ADMISSIBLE)) <= 250
+    assert 350 < len(prompt(format="paper").render(CONTEXT, ADMISSIBLE)) < 900
 
 
 def test_actions_are_never_cut() -> None:
     long = dataclasses.replace(CONTEXT, observation="first " + "word " * 5000 + "last")
-    text = TOKENIZER.decode(prompt(context_length=300).render(long, ACTIONS))
-    assert all(action in text for action in ACTIONS if action != "help")
+    text = TOKENIZER.decode(prompt(context_length=300).render(long, ADMISSIBLE))
+    assert all(action in text for action in ACTIONS)
     with pytest.raises(PromptTooLongError):
-        prompt(context_length=300).render(CONTEXT, [f"go to shelf {i}" for i in range(500)])
+        prompt(context_length=300).render(CONTEXT, [AdmissibleAction(f"go to shelf {i}") for i in range(500)])
 
 
 @pytest.mark.parametrize("format", ["compact", "paper"])
@@ -100,6 +100,6 @@ def test_text_of_the_environment_cannot_end_the_message(format: str) -> None:
     context = dataclasses.replace(
         CONTEXT, goal=evil, observation=evil, subgoal=evil, history=(PastTurn(evil, evil),)
     )
-    ids = prompt(format=format).render(context, (evil, *ACTIONS))
-    harmless = prompt(format=format).render(CONTEXT, ACTIONS)
+    ids = prompt(format=format).render(context, (AdmissibleAction(evil), *ADMISSIBLE))
+    harmless = prompt(format=format).render(CONTEXT, ADMISSIBLE)
     assert ids.count(1) == harmless.count(1) and ids.count(2) == harmless.count(2)

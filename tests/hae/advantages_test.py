@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from benchmarks.literal import episodes_of, literal_hae
-from hae import EstimatorSettings, KeepPenalty, TurnBatch, estimate
+from hae import EstimatorSettings, KeepPenalty, Normalize, TurnBatch, estimate
 from tests.hae import strategies
 from tests.hae.strategies import PLAIN
 
@@ -91,6 +92,39 @@ def test_normalisation_is_over_the_whole_batch(batch: TurnBatch, settings: Estim
     np.testing.assert_allclose(ours.high[start], (x - x.mean()) / (x.std() + 1e-8), atol=1e-7)
     assert not ours.high[~start].any()
     np.testing.assert_array_equal(ours.target_high, raw.target_high)
+
+
+@given(strategies.batches, strategies.settings, st.sampled_from(["hae", "gae", "dgae"]))
+@hypothesis_settings(deadline=None, max_examples=50)
+def test_one_deviation_for_all_levels_keeps_their_ratio(
+    batch: TurnBatch, settings: EstimatorSettings, estimator: str
+) -> None:
+    settings = settings.model_copy(update={"estimator": estimator})
+    raw = estimate(batch, settings)
+    ours = estimate(batch, settings.model_copy(update={"normalize": Normalize(deviation="low")}))
+    start, scale = raw.segment_start, raw.low.std() + 1e-8
+    np.testing.assert_allclose(ours.low, (raw.low - raw.low.mean()) / scale, atol=1e-7)
+    np.testing.assert_allclose(ours.switch, (raw.switch - raw.switch.mean()) / scale, atol=1e-7)
+    high = raw.high[start]
+    np.testing.assert_allclose(ours.high[start], (high - high.mean()) / scale, atol=1e-7)
+    assert not ours.high[~start].any()
+
+
+def test_the_deviation_of_the_actions_is_used_where_they_are_not_normalised_themselves() -> None:
+    normalize = Normalize(low=False, switch=False, deviation="low")
+    result = estimate(THREE_TURNS, HALVES.model_copy(update={"normalize": normalize}))
+    np.testing.assert_allclose(result.low, [-3.25, -17.0, -26.0])
+    high = np.array([1.75, 2.0])
+    expected = (high - high.mean()) / np.std([-3.25, -17.0, -26.0])
+    np.testing.assert_allclose(result.high[[0, 2]], expected)
+
+
+def test_a_boundary_by_hand() -> None:
+    result = estimate(THREE_TURNS, HALVES.model_copy(update={"lambda_boundary": 0.5}))
+    # After turn 1 comes V_high(2) + 0.5 * A_high(2) = 2 + 0.5 * 2 = 3 in place of 2.
+    np.testing.assert_allclose(result.low, [1.0 + 0.25 * -16.5, 2.0 + 0.5 * 3.0 - 20.0, -26.0])
+    np.testing.assert_allclose(result.high, [1.75, 0.0, 2.0])
+    np.testing.assert_allclose(result.switch, [1.0 + 0.5 * 3.5 - 5.0, 3.5 - 6.0, 4.0 - 7.0])
 
 
 def test_two_value_heads_leave_the_switch_level_out() -> None:

@@ -16,6 +16,7 @@ GOOD = {
     "value_low": [0.5] * 5,
     "value_high": [0.25] * 5,
 }
+STATES = ["door", "hall", "door", "hall", "attic"]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,7 @@ GOOD = {
         ({"switch": [0.5, 0, 1, 0, 1]}, "switch is .*0.5.* at episode 0, turn 0"),
         ({"terminated": [True, 3]}, "terminated is .*3.* at episode 1"),
         ({"value_high": [0.0] * 4}, r"value_high has shape \(4,\), but the batch has 5 turns"),
+        ({"state": ["s"] * 4}, r"state has shape \(4,\), but the batch has 5 turns"),
         ({"terminated": [True]}, r"terminated has shape \(1,\), but the batch has 2 episodes"),
         ({"reward": [[0.0]]}, r"reward has shape \(1, 1\)"),
         ({"value_low": [["a"]] * 5}, "value_low holds <U1"),
@@ -45,10 +47,19 @@ def test_a_wrong_batch_is_named(change: dict[str, object], message: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("estimator", "lacking"), [("hae", "value_high"), ("gae", "value_low"), ("grpo", "group")]
+    ("estimator", "lacking"),
+    [
+        ("hae", "value_high"),
+        ("gae", "value_low"),
+        ("dgae", "value_low"),
+        ("dgae", "value_high"),
+        ("grpo", "group"),
+        ("gigpo", "group"),
+        ("gigpo", "state"),
+    ],
 )
 def test_an_estimator_names_the_field_it_lacks(estimator: str, lacking: str) -> None:
-    batch = TurnBatch(**(GOOD | {lacking: None}))
+    batch = TurnBatch(**(GOOD | {"group": ["a", "b"], "state": [0] * 5} | {lacking: None}))
     with pytest.raises(BatchError, match=f"{estimator} needs {lacking}"):
         estimate(batch, EstimatorSettings(estimator=estimator))
 
@@ -86,12 +97,15 @@ def test_episodes_join_to_the_same_batch() -> None:
             terminated=GOOD["terminated"][e],
             value_low=GOOD["value_low"][turns],
             value_high=torch.tensor(GOOD["value_high"][turns]),
+            state=STATES[turns],
         )
         for e, turns in enumerate([slice(0, 2), slice(2, 5)])
     ]
     joined = TurnBatch.from_episodes(cut)
     assert joined.episodes == 2
     assert joined.turns == 5
+    assert joined.state is not None
+    assert joined.state.tolist() == STATES
     for name in GOOD:
         np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
 

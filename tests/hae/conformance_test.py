@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from hae.cases import differences, read_cases
 from studies.hae_conformance import main
 from tests.shared_data import shared
@@ -80,14 +82,15 @@ def test_a_difference_is_named_and_fails(tmp_path: Path, capsys: pytest.CaptureF
         (changed(("output", "return_low"), [1.0]), "case 0: output return_low has 1 turns"),
     ],
 )
-def test_a_bad_file_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, message: str
-) -> None:
-    assert main([written(tmp_path, content)]) == 2
-    error = " ".join(capsys.readouterr().err.split())
+def test_a_bad_file_is_named(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(HiperError) as refused:
+        main([written(tmp_path, content)])
+    error = " ".join(str(refused.value).split())
     assert re.search(message, error), error
+    assert of_error(refused.value) == REFUSED
 
 
-def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "none.json")]) == 2
-    assert "none.json: No such file" in capsys.readouterr().err
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HiperError, match="none.json: No such file") as refused:
+        main([str(tmp_path / "none.json")])
+    assert of_error(refused.value) == REFUSED

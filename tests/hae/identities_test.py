@@ -22,6 +22,22 @@ def close(a: object, b: object) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
+def returns(batch: TurnBatch, gamma: float) -> np.ndarray:
+    """[T] the discounted rewards from each turn to the end of its episode."""
+    returned = batch.reward.copy()
+    for t in reversed(range(batch.turns)):
+        if t + 1 not in batch.episode_offsets:
+            returned[t] += gamma * returned[t + 1]
+    return returned
+
+
+def decided_turns(batch: TurnBatch) -> np.ndarray:
+    """[T] False on turn 0 of each episode, where SWITCH is given."""
+    decided = np.ones(batch.turns, dtype=np.bool_)
+    decided[batch.episode_offsets[:-1]] = False
+    return decided
+
+
 def gae(reward: np.ndarray, value: np.ndarray, gamma: float, lam: float) -> np.ndarray:
     """Plain GAE of one terminated episode, as the sum of its definition."""
     following = np.append(value[1:], 0.0)
@@ -84,6 +100,64 @@ def test_5_a_constant_shifts_one_turn_episodes_by_itself(
         close(getattr(after, level), getattr(before, level) + c)
 
 
+@given(strategies.batches, strategies.gammas, st.sampled_from(["hae", "gae", "dgae"]))
+@few
+def test_with_all_lambdas_one_each_advantage_is_the_return_less_the_own_value(
+    batch: TurnBatch, gamma: float, estimator: str
+) -> None:
+    ones = {"lambda_turn": 1.0, "lambda_segment": 1.0, "lambda_boundary": 1.0, "lambda_decision": 1.0}
+    result = estimate(batch, PLAIN.model_copy(update={"estimator": estimator, "gamma": gamma, **ones}))
+    returned, start = returns(batch, gamma), result.segment_start
+    close(result.low, returned - batch.value_low)
+    close(result.high, np.where(start, returned - batch.value_high, 0.0))
+    decided = decided_turns(batch) if estimator == "dgae" else slice(None)
+    close(result.switch[decided], (returned - batch.value_switch)[decided])
+
+
+@given(strategies.batches, strategies.settings, st.sampled_from(["hae", "gae", "dgae"]))
+@few
+def test_targets_with_lambda_one_are_the_return_whatever_the_other_lambdas_are(
+    batch: TurnBatch, settings: EstimatorSettings, estimator: str
+) -> None:
+    kept = {"gamma": settings.gamma, "lambda_turn": settings.lambda_turn, "lambda_target": 1.0}
+    kept["lambda_segment"] = settings.lambda_segment
+    result = estimate(batch, PLAIN.model_copy(update={**kept, "estimator": estimator}))
+    returned = returns(batch, settings.gamma)
+    close(result.target_low, returned)
+    close(result.target_switch, returned)
+    close(result.target_high, np.where(result.target_high_mask, returned, 0.0))
+
+
+@given(strategies.batches, strategies.settings, st.sampled_from(["hae", "gae", "dgae"]))
+@few
+def test_lambda_target_leaves_the_advantages_alone(
+    batch: TurnBatch, settings: EstimatorSettings, estimator: str
+) -> None:
+    settings = settings.model_copy(update={"estimator": estimator})
+    own = estimate(batch, settings)
+    other = estimate(batch, settings.model_copy(update={"lambda_target": None}))
+    for level in ("low", "high", "switch"):
+        np.testing.assert_array_equal(getattr(own, level), getattr(other, level))
+
+
+@given(strategies.batches, strategies.settings, strategies.fractions)
+@few
+def test_lambda_boundary_adds_that_share_of_the_next_segments_advantage(
+    batch: TurnBatch, settings: EstimatorSettings, share: float
+) -> None:
+    hipers = estimate(batch, settings.model_copy(update={"lambda_boundary": 0.0}))
+    ours = estimate(batch, settings.model_copy(update={"lambda_boundary": share}))
+    np.testing.assert_array_equal(ours.high, hipers.high)
+    gamma, decay = settings.gamma, settings.gamma * settings.lambda_turn
+    starts = np.flatnonzero(hipers.segment_start)
+    for k, begin in enumerate(starts):
+        end = starts[k + 1] if k + 1 < len(starts) else batch.turns
+        ahead = 0.0 if end in batch.episode_offsets else share * hipers.high[end]
+        left = np.arange(end - begin)[::-1]
+        close(ours.low[begin:end], hipers.low[begin:end] + gamma * decay**left * ahead)
+        close(ours.switch[begin:end], hipers.switch[begin:end] + gamma ** (left + 1) * ahead)
+
+
 def _reordered(batch: TurnBatch, order: list[int]) -> tuple[TurnBatch, np.ndarray]:
     """The batch of those episodes, and the turns of the old batch that it is made of."""
     spans = [np.arange(batch.episode_offsets[e], batch.episode_offsets[e + 1]) for e in order]
@@ -97,7 +171,7 @@ def _reordered(batch: TurnBatch, order: list[int]) -> tuple[TurnBatch, np.ndarra
     ), turns
 
 
-@given(strategies.batches, strategies.settings, st.sampled_from(["hae", "gae"]), st.data())
+@given(strategies.batches, strategies.settings, st.sampled_from(["hae", "gae", "dgae"]), st.data())
 @few
 def test_6_order_and_company_change_nothing(
     batch: TurnBatch, settings: EstimatorSettings, estimator: str, data: st.DataObject
@@ -121,7 +195,7 @@ def test_6_a_copied_last_turn_would_move_the_high_level_by_the_whole_reward() ->
 @given(strategies.batches, strategies.settings)
 @few
 def test_targets_are_advantages_plus_values(batch: TurnBatch, settings: EstimatorSettings) -> None:
-    result: Advantages = estimate(batch, settings)
+    result: Advantages = estimate(batch, settings.model_copy(update={"lambda_target": None}))
     close(result.target_low, result.low + batch.value_low)
     close(result.target_switch, result.switch + batch.value_switch)
     start = result.segment_start

@@ -8,13 +8,16 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from hae import EstimatorSettings, Normalize
+from hae import EstimatorSettings, Normalize, estimate
+from hae.estimate import ESTIMATORS
+from tests.hae.strategies import random_batch
 
 
 def test_the_defaults_are_hipers_for_alfworld() -> None:
     settings = EstimatorSettings()
     assert (settings.gamma, settings.lambda_turn, settings.lambda_segment) == (1.0, 1.0, 0.95)
     assert (settings.keep_penalty.mode, settings.keep_penalty.value) == ("fixed", -0.3)
+    assert (settings.lambda_boundary, settings.lambda_target) == (0.0, None)
     assert (settings.invalid_action_penalty, settings.success_reward) == (0.1, 10.0)
 
 
@@ -23,12 +26,25 @@ def test_one_flag_stands_for_all_levels() -> None:
     assert EstimatorSettings.model_validate({"normalize": {"high": False}}).normalize == Normalize(high=False)
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimators_use_values_that_say_so(name: str) -> None:
+    settings = EstimatorSettings.model_validate({"estimator": name})
+    result = estimate(random_batch(0, [3, 4]), settings)
+    assert settings.uses_values == (result.target_low is not None)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"gama": 1.0},
         {"gamma": 0.0},
         {"lambda_turn": 1.5},
+        {"lambda_boundary": -0.1},
+        {"lambda_decision": 1.1},
+        {"lambda_target": 2.0},
+        {"step_weight": -1.0},
+        {"step_gamma": 0.0},
+        {"normalize": {"deviation": "high"}},
         {"keep_penalty": {"mode": "fixed", "value": 0.3}},
         {"bootstrap": "first"},
         {"estimator": "reinforce"},

@@ -40,6 +40,7 @@ def random_batch(
         final_value_high=values * rng.normal(size=episodes),
         final_value_switch=values * rng.normal(size=episodes),
         group=rng.integers(0, 3, size=episodes),
+        state=rng.integers(0, 4, size=turns),
     )
 
 
@@ -48,12 +49,16 @@ lengths = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 batches = st.builds(
     random_batch, seeds, lengths, switch_share=st.sampled_from([0.0, 0.2, 0.7, 1.0]), values=st.just(2.0)
 )
+gammas = st.sampled_from([0.5, 0.9, 0.99, 1.0])
 fractions = st.sampled_from([0.0, 0.5, 0.9, 0.95, 1.0])
 settings = st.builds(
     EstimatorSettings,
-    gamma=st.sampled_from([0.5, 0.9, 0.99, 1.0]),
+    gamma=gammas,
     lambda_turn=fractions,
     lambda_segment=fractions,
+    lambda_boundary=fractions,
+    lambda_decision=fractions,
+    lambda_target=st.none() | fractions,
     keep_penalty=st.builds(
         KeepPenalty,
         mode=st.sampled_from(["none", "fixed", "normalized"]),

@@ -1,14 +1,18 @@
 """The rollout command up to where it would start something."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import HiperError, UnavailableError
+from core.exit_codes import REFUSED, Interrupted, of_error
 from orchestrator import rollout as rollout_command
-from orchestrator.rollout import read, rollout
-from run_folder import folder as run_folder
+from orchestrator.rollout import FIRST_RUN, Flags, rollout
+from orchestrator.run import Run
+from run_folder.folder import RunFolder
+from run_folder.opening import hold, open_run
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 
@@ -47,30 +51,54 @@ def test_a_dry_run_prints_everything_and_leaves_nothing(
     ],
 )
 def test_bad_input_is_named_before_anything_starts(typed_in: Path, options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError) as failure:
+    with pytest.raises(HiperError) as failure:
         rollout(options)
     assert message in str(failure.value)
+    assert of_error(failure.value) == REFUSED
     assert list(typed_in.iterdir()) == []
 
 
-def test_resuming_takes_the_options_of_the_first_time(typed_in: Path) -> None:
-    first, _ = read(["--run-dir", "run", "--lora.rank", "4", "--learner.updates", "3"])
-    assert first.run.dir == typed_in / "run"
-    run_folder.hold(typed_in / "run", first).release()
-    again, _ = read(["--run-dir", "run", "--resume", "--learner.updates", "5"])
-    assert (again.lora.rank, again.learner.updates, again.run.dir) == (4, 5, typed_in / "run")
-    with pytest.raises(ConfigurationError, match="lora.rank was 4, not 8"):
-        read(["--run-dir", "run", "--resume", "--lora.rank", "8"])
+def read(*words: str) -> Configuration:
+    return open_run(words, rollout_command.PROGRAM, Flags, FIRST_RUN, resumes=False).configuration
 
 
 def test_the_first_run_is_small_and_a_file_stands_alone(typed_in: Path) -> None:
-    small, _ = read([])
+    small = read()
     assert (small.environment.step_limit, small.environment.generator.horizon) == (8, "short")
     (typed_in / "own.toml").write_text("[learner]\nupdates = 7\n")
-    own, _ = read(["--config", "own.toml"])
+    own = read("--config", "own.toml")
     defaults = Configuration()
     assert own.learner == defaults.learner.model_copy(update={"updates": 7})
     assert own.environment == defaults.environment
+
+
+def test_the_command_of_the_readme_resumes_and_makes_the_run_longer(
+    typed_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = read(*GENERATED, "--run-dir", "run")
+    hold(typed_in / "run", first).release()
+    RunFolder(typed_in / "run").episodes.touch()
+    assert rollout(["--run-dir", "run", "--resume", "--learner.updates", "4", "--dry-run"]) == 0
+    output = capsys.readouterr().out
+    assert "updates = 4" in output and "step_limit = 8" in output
+    with pytest.raises(HiperError, match="--resume continues it") as refused:
+        rollout(["--run-dir", "run"])
+    assert of_error(refused.value) == REFUSED
+
+
+@pytest.mark.parametrize("error", [UnavailableError("the planner is not there"), Interrupted(signal.SIGTERM)])
+def test_a_run_that_fails_says_how_to_resume_it_and_gives_its_folder_back(
+    typed_in: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fail(_: Run) -> None:
+        raise error
+
+    monkeypatch.setattr(Run, "play", fail)
+    with pytest.raises(type(error)) as failure:
+        rollout([*GENERATED, "--run-dir", "run"])
+    command = f"./bazelw run //orchestrator:rollout -- --run-dir {typed_in / 'run'} --resume"
+    assert failure.value.__notes__ == [f"To go on where it stopped: {command}"]
+    hold(typed_in / "run", read(*GENERATED, "--run-dir", "run")).release()
 
 
 def test_what_goes_on_with_a_run() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from core.errors import ConfigurationError
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from orchestrator.show import episodes_table, print_episode, show
 from run_folder.store import EpisodeStore, TurnAdvantages
 from tests.play.answers import act, keep, switch
@@ -20,14 +21,24 @@ from trajectory.wire import episode_to_pb
 RULE = "──"
 
 
-@pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    """A run with one episode: switch, keep, switch; the last action is invalid."""
-    state: Planning | Finished = begin(
-        Assignment(EpisodeKey("run-7", "task-a", 5, 0), 0, 0, "0.0", "alfworld", "pick", 2),
+def begun(number: int) -> Planning:
+    state = begin(
+        Assignment(EpisodeKey("run-7", "task-a", 5, 0), number, 0, "0.0", "alfworld", "pick", 2),
         "put a mug",
         "a [room]",
     )
+    assert isinstance(state, Planning)
+    return state
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run with three episodes.
+
+    The first is switch, keep, switch, and its last action invalid; then one that was won, and one that was
+    lost with half of the score.
+    """
+    state = begun(0)
     turns = (
         (switch("find a mug", 1), act("go to desk 1", 2)),
         (keep("find a mug", 1), act("take mug 1", 2)),
@@ -40,6 +51,12 @@ def run_dir(tmp_path: Path) -> Path:
     assert isinstance(state, Finished)
     store = EpisodeStore(tmp_path / "episodes.sqlite", "run-7")
     store.add(episode_to_pb(state.episode(3.0)))
+    for number, score in ((1, 1.0), (2, 0.5)):
+        first, act_first = turns[0]
+        outcome = StepOutcome("over", score, True, False, score == 1.0, score, 0.1)
+        over = begun(number).planned(first).acted(act_first).stepped(outcome, 1.0)
+        assert isinstance(over, Finished)
+        store.add(episode_to_pb(over.episode(3.0)))
     store.set_advantages(
         0,
         [TurnAdvantages(0.125, 1.5, 2.5), TurnAdvantages(-0.25, 0.0, -3.5), TurnAdvantages(0.5, -1.25, 4.5)],
@@ -62,8 +79,12 @@ def printed(run_dir: Path, number: int | None) -> str:
 def test_the_list_of_episodes(run_dir: Path) -> None:
     text = printed(run_dir, None)
     assert "run run-7" in text
-    assert "pick" in text
-    assert "yes" in text
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+    assert rows == [
+        ["0", "pick", "out of turns", "3", "0", "0", "yes"],
+        ["1", "pick", "won", "1", "1", "0", ""],
+        ["2", "pick", "lost", "1", "0.5", "0", ""],
+    ]
 
 
 def test_an_episode_turn_by_turn(run_dir: Path) -> None:
@@ -91,16 +112,18 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "usage: show RUN_DIR"),
-        (["--episode", "3"], "usage: show RUN_DIR"),
+        ([], r"RUN_DIR is missing: the folder of a run. usage: show RUN_DIR \[EPISODE\]"),
+        (["{run}", "0", "1"], "unexpected argument '1'.* usage: show RUN_DIR"),
+        (["--episode", "3"], "unknown option --episode"),
         (["{run}", "nine"], "'nine' is no episode number"),
         (["{run}", "9"], "no episode 9"),
         (["{run}/nothing"], "no episodes at"),
     ],
 )
 def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(HiperError, match=message) as refused:
         show([argument.format(run=run_dir) for argument in arguments])
+    assert of_error(refused.value) == REFUSED
 
 
 def test_the_command_ends_with_two_for_bad_input() -> None:

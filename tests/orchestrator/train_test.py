@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError
-from orchestrator.train import read, resume_command, train
-from run_folder import folder as run_folder
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
+from orchestrator.train import PROGRAM, TRAINING, Flags, resume_command, train
+from run_folder.folder import RunFolder
+from run_folder.opening import hold, open_run
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 
@@ -19,25 +21,23 @@ def typed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_its_defaults_are_those_of_training_and_a_file_stands_alone(typed_in: Path) -> None:
-    own, flags = read(["--hours", "0.5"])
-    assert (own.learner.updates, own.environment.step_limit, flags.hours) == (100, 50, 0.5)
-    (typed_in / "own.toml").write_text("[learner]\nepisodes_per_update = 7\n")
-    filed, _ = read(["--config", "own.toml"])
-    assert (filed.learner.updates, filed.learner.episodes_per_update) == (2, 7)
-
-
-def test_a_folder_with_a_run_means_that_it_goes_on_with_what_it_was_started_with(typed_in: Path) -> None:
-    root = typed_in / "run"
-    first, _ = read(["--run-dir", "run", "--lora.rank", "4", "--learner.updates", "3"])
-    assert not first.run.resume
-    run_folder.hold(root, first).release()
-    run_folder.RunFolder(root).episodes.touch()
-    again, _ = read(["--run-dir", "run", "--learner.updates", "5"])
-    assert (again.lora.rank, again.learner.updates, again.run.resume) == (4, 5, True)
-    with pytest.raises(ConfigurationError, match="lora.rank was 4, not 8"):
-        read(["--run-dir", "run", "--lora.rank", "8"])
-    assert resume_command(root) == f"./bazelw run //orchestrator:train -- --run-dir {root}"
+def test_its_defaults_are_those_of_training_and_a_run_in_the_folder_is_resumed(
+    typed_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = open_run([*GENERATED, "--run-dir", "run", "--hours", "0.5"], PROGRAM, Flags, TRAINING, resumes=True)
+    assert (new.configuration.learner.updates, new.flags.hours) == (100, 0.5)
+    assert new.configuration.environment.step_limit == 50
+    hold(typed_in / "run", new.configuration).release()
+    RunFolder(typed_in / "run").episodes.touch()
+    for resume in ((), ("--resume",)):
+        assert train(["--run-dir", "run", *resume, "--learner.updates", "104", "--dry-run"]) == 0
+        output = capsys.readouterr().out
+        assert "updates = 104" in output and "resume = true" in output and "games = 6" in output
+    with pytest.raises(HiperError, match="lora.rank was 8, not 4"):
+        train(["--run-dir", "run", "--lora.rank", "4"])
+    assert resume_command(typed_in / "run") == (
+        f"./bazelw run //orchestrator:train -- --run-dir {typed_in / 'run'}"
+    )
 
 
 def test_a_dry_run_leaves_nothing(typed_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,8 @@ def test_a_dry_run_leaves_nothing(typed_in: Path, capsys: pytest.CaptureFixture[
     ],
 )
 def test_bad_input_is_named_before_anything_starts(typed_in: Path, options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError) as failure:
+    with pytest.raises(HiperError) as failure:
         train(options)
     assert message in str(failure.value)
+    assert of_error(failure.value) == REFUSED
     assert list(typed_in.iterdir()) == []

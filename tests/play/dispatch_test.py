@@ -18,7 +18,7 @@ from play.players import Players
 from play.schedule import task_for
 from tests.play.answers import act, keep, switch
 from tests.play.quiet import Quiet
-from trajectory.episode import Act, Decision, Episode, Plan, TurnContext
+from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
 from trajectory.lease import Finished, Lease, Wait
 
 
@@ -52,16 +52,18 @@ class Expert:
         subgoal = self._steps[context.goal][context.turn].subgoal
         return keep(subgoal) if subgoal == context.subgoal else switch(subgoal)
 
-    async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+    async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
         await self._pause()
         self.calls.append((context.goal, seed))
         step = self._steps[context.goal][context.turn]
-        assert step.action in admissible
+        assert step.action in [action.text for action in actions]
         assert step.subgoal == context.subgoal
         return act(step.action)
 
-    async def prompt(self, context: TurnContext, admissible: tuple[str, ...] = ()) -> tuple[int, ...]:
-        return (context.turn, len(admissible))
+    async def prompt(
+        self, context: TurnContext, actions: tuple[AdmissibleAction, ...] = ()
+    ) -> tuple[int, ...]:
+        return (context.turn, len(actions))
 
     async def _pause(self) -> None:
         self.running += 1
@@ -111,7 +113,7 @@ def play(
         players=Players(
             planner=expert,
             executor=expert,
-            benchmark="alfworld",
+            benchmark=benchmark,
             history=2,
             final_prompts=players.get("final_prompts", False),
             on_turn=report.turn,
@@ -186,7 +188,7 @@ def test_a_waiting_dispatcher_asks_again(benchmark: AlfworldBenchmark) -> None:
 
 def test_a_model_that_fails_ends_the_dispatch_with_its_own_error(benchmark: AlfworldBenchmark) -> None:
     class Failing(Expert):
-        async def act(self, context: TurnContext, admissible: tuple[str, ...], seed: int) -> Act:
+        async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act:
             raise UnavailableError("the executor at 127.0.0.1:1 is not there")
 
     learner = Learner(schedule())

@@ -2,8 +2,8 @@
 
 from typing import Self
 
-from orchestrator.clients.learner import LearnerStatus
 from trajectory.episode import Episode
+from trajectory.learner_status import LearnerStatus
 
 
 class Quiet:

@@ -7,7 +7,8 @@ import pytest
 
 from configuration import command
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from orchestrator.preflight.memory.report import memory_report
 from orchestrator.rollout import rollout
 
@@ -120,7 +121,7 @@ def test_a_dry_run_says_what_the_machine_lacks(name: str, capsys: pytest.Capture
     assert rollout(["--config", str(FOLDER / name), "--dry-run"]) == 0
     output = capsys.readouterr().out
     model = configuration(name).learner.model
-    assert f"# missing: model {model} is not in the hub's cache here" in output
+    assert f"# missing: model {model} is not in this machine's cache of the hub" in output
     assert "# missing: no ALFWorld data: " in output or "# missing: no WebShop data: " in output
 
 
@@ -169,6 +170,7 @@ SERVICES = ("planner", "executor", "learner")
     ],
 )
 def test_an_unsound_configuration_is_refused(options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError) as failure:
+    with pytest.raises(HiperError) as failure:
         rollout(["--config", str(FOLDER / RECIPES[0]), "--dry-run", *options])
     assert message in str(failure.value)
+    assert of_error(failure.value) == REFUSED

@@ -10,7 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from core.errors import ConfigurationError
-from run_folder.files import Metrics, MetricsFile
+from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics, MetricsFile
 from run_folder.sinks import TensorBoardSink, WandbSink, sinks_for
 
 
@@ -73,14 +74,14 @@ def test_a_sink_that_fails_is_left_out_and_the_file_goes_on(
 
 
 def test_only_what_is_asked_for(tmp_path: Path) -> None:
-    assert sinks_for(False, None, "run", tmp_path) == ()
-    assert [type(sink) for sink in sinks_for(True, None, "run", tmp_path)] == [TensorBoardSink]
+    assert sinks_for(False, None, "run", RunFolder(tmp_path)) == ()
+    assert [type(sink) for sink in sinks_for(True, None, "run", RunFolder(tmp_path))] == [TensorBoardSink]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed here")
 def test_a_missing_package_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="pip install wandb"):
-        sinks_for(False, "project", "run", tmp_path)
+        sinks_for(False, "project", "run", RunFolder(tmp_path))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb, which is optional, is missing")

@@ -48,10 +48,10 @@ def test_the_file_is_written_through_before_an_acknowledgement(store):
 def test_summaries_come_in_the_order_of_the_run(store):
     for number in (2, 0, 1):
         store.add(episode(number, turns=number + 1))
-    assert [(s.number, s.turns, s.won) for s in store.summaries()] == [
-        (0, 1, True),
-        (1, 2, True),
-        (2, 3, True),
+    assert [(s.number, s.turns, s.won, s.ending) for s in store.summaries()] == [
+        (0, 1, True, "won"),
+        (1, 2, True, "won"),
+        (2, 3, True, "won"),
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
+from core.errors import HiperError, InvalidInputError, NotFoundError
 from serving import model as module
 from serving.model import compute_dtype, fingerprint, resolve_model, use_gpus
 from tests.serving.models import tiny_model
@@ -56,7 +56,7 @@ def test_a_hub_id_without_a_network_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises((UnavailableError, NotFoundError), match="owner/name"):
+    with pytest.raises(NotFoundError, match="owner/name"):
         resolve_model("owner/name")
 
 

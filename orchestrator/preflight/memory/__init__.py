@@ -1,1 +1,1 @@
-"""How much memory each service of a configuration takes, worked out before anything is loaded."""
+"""Estimates the memory that each service of a configuration takes, before anything is loaded."""

@@ -1,4 +1,4 @@
-"""What a service keeps in memory, item by item."""
+"""The items that a service keeps in memory."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from dataclasses import dataclass
 GIB = 1 << 30
 
 CONTEXT_BYTES = GIB // 2
-"""What a process takes of a GPU before its first tensor: CUDA context, kernels, cuBLAS workspace. Assumed:
-it depends on GPU and driver, and was not measured."""
+"""Memory that a process takes on a GPU before its first tensor: CUDA context, kernels, cuBLAS workspace. This
+is an assumption: it depends on the GPU and driver, and was not measured."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in memory."""
+    """A part of a service's memory."""
 
     what: str
     bytes: int
     how: str = ""
-    """How the number comes about, in short."""
+    """Short explanation of the number."""
 
 
 @dataclass(frozen=True)
 class ServiceMemory:
-    """One process on one GPU."""
+    """The memory of a process on one GPU."""
 
     service: str
     items: tuple[Item, ...]
     remarks: tuple[str, ...] = ()
-    """What a person should know beside the sum."""
+    """Lines to print below the table."""
     warnings: tuple[str, ...] = ()
-    """Why it would not run as configured, the sum being too large apart."""
+    """Reasons why it would not run as configured, other than a sum that is too large."""
     ranks: int = 1
-    """Processes like this one, each on a GPU of its own."""
+    """Number of such processes, each on a GPU of its own."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name of the service for people, with the number of processes."""
         return self.service if self.ranks == 1 else f"{self.service}, each of {self.ranks} ranks"
 
     @property
     def bytes(self) -> int:
-        """All items together."""
+        """Sum of all items."""
         return sum(item.bytes for item in self.items)
 
     def of(self, what: str) -> int:
-        """Bytes of the item called `what`; KeyError without one."""
+        """Bytes of the item called `what`; raises KeyError if there is none."""
         return {item.what: item.bytes for item in self.items}[what]
 
 
 def number_bytes(dtype: str) -> int:
-    """Bytes of a number; `auto` counts as bfloat16, which is what it is on the GPUs that this is for."""
+    """Bytes of a number; `auto` counts as bfloat16, which it is on the GPUs that the estimates are for."""
     return 4 if dtype == "float32" else 2

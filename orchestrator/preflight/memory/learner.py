@@ -1,4 +1,4 @@
-"""Memory of the learner."""
+"""Estimates the memory of the learner."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from orchestrator.preflight.memory.items import CONTEXT_BYTES, Item, ServiceMemo
 from orchestrator.preflight.memory.shapes import ModelShape
 
 ADAPTERS = 3
-"""Planner's, executor's and critic's."""
+"""Number of adapters: planner's, executor's and critic's."""
 _FLOAT = 4
-"""Bytes of a float32."""
+"""Bytes of a float32 number."""
 
 
 def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMemory:
-    """What one process of the learner, a rank, holds at the peak of an update.
+    """The memory of one of the learner's processes (ranks) at the peak of an update.
 
     Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
-    that is being updated, 12 for each of the other two. The frozen base has neither gradients nor moments.
-    Every rank holds the base and the adapters; of what DeepSpeed adds, ZeRO's stage says what is shared out
-    (arXiv 1910.02054).
+    that is being updated, 12 for each parameter of the other two. The frozen base has neither gradients nor
+    moments. Every rank holds the base and the adapters; which of DeepSpeed's additional copies are sharded
+    depends on ZeRO's stage (arXiv 1910.02054).
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
@@ -61,7 +61,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
 
 
 def _optimizer_items(learner: LearnerSettings, adapter: int) -> tuple[Item, ...]:
-    """AdamW's, and DeepSpeed's own copies: of all adapters, and of the gradient that is applied."""
+    """AdamW's moments, and DeepSpeed's copies of all adapters and of the gradient that is applied."""
     stage, ranks = learner.zero_stage, learner.ranks
     moments = Item(
         "AdamW moments",
@@ -84,10 +84,11 @@ def _shared(stage: int, since: int, ranks: int) -> str:
 
 
 def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targets: tuple[str, ...]) -> int:
-    """What the forward pass over a pack keeps for the backward pass, without checkpointing.
+    """Bytes that the forward pass over a pack keeps for the backward pass, without recomputation.
 
-    A layer keeps, for each of the pack's tokens (cf. arXiv 2205.05198, section 4, which counts a GPT's layer
-    with trained weights; here the base is frozen, so that a matrix keeps its input only for LoRA's A):
+    For each of the pack's tokens, a layer keeps the numbers below. Cf. arXiv 2205.05198, section 4, which
+    counts those of a GPT layer with trained weights; here the base is frozen, so that a matrix keeps its
+    input only for LoRA's A.
 
         2 norms                  2 · hidden               in float32
         inputs of A              2 · hidden + query + inner
@@ -96,15 +97,15 @@ def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targe
         its sums                 heads                    in float32
         gated MLP                3 · inner                gate, its activation, up
 
-    Attention is the one call of learner/update/attention.py for a whole pack; its mask, one for all layers,
-    counts by itself.
+    Attention is the single call for a whole pack in learner/update/attention.py; its mask, the same for all
+    layers, is counted separately.
 
     Args:
-        shape: Of the base model.
-        tokens: N of a pack.
+        shape: Shape of the base model.
+        tokens: Number of tokens in a pack.
         size: Bytes of a number in the base model's format.
-        rank: Of the adapter.
-        targets: Layers that are adapted.
+        rank: Rank of the adapter.
+        targets: Names of the adapted layers.
     """
     numbers = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.inner + len(targets) * rank
     floats = 2 * shape.hidden + shape.heads
@@ -112,6 +113,6 @@ def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targe
 
 
 def _longest(configuration: Configuration) -> tuple[int, int]:
-    """Tokens of the longest prompt with its answer, and of the longest answer."""
+    """Number of tokens of the longest prompt with its answer, and of the longest answer."""
     servers = (configuration.planner, configuration.executor)
     return max(one.context_length for one in servers), max(one.max_new_tokens for one in servers)

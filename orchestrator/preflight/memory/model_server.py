@@ -1,4 +1,4 @@
-"""Memory of a planner or executor."""
+"""Estimates the memory of a model server, planner or executor."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, Servic
 from orchestrator.preflight.memory.shapes import ModelShape
 
 VLLM_SHARE = 0.92
-"""Of the GPU that vLLM fills: the default of `gpu_memory_utilization` in vllm/config/cache.py."""
+"""Share of the GPU that vLLM fills: the default of `gpu_memory_utilization` in vllm/config/cache.py."""
 VLLM_ADAPTERS = 2
-"""`max_loras` of our engine: an old version may end its requests while the new one serves."""
+"""Value of `max_loras` in our engine: an old version completes its requests while the new one serves."""
 VLLM_STEP_TOKENS = 8192
-"""Tokens that vLLM computes in one step. Assumed: its default depends on the version and on the GPU."""
+"""Number of tokens that vLLM computes in a step. An assumption: the default depends on version and GPU."""
 
 
 def kv_token_bytes(shape: ModelShape, dtype: str) -> int:
-    """Keys and values of one token: 2 · layers · key heads · head size numbers."""
+    """Bytes of a token's keys and values: 2 · layers · key heads · head size numbers."""
     return 2 * shape.layers * shape.key_size * number_bytes(dtype)
 
 
 def vllm_bytes(gpu_bytes: int) -> int:
-    """What vLLM takes of a GPU, whatever it needs."""
+    """Bytes that vLLM takes of a GPU, however much it needs."""
     return int(VLLM_SHARE * gpu_bytes)
 
 
@@ -32,14 +32,14 @@ def server_memory(
     lora: LoraSettings,
     gpu_bytes: int,
 ) -> ServiceMemory:
-    """What the engine of a model server holds.
+    """The memory of a model server's engine.
 
     Args:
-        role: `planner` or `executor`.
-        shape: Of the base model.
-        settings: Of the server.
+        role: Name of the role, `planner` or `executor`.
+        shape: Shape of the base model.
+        settings: Settings of the server.
         lora: Shape of the adapters.
-        gpu_bytes: Memory of one GPU; vLLM takes its share of it whatever it needs.
+        gpu_bytes: Memory of one GPU, of which vLLM takes its share however much it needs.
     """
     make = _vllm if settings.engine == "vllm" else _embedded
     return make(role, shape, settings, lora, gpu_bytes)
@@ -87,7 +87,7 @@ def _embedded(
 def _vllm(
     role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, gpu_bytes: int
 ) -> ServiceMemory:
-    """vLLM fills its share of the GPU: what weights, adapters and activations leave of it is KV cache.
+    """vLLM fills its share of the GPU: what weights, adapters and activations leave free becomes KV cache.
 
     Its LoRA buffers hold `max_loras` adapters padded to `max_lora_rank`.
     """

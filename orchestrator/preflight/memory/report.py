@@ -1,4 +1,4 @@
-"""The memory of a configuration's services as a table, with what does not fit."""
+"""The memory of a configuration's services as a table, with warnings about what does not fit."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from orchestrator.preflight.memory.shapes import ModelShape, UnknownShapeError, 
 
 @dataclass(frozen=True)
 class MemoryReport:
-    """What was worked out, and against which GPU."""
+    """The estimates, and the size of the GPUs."""
 
     services: tuple[ServiceMemory, ...]
-    """Planner, executor, learner."""
+    """Estimates for planner, executor and learner."""
     gpu_bytes: int
+    """Memory of each GPU."""
     here: frozenset[str]
     """Services without an address, which a rollout starts on its own machine."""
     unknown: str = ""
-    """Why everything that depends on the model is left out; empty where its shape is known."""
+    """Reason why everything that depends on the model is left out; empty if its shape is known."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What does not fit, or would not start; empty where all is well."""
+        """Lines about what does not fit or would not start; empty if all is well."""
         each = tuple(warning for service in self.services for warning in self._warnings_of(service))
         return (*each, *self._together())
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know beside the table."""
+        """Lines to print below the table."""
         count = sum(service.ranks for service in self.services)
         gpus = f"{count} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each process"
         unknown = (self.unknown,) if self.unknown else ()
@@ -49,9 +50,9 @@ class MemoryReport:
             return ()
         names = ", ".join(service.service for service in here)
         return (
-            f"{names} have no address, so that they start here, on this machine's first GPU: "
-            f"{needed / GIB:.1f} GiB on one GPU of {self.gpu_bytes / GIB:g} GiB do not fit. Give each a GPU "
-            "of its own, such as --planner.gpus 0, or start each elsewhere, and name the addresses",
+            f"{names} have no address and are started on this machine's first GPU: together they need "
+            f"{needed / GIB:.1f} GiB, which do not fit into its {self.gpu_bytes / GIB:g} GiB. Give each its "
+            "own GPU, as with --planner.gpus 0, or start them elsewhere and give their addresses",
         )
 
     def _warnings_of(self, service: ServiceMemory) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ class MemoryReport:
 
 
 def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
-    """Estimates for planner, executor and learner, each on a GPU of `gpu_gib` GiB."""
+    """Estimates the memory of planner, executor and learner, each on a GPU of `gpu_gib` GiB."""
     gpu_bytes = int(gpu_gib * GIB)
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     sections = {**servers, "learner": configuration.learner}
@@ -89,7 +90,7 @@ def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -
 
 
 def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
-    """What is known although the model's shape is not."""
+    """The items that do not depend on the model's shape."""
     context = Item("CUDA context", CONTEXT_BYTES, "assumed")
     filled = Item("vLLM's share", vllm_bytes(gpu_bytes), f"{VLLM_SHARE:.0%}, whatever the model")
     servers = {"planner": configuration.planner, "executor": configuration.executor}
@@ -103,7 +104,7 @@ def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[Servic
 
 
 def render(report: MemoryReport) -> RenderableType:
-    """The table, then remarks and warnings."""
+    """The table, followed by remarks and warnings."""
     lines = [Text(line) for line in report.remarks]
     lines += [Text(f"WARNING: {line}", style="bold red") for line in report.warnings]
     return Group(_table(report), *lines)

@@ -1,4 +1,4 @@
-"""The shape of a base model, from its config.json or a table of published ones: how many numbers it has."""
+"""The shape of a base model, from its config.json or a table of published models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.errors import NotFoundError
 from core.paths import user_path
 from serving.model import BUNDLED
 
@@ -20,16 +21,16 @@ _NORMED = ("qwen3",)
 """Model types that normalise queries and keys, with a weight for each number of a head."""
 
 
-class UnknownShapeError(Exception):
-    """There is no config.json to read, or it is not of a decoder that we know; says where was looked."""
+class UnknownShapeError(NotFoundError):
+    """The model's shape is not known; the message says where it was looked for, or what is missing."""
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a decoder of the llama kind: grouped-query attention, a gated MLP, RMS norms."""
+    """Sizes of a llama-like decoder: grouped-query attention, a gated MLP, RMS norms."""
 
     words: int
-    """Of the vocabulary, as many as the embedding has rows."""
+    """Size of the vocabulary, the number of rows of the embedding."""
     hidden: int
     inner: int
     """Width of the MLP."""
@@ -38,7 +39,7 @@ class ModelShape:
     key_heads: int
     head_size: int
     longest: int
-    """Tokens that its positions allow."""
+    """Largest number of tokens that the model's positions allow."""
     tied: bool
     """Whether the output head is the embedding."""
     biased: bool
@@ -46,7 +47,7 @@ class ModelShape:
     normed_heads: bool
     """Whether queries and keys are normalised."""
     source: str
-    """Where these sizes were read."""
+    """Name of the file or table that the sizes come from."""
 
     @property
     def query_size(self) -> int:
@@ -58,7 +59,7 @@ class ModelShape:
 
     @property
     def linears(self) -> dict[str, tuple[int, int]]:
-        """(in, out) of each linear layer of a block, by the last part of its name."""
+        """Sizes (in, out) of each linear layer of a block, by the last part of its name."""
         hidden, inner, query, key = self.hidden, self.inner, self.query_size, self.key_size
         return {
             "q_proj": (hidden, query),
@@ -72,22 +73,22 @@ class ModelShape:
 
     @property
     def parameters(self) -> int:
-        """Of the whole model, a tied head counted once."""
+        """Number of parameters of the whole model; a tied head is counted once."""
         block = sum(fan_in * fan_out for fan_in, fan_out in self.linears.values()) + 2 * self.hidden
         block += (self.query_size + 2 * self.key_size) * self.biased + 2 * self.head_size * self.normed_heads
         embeddings = self.words * self.hidden * (1 if self.tied else 2)
         return embeddings + self.layers * block + self.hidden
 
     def adapted(self, last_layers: int | None) -> ModelShape:
-        """Of the blocks alone that have an adapter: the last ones, all where it is None."""
+        """The shape of only the blocks that have an adapter: the last `last_layers`, or all if it is None."""
         return self if last_layers is None else replace(self, layers=min(last_layers, self.layers))
 
     def adapted_parameters(self, targets: Iterable[str]) -> int:
-        """Of the base model's matrices that an adapter changes."""
+        """Number of parameters in the base model's matrices that an adapter changes."""
         return self.layers * sum(fan_in * fan_out for fan_in, fan_out in self._sizes(targets))
 
     def adapter_parameters(self, rank: int, targets: Iterable[str]) -> int:
-        """Of one LoRA adapter: A [rank, in] and B [out, rank] for each target (arXiv 2106.09685)."""
+        """Number of parameters of a LoRA adapter, A [rank, in] and B [out, rank] (arXiv 2106.09685)."""
         return self.layers * rank * sum(fan_in + fan_out for fan_in, fan_out in self._sizes(targets))
 
     def _sizes(self, targets: Iterable[str]) -> list[tuple[int, int]]:
@@ -95,12 +96,12 @@ class ModelShape:
 
 
 def find_shape(name: str) -> ModelShape:
-    """The shape of the model that a configuration calls `name`; nothing is downloaded or converted.
+    """The shape of the model with this name in a configuration; downloads and converts nothing.
 
-    Looks at a local folder, then at the hub's cache, then at the published table.
+    Looks for a local folder, then in the hub's cache, then in the table of published models.
 
     Raises:
-        UnknownShapeError: none of these has it.
+        UnknownShapeError: it is in none of these.
     """
     wanted = BUNDLED_NAME if name == BUNDLED else name
     if name != BUNDLED and (file := local_config(name)) is not None:
@@ -112,13 +113,13 @@ def find_shape(name: str) -> ModelShape:
     if wanted in table:
         return read_shape(table[wanted], "published shapes")
     raise UnknownShapeError(
-        f"the shape of model {name} is not known here: it is no folder with a config.json, not in the hub's "
+        f"the shape of model {name} is not known: it is not a folder with a config.json, not in the hub's "
         f"cache, and not one of {', '.join(table)}"
     )
 
 
 def local_config(name: str) -> Path | None:
-    """config.json of a local folder or of a model in the hub's cache; None where there is neither."""
+    """config.json of a local folder or of a model in the hub's cache; None if there is neither."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -133,10 +134,10 @@ def local_config(name: str) -> Path | None:
 
 
 def read_shape(config: Mapping[str, Any], source: str) -> ModelShape:
-    """The shape in the keys of a config.json of transformers.
+    """The shape in the contents of transformers' config.json.
 
     Raises:
-        UnknownShapeError: a size is missing.
+        UnknownShapeError: a size is missing or not a number.
     """
     try:
         heads = int(config["num_attention_heads"])
@@ -155,4 +156,4 @@ def read_shape(config: Mapping[str, Any], source: str) -> ModelShape:
             source=source,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UnknownShapeError(f"{source} has no readable {error}: not a decoder that we know") from error
+        raise UnknownShapeError(f"{source} has no readable {error}: it is not a known decoder") from error

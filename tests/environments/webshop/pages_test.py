@@ -116,11 +116,27 @@ def test_clickables_are_buttons_then_values_without_repeats() -> None:
 
 @pytest.mark.parametrize(
     ("feature", "shown"),
-    [("", ""), ("\n", ""), (" \n\t", ""), (" ", " [SEP] "), ("\xa0", " [SEP] "), (" x ", " [SEP] x")],
+    [("", " [SEP] "), ("\n", ""), (" \n\t", ""), (" ", " [SEP] "), ("\xa0", " [SEP] "), (" x ", " [SEP] x")],
 )
-def test_blank_texts_vanish_only_with_a_line_break(feature: str, shown: str) -> None:
+def test_a_blank_feature_vanishes_only_with_a_line_break(feature: str, shown: str) -> None:
     catalogue = lamps(small_description=[feature, "end"])
     assert text(clicked(catalogue, "b1", "features"), catalogue).endswith(f"< Prev{shown} [SEP] end")
+
+
+@pytest.mark.parametrize(("features", "shown"), [([], ""), ([""], " [SEP] "), ("", " [SEP] ")])
+def test_features_of_a_product_without_any(features: list[str] | str, shown: str) -> None:
+    catalogue = lamps(small_description=features)
+    assert text(clicked(catalogue, "b1", "features"), catalogue).endswith(
+        f"Back to Search [SEP] < Prev{shown}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("description", "shown"), [("", ""), ("\n", ""), (" ", " [SEP] "), (" x\n", " [SEP] x")]
+)
+def test_a_blank_description_vanishes_when_empty_or_with_a_line_break(description: str, shown: str) -> None:
+    catalogue = lamps(full_description=description)
+    assert text(clicked(catalogue, "b1", "description"), catalogue).endswith(f"< Prev{shown}")
 
 
 def test_the_references_hidden_searches_are_plain_searches() -> None:

@@ -13,10 +13,11 @@ from configuration import command
 from configuration.learner import ImitationSettings, LoraSettings
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from core.role import Role
 from learner.imitation.shipped import FOLDER, ship, shipped_pair
-from learner.imitation.teaching import WarmStart, WarmStartSettings
-from learner.update.adapter_files import CONFIG, ORIGIN, WEIGHTS
+from learner.imitation.teaching import WarmStartSettings
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from serving.adapters.origin import ORIGIN_FILE
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 
 MODEL = ModelFolder(
@@ -40,10 +41,10 @@ TRANSCRIPTS = WarmStartSettings.of(preset("alfworld_smollm2.toml"))
 )
 def test_configurations_start_from_the_pair_that_is_shipped_for_them(configuration: Configuration) -> None:
     pair = shipped_pair(WarmStartSettings.of(configuration), MODEL, configuration.environment.name)
-    assert pair is not None and pair.cached
+    assert pair is not None
     for folder in (pair.planner, pair.executor):
-        assert (folder / WEIGHTS).stat().st_size < 6_000_000
-        weights = load_file(folder / WEIGHTS)
+        assert (folder / WEIGHTS_FILE).stat().st_size < 6_000_000
+        weights = load_file(folder / WEIGHTS_FILE)
         assert all(tensor.isfinite().all() for tensor in weights.values())
         assert any(tensor.any() for name, tensor in weights.items() if "lora_B" in name)
 
@@ -67,19 +68,15 @@ def test_a_folder_without_a_pair_ships_nothing(tmp_path):
 
 
 def test_shipping_halves_the_weights_and_keeps_what_they_say(tmp_path):
-    made = {}
-    for role in Role:
-        made[role] = tmp_path / "made" / role.value
-        made[role].mkdir(parents=True)
-        for name in (CONFIG, ORIGIN):
-            (made[role] / name).write_bytes((FOLDER / "alfworld_compact" / role.value / name).read_bytes())
-        save_file({"a": torch.linspace(-1, 1, 1000)}, made[role] / WEIGHTS)
-    ship(
-        WarmStart(made[Role.PLANNER], made[Role.EXECUTOR], cached=False),
-        tmp_path / "shipped" / "alfworld_compact",
-    )
+    made = AdapterPair.within(tmp_path / "made")
+    for role, folder in made.items():
+        folder.mkdir(parents=True)
+        for name in (CONFIG_FILE, ORIGIN_FILE):
+            (folder / name).write_bytes((FOLDER / "alfworld_compact" / role.value / name).read_bytes())
+        save_file({"a": torch.linspace(-1, 1, 1000)}, folder / WEIGHTS_FILE)
+    ship(made, tmp_path / "shipped" / "alfworld_compact")
     pair = shipped_pair(SETTINGS, MODEL, "alfworld", tmp_path / "shipped")
     assert pair is not None
-    weights = load_file(pair.planner / WEIGHTS)["a"]
+    weights = load_file(pair.planner / WEIGHTS_FILE)["a"]
     assert weights.dtype is torch.bfloat16
     assert torch.allclose(weights.float(), torch.linspace(-1, 1, 1000), atol=2**-8)

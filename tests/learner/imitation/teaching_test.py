@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from configuration.servers import ModelServerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
-from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.teachers import teacher_of
 from learner.imitation.teaching import (
     WarmStart,
     WarmStartSettings,
@@ -27,7 +29,7 @@ from learner.imitation.teaching import (
     training_lessons,
     warm_start,
 )
-from learner.update.adapter_files import WEIGHTS
+from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
@@ -72,7 +74,8 @@ def test_a_demonstration_is_an_episode_that_is_won(base: ModelFolder, benchmark:
     environment = benchmark.environment()
     for task in benchmark.tasks("train"):
         steps = benchmark.demonstration(task)
-        episode = demonstrate(benchmark, environment, task, formats)
+        taught = lesson(benchmark, environment, task, formats, teacher_of(benchmark, "expert"))
+        episode = asyncio.run(taught).episode
         assert episode.won and episode.terminated
         assert [turn.act.action for turn in episode.turns] == [step.action for step in steps]
         assert all(turn.plan.valid and turn.act.valid for turn in episode.turns)
@@ -95,7 +98,7 @@ def test_only_training_tasks_are_shown(base: ModelFolder, benchmark: Benchmark) 
 def test_both_adapters_learn_and_peft_loads_them(base: ModelFolder, benchmark: Benchmark) -> None:
     made, _ = _made(base, benchmark)
     assert not made.cached
-    for role, folder in ((Role.PLANNER, made.planner), (Role.EXECUTOR, made.executor)):
+    for role, folder in made.adapters.items():
         assert made.losses[role][-1] < 0.8 * made.losses[role][0]
         peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.path), folder)
 
@@ -107,21 +110,21 @@ def test_the_planner_can_be_taught_in_fewer_steps(base: ModelFolder, benchmark: 
     made = warm_start(fewer, base, benchmark, 0, lambda share, _: shares.append(share))
     assert {role: len(losses) for role, losses in made.losses.items()} == {Role.PLANNER: 2, Role.EXECUTOR: 6}
     assert shares == sorted(shares) and shares[-1] == 1.0
-    of_both = [load_file(pair.executor / WEIGHTS) for pair in (usual, made)]
+    of_both = [load_file(one.adapters.executor / WEIGHTS_FILE) for one in (usual, made)]
     assert all(torch.equal(tensor, of_both[1][name]) for name, tensor in of_both[0].items())
 
 
 def test_the_second_time_it_is_found(base: ModelFolder, benchmark: Benchmark) -> None:
     first, _ = _made(base, benchmark)
-    written = (first.planner / "adapter_model.safetensors").stat().st_mtime_ns
+    written = (first.adapters.planner / WEIGHTS_FILE).stat().st_mtime_ns
     second, messages = _made(base, benchmark)
-    assert second.cached and second.planner == first.planner
+    assert second.cached and second.adapters == first.adapters
     assert not any("step" in message for message in messages)
-    assert (second.planner / "adapter_model.safetensors").stat().st_mtime_ns == written
+    assert (second.adapters.planner / WEIGHTS_FILE).stat().st_mtime_ns == written
 
 
 def test_another_seed_makes_another_one(base: ModelFolder, benchmark: Benchmark) -> None:
-    assert _made(base, benchmark, seed=0)[0].planner != _made(base, benchmark, seed=1)[0].planner
+    assert _made(base, benchmark, seed=0)[0].adapters != _made(base, benchmark, seed=1)[0].adapters
 
 
 def test_a_failure_leaves_nothing_behind(base: ModelFolder, benchmark: Benchmark, tmp_path: Path) -> None:

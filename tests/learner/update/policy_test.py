@@ -13,10 +13,11 @@ from transformers import AutoModelForCausalLM
 
 from configuration.learner import LoraSettings
 from core.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
-from learner.update.adapter_files import CONFIG, ORIGIN, WEIGHTS, AdapterOrigin, read_adapter, write_adapter
+from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import CRITIC, EXECUTOR, PLANNER, AdaptedModel
-from serving.adapters.folder import base_shapes, check_adapter
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, base_shapes, check_adapter
+from serving.adapters.origin import ORIGIN_FILE, AdapterOrigin
 from serving.model import ModelFolder
 from tests.learner.tiny import plain_logprobs, tiny_model
 
@@ -147,7 +148,7 @@ def test_an_adapter_comes_back_as_it_was_written(
     read_adapter(fresh.peft, EXECUTOR, base.fingerprint, tmp_path)
     for name, parameter in fresh.parameters_of(EXECUTOR).items():
         assert torch.equal(parameter, model.parameters_of(PLANNER)[name])
-    config = json.loads((tmp_path / CONFIG).read_text())
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
     assert (config["base_model_name_or_path"], config["r"], config["lora_alpha"]) == ("tiny", 4, 8)
 
 
@@ -156,26 +157,26 @@ def test_a_wrong_adapter_is_refused_and_changes_nothing(
 ) -> None:
     separate_model(model, base, PLANNER, tmp_path)
     before = {name: p.detach().clone() for name, p in model.parameters_of(EXECUTOR).items()}
-    weights = load_file(tmp_path / WEIGHTS)
+    weights = load_file(tmp_path / WEIGHTS_FILE)
     name = sorted(weights)[0]
 
     def refused(error: type[Exception], message: str) -> None:
         with pytest.raises(error, match=message):
             read_adapter(model.peft, EXECUTOR, base.fingerprint, tmp_path)
 
-    save_file(weights | {name: weights[name][:-1].contiguous()}, tmp_path / WEIGHTS)
+    save_file(weights | {name: weights[name][:-1].contiguous()}, tmp_path / WEIGHTS_FILE)
     refused(PreconditionError, "has shape")
-    save_file(weights | {name: weights[name] * float("nan")}, tmp_path / WEIGHTS)
+    save_file(weights | {name: weights[name] * float("nan")}, tmp_path / WEIGHTS_FILE)
     refused(CorruptDataError, "not finite")
-    save_file({n: t for n, t in weights.items() if n != name}, tmp_path / WEIGHTS)
+    save_file({n: t for n, t in weights.items() if n != name}, tmp_path / WEIGHTS_FILE)
     refused(PreconditionError, "other layers")
-    (tmp_path / WEIGHTS).write_bytes(b"\x10")
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"\x10")
     refused(CorruptDataError, "cannot be read")
-    (tmp_path / ORIGIN).write_text(json.dumps({"base_fingerprint": "another"}))
-    save_file(weights, tmp_path / WEIGHTS)
+    (tmp_path / ORIGIN_FILE).write_text(json.dumps({"base_fingerprint": "another"}))
+    save_file(weights, tmp_path / WEIGHTS_FILE)
     refused(PreconditionError, "another base model")
-    (tmp_path / WEIGHTS).unlink()
-    refused(NotFoundError, WEIGHTS)
+    (tmp_path / WEIGHTS_FILE).unlink()
+    refused(NotFoundError, WEIGHTS_FILE)
     assert all(torch.equal(p, before[n]) for n, p in model.parameters_of(EXECUTOR).items())
 
 

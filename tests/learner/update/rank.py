@@ -14,6 +14,7 @@ from learner.service.run_parts import Update
 from learner.update.ranks import CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
 from run_folder.store import EpisodeStore
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, fingerprint
 from tests.learner import tiny
 
@@ -32,7 +33,7 @@ def trainer_settings(**learner: object) -> TrainerSettings:
 def lead(trainer: LeadingTrainer, folder: Path) -> Update:
     """An update, a checkpoint that another trainer could go on from, and one more update from there."""
     episodes = EpisodeStore(folder / "episodes.sqlite").load(range(4))
-    trainer.load_reference(folder / "start", folder / "start")
+    trainer.load_reference(AdapterPair(folder / "start", folder / "start"))
     trainer.update(episodes, lambda share, message: None)
     trainer.save_checkpoint(folder / "1", range(4))
     trainer.load_checkpoint(folder / "1")

@@ -19,6 +19,7 @@ from learner.update.optimizer import AdapterOptimizer
 from learner.update.ranks import Ranks, join
 from learner.update.trainer import Trainer
 from run_folder.store import EpisodeStore
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 from tests.learner import tiny
 from tests.learner.update.rank import trainer_settings
@@ -41,7 +42,7 @@ def alone(base: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
     trainer, episodes = Trainer(trainer_settings(), base, 0), tiny.episodes(base)
     trainer.save_adapter(Role.PLANNER, folder / "start")
-    trainer.load_reference(folder / "start", folder / "start")
+    trainer.load_reference(AdapterPair(folder / "start", folder / "start"))
     for version in (1, 2):
         metrics = trainer.update(episodes, silent).metrics
         trainer.save_checkpoint(folder / str(version), range(4))
@@ -91,7 +92,7 @@ def test_metrics_are_of_both_ranks_together(together: Path, alone: Path, stage: 
 def test_a_run_goes_on_with_another_number_of_ranks(base: ModelFolder, together: Path, alone: Path) -> None:
     trainer = Trainer(trainer_settings(), base, 0)
     trainer.load_checkpoint(together / "1")
-    trainer.load_reference(alone / "start", alone / "start")
+    trainer.load_reference(AdapterPair(alone / "start", alone / "start"))
     assert (trainer.version, trainer.consumed) == (1, (0, 1, 2, 3))
     trainer.update(tiny.episodes(base), silent)
     trainer.save_checkpoint(together / "resumed alone", range(4))
@@ -113,7 +114,7 @@ def test_deepspeed_holds_the_optimizer_of_a_single_rank_where_asked(
 ) -> None:
     trainer = Trainer(trainer_settings(optimizer="deepspeed", zero_stage=1), base, 0, only_rank)
     trainer.load_checkpoint(alone / "1")
-    trainer.load_reference(alone / "start", alone / "start")
+    trainer.load_reference(AdapterPair(alone / "start", alone / "start"))
     trainer.update(tiny.episodes(base), silent)
     trainer.save_checkpoint(tmp_path / "2", range(4))
     assert_same_checkpoint(tmp_path / "2", alone / "2")

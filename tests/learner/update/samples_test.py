@@ -86,6 +86,17 @@ def test_the_batch_has_scaled_rewards_and_the_values_where_they_belong() -> None
     assert batch.group.tolist() == [5, 5]
 
 
+def test_a_state_is_known_again_by_its_observation() -> None:
+    seen = ("You are in the hall.", "You are in the attic.", "You are in the hall.")
+    turns = tuple(replace(turn, observation=said) for turn, said in zip(TURNS, seen, strict=True))
+    episodes = [episode(turns=turns), episode(turns=turns[1:])]
+    batch = turn_batch(episodes, States.of(episodes, "none"), None, HEADS["three"], EstimatorSettings())
+    hall, attic, *others = batch.state.tolist()
+    assert hall != attic
+    assert others == [hall, attic, hall]
+    assert hall == -8583482348504490621  # Not Python's own hash, which differs from process to process.
+
+
 def test_two_heads_have_no_switch_value() -> None:
     states = States.of([episode()], "none")
     batch = turn_batch([episode()], states, np.zeros((6, 2)), HEADS["two"], EstimatorSettings())

@@ -17,6 +17,7 @@ from core.errors import InvalidInputError, PreconditionError
 from core.role import Role
 from hae import EstimatorSettings
 from learner.update.trainer import Trainer
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 from tests.learner.tiny import episodes, settings, tiny_model
 from trajectory.episode import Episode
@@ -146,6 +147,8 @@ def test_what_won_becomes_likelier(base: ModelFolder, batch: list[Episode]) -> N
         {"critic": CriticSettings(heads="two")},
         {"estimator": EstimatorSettings(estimator="grpo")},
         {"estimator": EstimatorSettings(estimator="gae")},
+        {"estimator": EstimatorSettings(estimator="dgae", bootstrap="final", lambda_target=1.0)},
+        {"estimator": EstimatorSettings(estimator="gigpo")},
         {"estimator": EstimatorSettings(bootstrap="final")},
         {"ppo": PpoSettings(kl_coefficient=0, entropy_coefficient=0.01, epochs=2, minibatches=3)},
     ],
@@ -222,7 +225,7 @@ def test_adapters_are_folders_that_peft_loads(
     assert (adapted(ids).logits - before).abs().max() > 1e-3
 
     other = Trainer(settings(), base, seed=7)
-    other.load_adapters(tmp_path / "planner", tmp_path / "executor")
+    other.load_adapters(AdapterPair.within(tmp_path))
     other.save_adapter(Role.PLANNER, tmp_path / "again")
     name = "adapter_model.safetensors"
     assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "planner" / name).read_bytes()
@@ -274,14 +277,14 @@ def test_no_episodes_are_refused(base: ModelFolder) -> None:
 
 
 @pytest.fixture(scope="module")
-def start(base: ModelFolder, batch: list[Episode], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def start(base: ModelFolder, batch: list[Episode], tmp_path_factory: pytest.TempPathFactory) -> AdapterPair:
     """Adapters that have learnt something."""
     trainer = Trainer(settings(), base, seed=0)
     trainer.update(batch, silent)
-    folders = [tmp_path_factory.mktemp("start") / role.value for role in Role]
-    for role, folder in zip(Role, folders, strict=True):
+    pair = AdapterPair.within(tmp_path_factory.mktemp("start"))
+    for role, folder in pair.items():
         trainer.save_adapter(role, folder)
-    return folders
+    return pair
 
 
 ANY_WEIGHT = (1e-9, 1e9)
@@ -289,12 +292,12 @@ ANY_WEIGHT = (1e-9, 1e9)
 
 @pytest.mark.parametrize(("reference", "first_kl"), [("start", False), ("base", True)])
 def test_policies_are_held_to_where_they_started_or_to_the_base(
-    base: ModelFolder, batch: list[Episode], start: list[Path], reference: str, first_kl: bool
+    base: ModelFolder, batch: list[Episode], start: AdapterPair, reference: str, first_kl: bool
 ) -> None:
     ppo = PpoSettings(learning_rate=1e-2, kl_reference=reference, importance_band=ANY_WEIGHT)
     trainer = Trainer(settings(ppo), base, seed=0)
-    trainer.load_adapters(*start)
-    trainer.load_reference(*start)
+    trainer.load_adapters(start)
+    trainer.load_reference(start)
     first, second = trainer.update(batch, silent).metrics, trainer.update(batch, silent).metrics
     for role in Role:
         assert (first[f"actor/{role.value}/kl_to_reference"] > 1e-4) == first_kl
@@ -302,21 +305,21 @@ def test_policies_are_held_to_where_they_started_or_to_the_base(
 
 
 def test_a_run_held_to_its_start_resumes_bit_for_bit(
-    base: ModelFolder, batch: list[Episode], start: list[Path], tmp_path: Path
+    base: ModelFolder, batch: list[Episode], start: AdapterPair, tmp_path: Path
 ) -> None:
     made = settings(PpoSettings(learning_rate=1e-2, kl_coefficient=0.3, importance_band=ANY_WEIGHT))
     trainer = Trainer(made, base, seed=0)
-    trainer.load_adapters(*start)
+    trainer.load_adapters(start)
     for role in Role:
         trainer.save_adapter(role, tmp_path / role.value)
-    trainer.load_reference(*start)
+    trainer.load_reference(start)
     trainer.update(batch, silent)
     trainer.save_checkpoint(tmp_path / "1", consumed=())
     trainer.update(batch, silent)
 
     resumed = Trainer(made, base, seed=0)
     resumed.load_checkpoint(tmp_path / "1")
-    resumed.load_reference(*(tmp_path / role.value for role in Role))
+    resumed.load_reference(AdapterPair.within(tmp_path))
     resumed.update(batch, silent)
     assert equal(weights(trainer, tmp_path / "a"), weights(resumed, tmp_path / "b"))
     unheld = Trainer(made, base, seed=0)
@@ -326,17 +329,17 @@ def test_a_run_held_to_its_start_resumes_bit_for_bit(
 
 
 def test_the_reference_is_frozen_and_in_no_file(
-    base: ModelFolder, batch: list[Episode], start: list[Path], tmp_path: Path
+    base: ModelFolder, batch: list[Episode], start: AdapterPair, tmp_path: Path
 ) -> None:
     plain, held = Trainer(settings(), base, seed=0), Trainer(settings(), base, seed=0)
-    held.load_reference(*start)
+    held.load_reference(start)
     assert weights(plain, tmp_path / "0").keys() == weights(held, tmp_path / "1").keys()
     before = {n: p.clone() for n, p in held._model.peft.named_parameters() if "_reference" in n}
     held.update(batch, silent)
     after = dict(held._model.peft.named_parameters())
     assert before and all(torch.equal(p, after[n]) and after[n].grad is None for n, p in before.items())
     held.save_adapter(Role.PLANNER, tmp_path / "planner")
-    plain.load_adapters(tmp_path / "planner", start[1])
+    plain.load_adapters(AdapterPair(tmp_path / "planner", start.executor))
 
 
 def test_without_a_warm_start_the_start_is_the_base(
@@ -346,7 +349,7 @@ def test_without_a_warm_start_the_start_is_the_base(
     held, plain = Trainer(made, base, seed=0), Trainer(made, base, seed=0)
     for role in Role:
         held.save_adapter(role, tmp_path / role.value)
-    held.load_reference(*(tmp_path / role.value for role in Role))
+    held.load_reference(AdapterPair.within(tmp_path))
     for trainer in (held, plain):
         for _ in range(2):
             trainer.update(batch, silent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,12 +13,14 @@ from configuration.servers import ModelServerSettings
 from core.prefix import shared_length
 from environments.benchmark import Benchmark
 from environments.registry import load
+from executor.prompt import ExecutorPrompt
 from executor.transcript_format import message
-from learner.imitation.demonstrations import Formats, demonstrate
+from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.teachers import teacher_of
 from serving.model import load_tokenizer, resolve_model
 from serving.text.chat import Chat
-from serving.text.transcript import shortened, told_after
-from trajectory.episode import Episode, TurnContext
+from serving.text.transcript import transcript
+from trajectory.episode import AdmissibleAction, Episode, PastTurn, Told, TurnContext
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
 SERVER = ModelServerSettings(prompt_format="transcript", history=64, context_length=4096, max_new_tokens=64)
@@ -30,11 +34,9 @@ def benchmark(name: str) -> Benchmark:
 
 def longest(name: str) -> Episode:
     played = benchmark(name)
-    tasks = played.tasks("train")[:12]
-    return max(
-        (demonstrate(played, played.environment(), task, FORMATS) for task in tasks),
-        key=lambda episode: len(episode.turns),
-    )
+    tasks, expert = played.tasks("train")[:12], teacher_of(played, "expert")
+    lessons = (lesson(played, played.environment(), task, FORMATS, expert) for task in tasks)
+    return max((asyncio.run(one).episode for one in lessons), key=lambda episode: len(episode.turns))
 
 
 @pytest.fixture(scope="module", params=["alfworld", "webshop"])
@@ -65,41 +67,36 @@ def test_everything_done_is_shown(episode: Episode) -> None:
         assert f"\n>{turn.act.action}\n" in shown
 
 
-def test_actions_are_listed_where_the_transcript_does_not_tell_them() -> None:
+def test_actions_are_listed_that_do_not_follow_from_the_transcript() -> None:
     chat = Chat(TOKENIZER)
     context = TurnContext("put a mug in sinkbasin.", 0, (), "You see a mug 1.", "take a mug", 0)
-    actions = ("go to bed 1", "examine desk 1", "take mug 1 from desk 1", "open drawer 1", "look")
+    follows = AdmissibleAction("go to bed 1", follows=True)
+    actions = (follows, AdmissibleAction("take mug 1 from desk 1"), AdmissibleAction("look"))
     lines = message(chat, context, actions).splitlines()
-    assert lines[-3:] == ["Here: take mug 1 from desk 1 / open drawer 1", "Subgoal: take a mug", "Action?"]
-    told = ("search[<your query>]", "click[buy now]", "click[look]")
-    assert message(chat, context, told).splitlines()[-2:] == lines[-2:]
-    assert "Here" not in message(chat, context, told)
+    assert lines[-3:] == ["Here: take mug 1 from desk 1 / look", "Subgoal: take a mug", "Action?"]
+    assert message(chat, context, (follows,)).splitlines()[-2:] == lines[-2:]
+    assert "Here" not in message(chat, context, (follows,))
 
 
-def test_pages_of_webshop_are_shown_without_the_instruction() -> None:
-    page = "Instruction: [SEP] find a mug [SEP] Back to Search [SEP] Page 1 (Total results: 50)"
-    assert shortened(page, "find a mug") == "Back to Search / Page 1 (Total results: 50)"
-    assert shortened("WebShop [SEP] Instruction: [SEP] find a mug [SEP] Search", "find a mug") == "Search"
-    assert shortened(page, "find a cup") == page
-    assert shortened(f"He said: {page}", "find a mug") == f"He said: {page}"
-
-
-def test_a_page_that_only_adds_to_the_one_before_is_told_by_what_it_adds() -> None:
-    head, item = "Instruction: [SEP] find a mug [SEP] ", "Back to Search [SEP] < Prev"
-    product = " [SEP] color [SEP] red [SEP] blue [SEP] Buy Now"
-    seen = [
-        head + item + product,
-        f"{head}{item} [SEP] Chosen: color: red{product}",
-        f"{head}{item} [SEP] Chosen: color: blue{product}",
-        f"{head}{item} [SEP] Chosen: color: blue{product}",
-        f"{head}{item} [SEP] Chosen: color: blue [SEP] A fine mug.",
+def test_what_was_told_after_a_turn_that_is_not_shown_is_told_alone() -> None:
+    told = Told("a whole page", "same page")
+    past = PastTurn("[page]", "click", told)
+    context = TurnContext("buy", 2, (past, past), "[page]", "buy", 0, told)
+    assert transcript(Chat(TOKENIZER), context) == [
+        "Task: buy",
+        "a whole page",
+        ">click",
+        "same page",
+        ">click",
+        "same page",
     ]
-    told = [told_after(before, now, "find a mug") for before, now in pairwise(["", *seen])]
-    assert told == [
-        "Back to Search / < Prev / color / red / blue / Buy Now",
-        "Same page / Chosen: color: red",
-        "Same page / Chosen: color: blue",
-        "Same page",
-        "Back to Search / < Prev / Chosen: color: blue / A fine mug.",
-    ]
-    assert told_after("Nothing happens.", "Nothing happens.", "find a mug") == "Nothing happens."
+    assert transcript(Chat(TOKENIZER), replace(context, history=()))[1:] == ["a whole page"]
+
+
+def test_an_observation_that_does_not_fit_is_cut_as_it_is_told() -> None:
+    long = "first " + "word " * 300 + "last"
+    context = TurnContext("buy", 0, (), "never shown", "buy", 0, Told(long, long))
+    prompt = ExecutorPrompt(TOKENIZER, "transcript", 64, 256)
+    text = TOKENIZER.decode(prompt.render(context, ()))
+    assert "first word" in text and "word last" in text and "never shown" not in text
+    assert 200 < len(prompt.render(context, ())) <= 256 - 24

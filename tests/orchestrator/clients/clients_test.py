@@ -22,17 +22,27 @@ from hiper.v1 import (
 
 from core.errors import ExhaustedError, HiperError, InvalidInputError, PreconditionError, UnavailableError
 from orchestrator.clients.identity import check_role
-from orchestrator.clients.learner import EpisodeClient, LearnerClient, Phase
+from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from serving.adapters.client import AdapterClient
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from tests.play.answers import act, switch
-from trajectory.episode import Decision, Episode, EpisodeKey, PastTurn, Span, TurnContext
+from trajectory.episode import (
+    AdmissibleAction,
+    Decision,
+    Episode,
+    EpisodeKey,
+    PastTurn,
+    Span,
+    TurnContext,
+)
+from trajectory.learner_status import Phase
 from trajectory.lease import Finished, Wait
 from trajectory.machine import Assignment, StepOutcome, begin
-from trajectory.wire import episode_to_pb
+from trajectory.wire import actions_from_pb, episode_to_pb
 
+ACTIONS = (AdmissibleAction("open drawer 1"), AdmissibleAction("look", follows=True))
 CONTEXT = TurnContext("put a mug", 1, (PastTurn("room", "look"),), "desk", "find a mug", 1)
 
 
@@ -214,12 +224,13 @@ def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
 
         async with served("executor", add) as connected:
             client = ExecutorClient(connected, spent)
-            done = await client.act(CONTEXT, ("open drawer 1", "look"), seed=5)
-            prompt = await client.prompt(CONTEXT, ("look",))
+            done = await client.act(CONTEXT, ACTIONS, seed=5)
+            prompt = await client.prompt(CONTEXT, ACTIONS[1:])
         assert (done.action, done.action_span) == ("open drawer 1", Span(0, 1))
         assert prompt == (7,)
         assert [request.prompt_only for request in service.requests] == [False, True]
-        assert list(service.requests[0].admissible_actions) == ["open drawer 1", "look"]
+        sent = [actions_from_pb(r.admissible_actions, r.told_actions) for r in service.requests]
+        assert sent == [ACTIONS, ACTIONS[1:]]
         assert spent.engine == 0.5
 
     run(work())

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError
+from core.exit_codes import REFUSED, of_error
 from core.role import Role
 from environments import registry
 from environments.benchmark import Task
@@ -26,7 +27,7 @@ from orchestrator.evaluation.files import EpisodeLog, identity
 from orchestrator.evaluation.games import Games, Played, chosen_tasks, outcomes, recurring_subgoals
 from orchestrator.evaluation.request import read as read_request
 from play.schedule import task_for
-from run_folder.adapters import AdapterPair, found
+from run_folder.adapters import AdapterChoice, found
 from tests.play.answers import act, keep, switch
 from trajectory.episode import Episode, EpisodeKey
 from trajectory.lease import Finished as NoMore
@@ -170,13 +171,13 @@ def test_a_log_goes_on_behind_a_line_that_was_cut_off(tmp_path: Path) -> None:
 def test_a_log_of_something_else_is_left_alone_and_the_difference_named(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     first, other = Configuration(), Configuration.model_validate({"planner": {"temperature": 0.5}})
-    EpisodeLog(path, identity(first, AdapterPair("base"), "a")).keep(ONE)
+    EpisodeLog(path, identity(first, AdapterChoice("base"), "a")).keep(ONE)
     before = path.read_bytes()
     with pytest.raises(ConfigurationError, match=r"planner.temperature was 1.0, not 0.5.* --out"):
-        EpisodeLog(path, identity(other, AdapterPair("base"), "a"))
+        EpisodeLog(path, identity(other, AdapterChoice("base"), "a"))
     assert path.read_bytes() == before
     elsewhere = Configuration.model_validate({"planner": {"threads": 2}, "orchestrator": {"concurrency": 3}})
-    assert identity(elsewhere, AdapterPair("base"), "a") == identity(first, AdapterPair("base"), "a")
+    assert identity(elsewhere, AdapterChoice("base"), "a") == identity(first, AdapterChoice("base"), "a")
 
 
 def adapter(folder: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_run_means_its_newest_whole_version_and_a_checkpoint_its_own(run_dir: 
     assert found(run_dir, None).label == "v1"
     assert found(run_dir, 0).version == 0
     assert found(run_dir / "checkpoints" / "0", None).folders == {
-        role: run_dir / "adapters" / role.value / "0" for role in Role
+        role.value: run_dir / "adapters" / role.value / "0" for role in Role
     }
     hashes = found(run_dir, 1).hashes
     assert hashes["planner"] == hashes["executor"] != ""
@@ -210,34 +211,35 @@ def test_a_run_means_its_newest_whole_version_and_a_checkpoint_its_own(run_dir: 
 def test_a_folder_with_both_adapters(tmp_path: Path) -> None:
     for role in Role:
         adapter(tmp_path / "pair" / role.value)
-    assert found(tmp_path / "pair", None).folders[Role.PLANNER] == tmp_path / "pair" / "planner"
+    assert found(tmp_path / "pair", None).folders["planner"] == tmp_path / "pair" / "planner"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "nothing to evaluate: --checkpoint takes"),
+        ([], "nothing to evaluate: --checkpoint needs"),
         (["--checkpoint", "nowhere"], "no adapters at .*nowhere: looked for a run"),
         (["--checkpoint", "run", "--version", "2"], "no adapters of version 2; there are 0, 1"),
         (["--checkpoint", "run/checkpoints/7"], "no adapters of version 7"),
-        (["--checkpoint", "run/checkpoints/last"], "its name is no version"),
+        (["--checkpoint", "run/checkpoints/last"], "its name is not a version"),
         (
             ["--checkpoint", "run", "--split", "valid_sen"],
             "unknown split 'valid_sen'. Did you mean valid_seen",
         ),
         (["--checkpoint", "run", "--task-types", "chess"], "unknown task type 'chess'"),
         (["--checkpoint", "run", "--games", "0"], "games"),
-        (["--planner-adapter", "run/adapters/planner/0"], "stand together"),
+        (["--planner-adapter", "run/adapters/planner/0"], "must be given together"),
         (
             ["--planner-adapter", "run/adapters/planner/0", "--executor-adapter", "run/adapters/executor/5"],
             "no adapter for the executor: there is no .*executor/5/adapter_config.json",
         ),
-        (["--checkpoint", "warm-start", "--no-warm-start"], "begins without a warm start"),
+        (["--checkpoint", "warm-start", "--no-warm-start"], "starts without a warm start"),
     ],
 )
 def test_bad_input(run_dir: Path, options: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(HiperError, match=message) as refused:
         evaluate([*options, *(() if "run" in options else ("--environment.source=generated",))])
+    assert of_error(refused.value) == REFUSED
     assert not (run_dir / "evaluation").exists()
 
 

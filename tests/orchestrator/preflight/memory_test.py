@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, Qwen2Config, Qwen2For
 from configuration.learner import LoraSettings
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from learner.update.adapter_files import WEIGHTS, AdapterOrigin, write_adapter
+from learner.update.adapter_files import write_adapter
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import PLANNER, AdaptedModel
 from orchestrator.preflight.dry_run import dry_run
@@ -22,6 +22,8 @@ from orchestrator.preflight.memory.learner import activation_bytes, learner_memo
 from orchestrator.preflight.memory.model_server import kv_token_bytes, server_memory
 from orchestrator.preflight.memory.report import memory_report
 from orchestrator.preflight.memory.shapes import PUBLISHED, UnknownShapeError, find_shape, read_shape
+from serving.adapters.folder import WEIGHTS_FILE
+from serving.adapters.origin import AdapterOrigin
 from serving.bundled_model import bundled_model
 from serving.embedded.kv_cache import KvCache
 
@@ -82,7 +84,7 @@ def test_an_adapter_is_as_large_as_its_file(tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     write_adapter(model.peft, PLANNER, "tiny", AdapterOrigin("", PLANNER, 0), tmp_path / "adapter")
     parameters = find_shape(str(folder)).adapter_parameters(lora.rank, lora.targets)
-    assert tensor_bytes(tmp_path / "adapter" / WEIGHTS) == 4 * parameters
+    assert tensor_bytes(tmp_path / "adapter" / WEIGHTS_FILE) == 4 * parameters
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_an_unknown_model_leaves_the_rest(capsys: pytest.CaptureFixture[str]) ->
     )
     assert dry_run(configuration, 80, Console()) == 0
     output = capsys.readouterr().out
-    assert "# the shape of model somebody/unheard-of is not known here: " in output
+    assert "# the shape of model somebody/unheard-of is not known: " in output
     assert "vLLM's share" in output
     assert output.count("without the model") == 3
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from orchestrator.clients.learner import LearnerStatus, Phase
 from orchestrator.clients.models import CallTime
 from orchestrator.progress import result
 from orchestrator.progress.display import LiveDisplay, PlainDisplay, display_for, summary
@@ -17,6 +16,7 @@ from orchestrator.progress.watch import LearnerFailedError, Watch
 from tests.play.answers import act, switch
 from tests.play.quiet import Quiet
 from trajectory.episode import Turn
+from trajectory.learner_status import LearnerStatus, Phase
 
 
 class Clock:
@@ -36,6 +36,8 @@ def status(phase: Phase, version: int = 0, **metrics: float) -> LearnerStatus:
         updates_done=version,
         updates_total=2,
         episodes_stored=3,
+        episodes_trained=2,
+        leases_open=1,
         progress=0.5,
         metrics={name.replace("__", "/"): value for name, value in metrics.items()},
     )

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import ConfigurationError
+from core.errors import HiperError
+from core.exit_codes import REFUSED, of_error
 from orchestrator import report as run_report
 from orchestrator.report.figures import moving_average, score_figure
 from orchestrator.report.time_parts import Part, percentages, time_parts
@@ -216,7 +217,7 @@ def test_the_moving_average_counts_episodes() -> None:
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
     (tmp_path / "configuration.toml").write_text("")
     page = run_report.write(run_report.read(tmp_path), tmp_path).read_text()
-    assert "No update has been made yet." in page
+    assert "There has been no update yet." in page
 
 
 def test_lines_of_a_learner_elsewhere(run_dir: Path) -> None:
@@ -227,11 +228,12 @@ def test_lines_of_a_learner_elsewhere(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "usage: report_run RUN_DIR"),
-        (["--all"], "usage: report_run RUN_DIR"),
-        (["{run}/logs"], "there is no run in .*logs: it has no configuration.toml"),
+        ([], "RUN_DIR is missing: .* usage: report_run RUN_DIR"),
+        (["--all"], "unknown option --all"),
+        (["{run}/logs"], ".*logs is not the folder of a run: it has no configuration.toml"),
     ],
 )
 def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(HiperError, match=message) as refused:
         report_run([argument.format(run=run_dir) for argument in arguments])
+    assert of_error(refused.value) == REFUSED

@@ -1,4 +1,4 @@
-"""Signals, exit codes, and runs that are asked to stop."""
+"""Signals, and runs that are asked to stop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import signal
 import pytest
 
 from core.errors import HiperError
-from orchestrator.clients.identity import WrongRoleError
+from core.exit_codes import Interrupted
 from orchestrator.run import StopRequest
 from orchestrator.servers import ending
-from orchestrator.servers.services import ServiceDiedError
 
 NEVER = 3600.0
 
@@ -29,7 +28,7 @@ def test_a_signal_cancels_the_work_which_cleans_up(number: signal.Signals, code:
             cleaned.append(True)
 
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(ending.Interrupted) as interruption:
+    with pytest.raises(Interrupted) as interruption:
         ending.run(work())
     assert (interruption.value.exit_code, cleaned) == (code, [True])
     assert signal.getsignal(signal.SIGTERM) == before
@@ -45,7 +44,7 @@ def test_the_first_signal_asks_and_the_work_ends_by_itself() -> None:
         await asked
         done.append(True)
 
-    with pytest.raises(ending.Interrupted):
+    with pytest.raises(Interrupted):
         ending.run(work(), on_first=stop.ask)
     assert done == [True]
 
@@ -62,7 +61,7 @@ def test_the_second_signal_does_not_wait() -> None:
         await asyncio.sleep(NEVER)
         done.append(True)
 
-    with pytest.raises(ending.Interrupted):
+    with pytest.raises(Interrupted):
         ending.run(work(), on_first=stop.ask)
     assert done == []
 
@@ -82,10 +81,3 @@ def test_a_run_that_does_not_play_yet_has_nothing_to_wait_for() -> None:
 
 def test_time_asks_too() -> None:
     asyncio.run(StopRequest(0.01).asked())
-
-
-def test_exit_codes() -> None:
-    assert ending.exit_code(HiperError("failed")) == 1
-    assert ending.exit_code(WrongRoleError("another server")) == 2
-    assert ending.exit_code(ServiceDiedError("bad port", 2)) == 2
-    assert ending.exit_code(ServiceDiedError("crashed", -9)) == 1

@@ -14,6 +14,7 @@ from core.errors import HiperError, UnavailableError
 from orchestrator.servers.services import (
     Service,
     ServiceDiedError,
+    ServiceRefusedError,
     ServiceSpec,
     Supervisor,
     last_lines,
@@ -81,7 +82,25 @@ def test_a_process_that_gives_up_at_once_shows_its_message(tmp_path: Path) -> No
         finally:
             await supervisor.stop()
 
-    with pytest.raises(ServiceDiedError, match="(?s)ended with exit code 1.*port 5001 is in use"):
+    with pytest.raises(ServiceDiedError, match="(?s)ended with exit code 1.*port 5001 is in use") as failure:
+        asyncio.run(work())
+    assert not isinstance(failure.value, ServiceRefusedError)
+
+
+def test_a_process_that_refuses_what_it_was_asked_for_makes_the_run_refuse_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        supervisor = Supervisor(stop_seconds=20)
+
+        async def start() -> None:
+            program = "import sys; print('no such model'); sys.exit(2)"
+            await (await supervisor.start(spec(tmp_path, program))).address(20)
+
+        try:
+            await supervisor.guard(start())
+        finally:
+            await supervisor.stop()
+
+    with pytest.raises(ServiceRefusedError, match="(?s)ended with exit code 2.*no such model"):
         asyncio.run(work())
 
 

@@ -1,4 +1,4 @@
-"""The learner's part of a run's folder: where things are, and the metrics file."""
+"""Metrics on disk: a file of JSON lines, and the sinks that are told the same."""
 
 from __future__ import annotations
 
@@ -6,57 +6,17 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from core.files import replace_file
-from core.role import Role
+from run_folder.metric_names import ADAPTER_VERSION
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RunFiles:
-    """Paths inside the folder of a run."""
-
-    root: Path
-
-    @property
-    def episodes(self) -> Path:
-        return self.root / "episodes.sqlite"
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def ends(self) -> Path:
-        """A line for each process of the learner that ended by itself: its last version, and the times since
-        that version's line of the metrics."""
-        return self.root / "ends.jsonl"
-
-    def adapter(self, role: Role, version: int) -> Path:
-        return self.root / "adapters" / role.value / str(version)
-
-    def checkpoint(self, version: int) -> Path:
-        return self.root / "checkpoints" / str(version)
-
-    def checkpoint_versions(self) -> list[int]:
-        """Versions of the checkpoints that are there, whole or not, newest first."""
-        return sorted(_versions_in(self.root / "checkpoints"), reverse=True)
-
-    def adapter_versions(self) -> list[int]:
-        """Versions that both roles have an adapter of, oldest first."""
-        return sorted(set.intersection(*(_versions_in(self.adapter(role, 0).parent) for role in Role)))
-
-
-def _versions_in(folder: Path) -> set[int]:
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return {int(name) for name in names if name.isdecimal()}
-
-
 Metrics = dict[str, float]
+"""Values by name, of one update; see metric_"""
 
 
 class MetricsSink(Protocol):
@@ -70,9 +30,9 @@ class MetricsSink(Protocol):
 
 
 class MetricsFile:
-    """metrics.jsonl: a line for each update, in order, each once; sinks are told what it is told.
+    """A line for each update, in order, each once; sinks are told what it is told.
 
-    A sink that fails is left out from then on with a line in the log: the run and its file go on.
+    A sink that fails is left out from then on with a line in the log: the run and its file continue.
     """
 
     def __init__(self, path: Path, sinks: Sequence[MetricsSink] = ()) -> None:
@@ -96,7 +56,7 @@ class MetricsFile:
 
     def rewind(self, version: int) -> None:
         """Drops what stands for updates after `version`, which will be made again, and a cut-off line."""
-        kept = [json.dumps(line) + "\n" for line in self.lines() if line["adapter/version"] <= version]
+        kept = [json.dumps(line) + "\n" for line in self.lines() if line[ADAPTER_VERSION] <= version]
         replace_file(self._path, "".join(kept))
         lines = self.lines()
         self._tell(lambda sink: sink.begin(lines))
@@ -115,4 +75,4 @@ def _parsed(text: str) -> Metrics | None:
         line = json.loads(text)
     except json.JSONDecodeError:
         return None
-    return line if isinstance(line, dict) and "adapter/version" in line else None
+    return line if isinstance(line, dict) and ADAPTER_VERSION in line else None

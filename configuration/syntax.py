@@ -1,0 +1,193 @@
+"""The syntax of a command line: sections, flags, short names, and plain arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from configuration.keys import Key, keys, nearest
+from configuration.section import Section
+from core.errors import ConfigurationError
+
+TreeT = TypeVar("TreeT", bound=Section)
+FlagsT = TypeVar("FlagsT", bound=Section)
+
+_OPTION = re.compile(r"-(?!\d|\.\d|$)")
+"""Beginning of an option; a negative number and a single dash are values."""
+
+
+class NoSections(Section):
+    """For commands that need nothing of the configuration."""
+
+
+class NoFlags(Section):
+    """For commands whose options are all in the configuration."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A plain argument: one without a `--name` before it."""
+
+    name: str
+    """Name in messages, such as `RUN_DIR`."""
+    help: str
+    key: str | None = None
+    """Key of the configuration that it sets, if any."""
+    required: bool = True
+    """Whether it must be given; if it sets a key, the option of that key may be given instead."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A command line after parsing; only names are validated yet."""
+
+    file: str | None
+    """Value of `--config`, the last one."""
+    keys: Mapping[str, str]
+    """Values by key of the configuration."""
+    flags: Mapping[str, str]
+    """Values by field of the flags."""
+    arguments: tuple[str, ...]
+    """Plain arguments, except those that set a key."""
+
+
+@dataclass(frozen=True)
+class Syntax(Generic[TreeT, FlagsT]):
+    """Everything that one command accepts. In the names of options, `-` and `_` are the same."""
+
+    program: str
+    """Name of the command, for `--help`."""
+    tree: type[TreeT]
+    """Sections of the configuration; each of their keys is an option `--section.key`."""
+    flags: type[FlagsT]
+    """Options of the command itself; a field `ready_file` is given as `--ready-file`."""
+    about: str = ""
+    """What the command does, for `--help`."""
+    short_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Options without a section, and the keys that each sets."""
+    switches: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Options without a value, and the key and value that each sets."""
+    arguments: tuple[Argument, ...] = ()
+    """Plain arguments in their order; optional ones last."""
+
+    @cached_property
+    def keys(self) -> dict[str, Key]:
+        """Keys of the sections, by dotted name."""
+        return {key.name: key for key in keys(self.tree)}
+
+    @cached_property
+    def own(self) -> dict[str, Key]:
+        """Keys of the flags, by the name of the option."""
+        return {key.name.replace("_", "-"): key for key in keys(self.flags)}
+
+    @property
+    def usage(self) -> str:
+        """A line with the order of the arguments."""
+        plain = "".join(f" {one.name}" if one.required else f" [{one.name}]" for one in self.arguments)
+        config = " [--config FILE.toml] [--section.key value ...]" if self.keys else ""
+        flags = " [--option value ...]" if self.own and not self.keys else ""
+        return f"usage: {self.program}{plain}{config}{flags}"
+
+    def help(self) -> str:
+        """The text of `--help`, with one line per option: name, meaning, default."""
+        own = [f"  --{name:<38} {key.help} [{_shown(key.default)}]" for name, key in self.own.items()]
+        short = [f"  --{name:<38} sets {', '.join(sets)}" for name, sets in self.short_names.items()]
+        switches = [f"  --{name:<38} sets {key} = {value}" for name, (key, value) in self.switches.items()]
+        tree = [f"  --{key.name:<38} {key.help} [{_shown(key.default)}]" for key in self.keys.values()]
+        parts = [
+            [self.usage],
+            [self.about] if self.about else [],
+            [f"  {one.name:<40} {one.help}" for one in self.arguments],
+            own + short + switches,
+            ["keys of the configuration:", *tree] if tree else [],
+        ]
+        return "\n\n".join("\n".join(part) for part in parts if part)
+
+    def parsed(self, words: Sequence[str]) -> Given:
+        """Parses a command line; values are not validated yet.
+
+        Raises:
+            ConfigurationError: an option is unknown or lacks its value, or a plain argument is missing or one
+                too many.
+        """
+        file: str | None = None
+        given: dict[str, str] = {}
+        flags: dict[str, str] = {}
+        plain: list[str] = []
+        for name, value in self._options(words, plain):
+            if name == "config":
+                file = value
+            elif name in self.own:
+                flags[self.own[name].name] = value
+            elif name in self.switches:
+                key, value = self.switches[name]
+                given[key] = value
+            else:
+                given.update(dict.fromkeys(self.short_names.get(name, (name,)), value))
+        return Given(file, given, flags, self._assign(plain, given))
+
+    def _options(self, words: Sequence[str], plain: list[str]) -> Iterator[tuple[str, str]]:
+        """Pairs of option name and value; plain arguments are appended to `plain`."""
+        config = ("config",) if self.keys else ()
+        names = [*config, *self.keys, *self.own, *self.short_names, *self.switches]
+        spelled = {name.replace("-", "_"): name for name in names}
+        rest = iter(words)
+        for word in rest:
+            if not _OPTION.match(word):
+                plain.append(word)
+                continue
+            name, equals, value = word.removeprefix("--").partition("=")
+            if name.replace("-", "_") not in spelled:
+                hint = nearest(name, names).replace("mean ", "mean --")
+                raise ConfigurationError(
+                    f"unknown option {word.partition('=')[0]}.{hint} --help lists all of them"
+                )
+            name = spelled[name.replace("-", "_")]
+            if not equals and self._stands_alone(name):
+                value = "true"
+            elif not equals:
+                following = next(rest, None)
+                if following is None:
+                    raise ConfigurationError(f"--{name} needs a value")
+                value = following
+            yield name, value
+
+    def _stands_alone(self, name: str) -> bool:
+        """Whether an option may be given without a value, which then is true.
+
+        Only options without a section may, and none that is true by default: it is given to make it false.
+        """
+        if name in self.switches:
+            return True
+        key = self.own.get(name) or self.keys.get(self.short_names.get(name, ("",))[0])
+        return key is not None and key.is_switch and key.default is False
+
+    def _assign(self, plain: Sequence[str], given: dict[str, str]) -> tuple[str, ...]:
+        """Puts plain arguments that set a key into `given`; returns the others."""
+        words = iter(plain)
+        others = []
+        for argument in self.arguments:
+            if argument.key is not None and argument.key in given:
+                continue
+            word = next(words, None)
+            if word is None and argument.required:
+                raise ConfigurationError(f"{argument.name} is missing: {argument.help}. {self.usage}")
+            if word is not None and argument.key is not None:
+                given[argument.key] = word
+            elif word is not None:
+                others.append(word)
+        if (extra := next(words, None)) is not None:
+            raise ConfigurationError(
+                f"unexpected argument {extra!r}; options are written --name value, the items of a list with "
+                f"commas between them. {self.usage}"
+            )
+        return tuple(others)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(str(item) for item in default) or "empty"
+    return "not set" if default is None or default == "" else str(default)

@@ -1,0 +1,107 @@
+"""What a run keeps on disk of its updates: adapters, checkpoints, metrics, and how its processes ended."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+
+from core.errors import CorruptDataError, ExhaustedError
+from core.files import appended_whole, room_for
+from core.progress import Progress
+from learner.service.run_parts import Trainer
+from run_folder.folder import RunFolder
+from run_folder.metric_names import ADAPTER_VERSION, SKIPPED_STEPS, of_all_parts
+from run_folder.metrics import Metrics, MetricsFile, MetricsSink
+
+log = logging.getLogger(__name__)
+
+
+class Persistence:
+    """Writes and reads the learner's part of a run's folder. Called from one thread at a time."""
+
+    def __init__(
+        self, folder: RunFolder, keep_checkpoints: int = 3, sinks: Sequence[MetricsSink] = ()
+    ) -> None:
+        """`keep_checkpoints` newest ones stay; `sinks` get every line of metrics as well."""
+        self._folder = folder
+        self._keep_checkpoints = keep_checkpoints
+        self._metrics = MetricsFile(folder.metrics, sinks)
+
+    def restore(self, trainer: Trainer, progress: Progress) -> bool:
+        """Loads the newest checkpoint that is whole; False where there is none yet.
+
+        Raises:
+            CorruptDataError: there are some, but none is whole.
+        """
+        found = self._folder.checkpoint_versions()
+        for version in found:
+            progress(0.0, f"restoring version {version}")
+            try:
+                trainer.load_checkpoint(self._folder.checkpoint(version))
+            except CorruptDataError as error:
+                log.warning("checkpoint %d is left out: %s", version, error)
+            else:
+                return True
+        if found:
+            raise CorruptDataError(f"no checkpoint in {self._folder.checkpoints} is whole")
+        return False
+
+    def keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
+        """Writes adapters, then the checkpoint, which thus never lacks them; drops old checkpoints.
+
+        Args:
+            trainer: Between two updates.
+            consumed: Numbers of the episodes that it has been trained on.
+        """
+        for role, folder in self._folder.pair(trainer.version).items():
+            trainer.save_adapter(role, folder)
+        trainer.save_checkpoint(self._folder.checkpoint(trainer.version), consumed)
+        self._drop_checkpoints(trainer.version)
+
+    def rewind_metrics(self, version: int) -> Metrics:
+        """Drops the lines of updates after `version`, which will be made again; the last one left, or {}."""
+        with room_for(self._folder.metrics):
+            self._metrics.rewind(version)
+        lines = self._metrics.lines()
+        return lines[-1] if lines else {}
+
+    def add_metrics(self, line: Metrics) -> None:
+        """Appends the line of an update; `ExhaustedError` where the disk is full."""
+        with appended_whole(self._folder.metrics):
+            self._metrics.append(line)
+
+    def note_end(self, version: int, times: Mapping[str, float]) -> None:
+        """Keeps the seconds since the last line of metrics, for a process that ends with this version."""
+        path = self._folder.ends
+        try:
+            with appended_whole(path):
+                MetricsFile(path).append({ADAPTER_VERSION: version, **times})
+        except (ExhaustedError, OSError) as error:  # most likely why the run ends
+            log.warning("the times of the end are not kept: %s", error)
+
+    def advice(self, version: int) -> str:
+        """Where a run can be resumed whose update of `version` has diverged."""
+        good = self._last_without_skips(version)
+        text = f"Version {version} is the last whole one: {self._folder.checkpoint(version)}"
+        if good < version and self._folder.checkpoint(good).is_dir():
+            text += (
+                f". Steps were left out since version {good}; without the checkpoints after "
+                f"{self._folder.checkpoint(good)}, --resume continues from there"
+            )
+        return text
+
+    def _last_without_skips(self, version: int) -> int:
+        """The last version up to this one before which no step was left out."""
+        skipped = of_all_parts(SKIPPED_STEPS)
+        for line in reversed(self._metrics.lines()):
+            if not any(line.get(name) for name in skipped):
+                break
+            version = int(line[ADAPTER_VERSION]) - 1
+        return version
+
+    def _drop_checkpoints(self, version: int) -> None:
+        """Those that are too old; newer ones than `version` are not whole, and count for nothing."""
+        kept = [found for found in self._folder.checkpoint_versions() if found <= version]
+        for old in kept[self._keep_checkpoints :]:
+            shutil.rmtree(self._folder.checkpoint(old), ignore_errors=True)

@@ -1,0 +1,128 @@
+"""The learner's work from start to end: restore or warm start, then gather, update, keep, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.errors import DivergedError, HiperError
+from core.progress import Progress
+from learner.service.admission import Admission
+from learner.service.episode_metrics import episode_metrics
+from learner.service.gate import Schedule
+from learner.service.persistence import Persistence
+from learner.service.publication import Publication
+from learner.service.run_parts import Trainer, Update
+from learner.service.status import StatusBoard
+from learner.service.stopwatch import Stopwatch
+from run_folder import metric_names as names
+from run_folder.folder import RunFolder
+from run_folder.store import EpisodeStore
+from serving.adapters.pair import AdapterPair
+from trajectory.episode import Episode
+from trajectory.learner_status import Phase
+
+log = logging.getLogger(__name__)
+
+_PARTS = {
+    Phase.STARTING: names.TIME_START,
+    Phase.GATHERING: names.TIME_GATHER,
+    Phase.UPDATING: names.TIME_UPDATE,
+    Phase.PUBLISHING: names.TIME_PUSH,
+}
+"""What the time goes to when a process ends in one of these phases."""
+
+
+@dataclass(frozen=True)
+class TrainingLoop:
+    """Makes the updates of a run, one after the other; `run` is awaited once."""
+
+    schedule: Schedule
+    folder: RunFolder
+    store: EpisodeStore
+    make_trainer: Callable[[], Trainer]
+    warm_start: Callable[[Progress], AdapterPair | None]
+    """Adapters to start a new run from; None for those that change nothing."""
+    admission: Admission
+    persistence: Persistence
+    publication: Publication
+    status: StatusBoard
+    stopwatch: Stopwatch
+
+    async def run(self) -> None:
+        """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
+        try:
+            version = await self._all_updates()
+            end = Phase.FINISHED, f"{version} of {self.schedule.updates} updates made", 1.0
+        except HiperError as error:
+            end = Phase.FAILED, str(error), self.status.now.progress
+        except Exception as error:  # the phase tells the orchestrator, whatever it was
+            log.exception("the learner has failed")
+            end = Phase.FAILED, f"{type(error).__name__}: {error}", self.status.now.progress
+        last = self.status.now
+        self.stopwatch.lap(_PARTS[last.phase])
+        await asyncio.to_thread(self.persistence.note_end, last.version, self.stopwatch.take())
+        self.status.show(*end)
+
+    async def _all_updates(self) -> int:
+        """The version that the last of them made."""
+        trainer = await asyncio.to_thread(self._start)
+        await self._publish(trainer.version)
+        while trainer.version < self.schedule.updates and await self._whole_batch():
+            self.status.show(Phase.UPDATING, f"update {trainer.version + 1}")
+            metrics = await asyncio.to_thread(self._update, trainer)
+            await self._publish(trainer.version)
+            self.status.updated(metrics)
+        return trainer.version
+
+    def _start(self) -> Trainer:
+        trainer = self.make_trainer()
+        if not self.persistence.restore(trainer, self.status.report):
+            if first := self.warm_start(self.status.report):
+                trainer.load_adapters(first)
+            self.stopwatch.lap(names.TIME_START)
+            self._keep(trainer, consumed=())
+        trainer.load_reference(self.folder.pair(0))
+        self.status.updated(self.persistence.rewind_metrics(trainer.version))
+        self.stopwatch.lap(names.TIME_START)
+        return trainer
+
+    async def _whole_batch(self) -> bool:
+        """Waits for the next update's episodes; False if the run is to stop."""
+        self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
+        whole = await self.admission.whole_batch()
+        self.stopwatch.lap(names.TIME_GATHER)
+        return whole
+
+    def _update(self, trainer: Trainer) -> dict[str, float]:
+        """Makes and keeps the next version from its batch; the line of its metrics."""
+        numbers = self.schedule.batch(trainer.version)
+        episodes = self.store.load(numbers)
+        metrics = episode_metrics(episodes, trainer.version)
+        update = self._trained(trainer, episodes)
+        for number, advantages in zip(numbers, update.advantages, strict=True):
+            self.store.set_advantages(number, advantages)
+        self.stopwatch.lap(names.TIME_UPDATE)
+        metrics |= {names.ADAPTER_VERSION: trainer.version, **update.metrics, **self.stopwatch.take()}
+        # The line first: after a crash in between, restoring drops it and the update is made again.
+        self.persistence.add_metrics(metrics)
+        self._keep(trainer, consumed=range(numbers.stop))
+        return metrics
+
+    def _trained(self, trainer: Trainer, episodes: Sequence[Episode]) -> Update:
+        before = trainer.version
+        try:
+            return trainer.update(episodes, self.status.report)
+        except DivergedError as error:
+            raise DivergedError(f"{error}. {self.persistence.advice(before)}") from error
+
+    def _keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
+        self.persistence.keep(trainer, consumed)
+        self.stopwatch.lap(names.TIME_CHECKPOINT)
+
+    async def _publish(self, version: int) -> None:
+        await self.publication.publish(version)
+        self.admission.advance(version)
+        self.stopwatch.lap(names.TIME_PUSH)

@@ -1,0 +1,206 @@
+"""Opening a run, new or resumed, in a folder that one process at a time may use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from configuration import command
+from configuration.command import CommandLine
+from configuration.files import read_toml, to_toml
+from configuration.keys import keys, value_of
+from configuration.syntax import FlagsT
+from configuration.tree import Configuration
+from core.errors import ConfigurationError
+from core.files import replace_file
+from core.paths import user_path
+from run_folder.folder import RunFolder
+
+_SERVER_KEYS = (
+    "address",
+    "listen",
+    "metrics_port",
+    "drain_seconds",
+    "max_calls",
+    "gpus",
+    "tls.certificate",
+    "tls.key",
+    "tls.authority",
+)
+_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
+_LEARNER_KEYS = (
+    "updates",
+    "lease_seconds",
+    "threads",
+    "pack_tokens",
+    "ranks",
+    "zero_stage",
+    "optimizer",
+    "keep_checkpoints",
+)
+
+MAY_CHANGE: frozenset[str] = frozenset(
+    [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
+    + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
+    + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
+    + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "attempts", "start_seconds")]
+    + [f"learner.{key}" for key in _LEARNER_KEYS]
+    + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
+)
+"""Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
+a run that diverged may go on in smaller steps, one that hardly moves in larger ones."""
+
+
+def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.now) -> Path:
+    """The folder that the configuration names, else one under runs/ that does not exist yet."""
+    if configuration.run.dir is not None:
+        return user_path(configuration.run.dir)
+    stem = now().strftime("%Y%m%d-%H%M%S")
+    names = (f"{stem}-{number}" for number in range(1_000_000))
+    return next(path for name in names if not (path := user_path("runs") / name).exists())
+
+
+def open_run(
+    argv: Sequence[str], program: str, flags: type[FlagsT], defaults: Mapping[str, Any], *, resumes: bool
+) -> CommandLine[Configuration, FlagsT]:
+    """Parses the command line of a run, and decides its folder and whether it is resumed; writes nothing.
+
+    A resumed run has the configuration saved in its folder; the file of `--config` and the other options
+    override it.
+
+    Args:
+        argv: Arguments of the command.
+        program: Name of the command, for `--help`.
+        flags: Options of the command itself.
+        defaults: The command's own defaults, for a new run without `--config`.
+        resumes: True if a folder with a run is always resumed, and any other starts a new run; False if
+            `--resume` decides, and a folder with a run is refused without it.
+
+    Returns:
+        The command line, with the decided `run.dir` and `run.resume`.
+
+    Raises:
+        ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
+    """
+    line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
+    root = choose(line.configuration)
+    resume = RunFolder(root).episodes.exists() if resumes else line.configuration.run.resume
+    if resume and line.configuration.run.dir is None:
+        raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
+    if resume:
+        line = command.read(argv, program, flags, base=saved_tree(root))
+    placed = line.configuration.run.model_copy(update={"dir": root, "resume": resume})
+    configuration = line.configuration.model_copy(update={"run": placed})
+    check(root, configuration)
+    return replace(line, configuration=configuration)
+
+
+def names_file(argv: Sequence[str]) -> bool:
+    """Whether a command line names a configuration file."""
+    return any(word == "--config" or word.startswith("--config=") for word in argv)
+
+
+def saved_tree(root: Path) -> dict[str, Any]:
+    """The configuration of the run in this folder, as nested tables.
+
+    Raises:
+        ConfigurationError: there is no run.
+    """
+    folder = RunFolder(root)
+    if not folder.configuration.exists():
+        raise ConfigurationError(
+            f"there is no run in {root} to resume; without --resume one is started there"
+        )
+    return read_toml(folder.configuration)
+
+
+def check(root: Path, configuration: Configuration) -> None:
+    """Whether this run may be played in this folder; changes nothing.
+
+    Raises:
+        ConfigurationError: it may not; the message says what would be accepted.
+    """
+    if configuration.run.resume:
+        _check_same_run(root, configuration)
+    elif RunFolder(root).episodes.exists():
+        raise ConfigurationError(
+            f"there is a run in {root} already: --run-dir {root} --resume continues it, "
+            "another --run-dir starts a new one"
+        )
+    elif root.is_dir() and set(root.iterdir()) - RunFolder(root).before_the_first_episode:
+        raise ConfigurationError(
+            f"{root} holds something that is no run; --run-dir takes a new or empty folder"
+        )
+    elif root.exists() and not root.is_dir():
+        raise ConfigurationError(f"{root} is no folder; --run-dir takes a new or empty one")
+
+
+def _check_same_run(root: Path, configuration: Configuration) -> None:
+    saved = Configuration.model_validate(saved_tree(root))
+    differences = [
+        f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
+        for key in keys(Configuration)
+        if key.name not in MAY_CHANGE and value_of(saved, key.name) != value_of(configuration, key.name)
+    ]
+    if differences:
+        raise ConfigurationError(
+            f"the run in {root} cannot go on with another configuration: {'; '.join(differences)}. "
+            "Leave these options out, or start a new run with another --run-dir"
+        )
+
+
+class HeldFolder:
+    """A run folder that is ours until `release` or until this process ends."""
+
+    def __init__(self, folder: RunFolder, lock: IO[str]) -> None:
+        self.folder = folder
+        self._lock = lock
+
+    def release(self) -> None:
+        self._lock.close()
+
+
+def hold(root: Path, configuration: Configuration) -> HeldFolder:
+    """Makes the folder or takes it up again, and writes the configuration into it.
+
+    Raises:
+        ConfigurationError: the run may not be played here, or another process plays in it.
+    """
+    check(root, configuration)
+    return hold_unchecked(root, configuration)
+
+
+def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
+    """As `hold`, for a folder that holds no run, such as that of evaluations.
+
+    Raises:
+        ConfigurationError: another process uses it.
+    """
+    folder = RunFolder(root)
+    for part in (folder.logs, folder.services):
+        part.mkdir(parents=True, exist_ok=True)
+    lock = _locked(folder.lock)
+    replace_file(folder.configuration, to_toml(configuration))
+    return HeldFolder(folder, lock)
+
+
+def _locked(path: Path) -> IO[str]:
+    lock = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise ConfigurationError(
+            f"process {holder} plays in {path.parent} now; wait for its end or take another folder"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock

@@ -1,0 +1,41 @@
+"""Where an adapter comes from: a JSON file of ours beside PEFT's, which have no place for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import CorruptDataError
+
+ORIGIN_FILE = "hiper.json"
+
+
+@dataclass(frozen=True)
+class AdapterOrigin:
+    """What an adapter was made on, and as what."""
+
+    base_fingerprint: str
+    role: str
+    version: int
+
+    def write(self, folder: Path) -> None:
+        """Writes it into a PEFT folder."""
+        (folder / ORIGIN_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def base_of(folder: Path) -> str | None:
+    """Fingerprint of the base model that the adapter in a PEFT folder was made on; None if it does not say.
+
+    Raises:
+        CorruptDataError: the file is there and cannot be read.
+    """
+    path = folder / ORIGIN_FILE
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return str(content["base_fingerprint"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,46 @@
+"""The adapters of both roles, which are made, kept, evaluated and served together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from core.role import Role
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
+
+
+@dataclass(frozen=True)
+class AdapterPair:
+    """PEFT folders of both adapters."""
+
+    planner: Path
+    executor: Path
+
+    @classmethod
+    def within(cls, folder: Path) -> Self:
+        """The folders `planner` and `executor` inside this one."""
+        return cls(folder / Role.PLANNER.value, folder / Role.EXECUTOR.value)
+
+    def of(self, role: Role) -> Path:
+        return self.planner if role is Role.PLANNER else self.executor
+
+    def items(self) -> Iterator[tuple[Role, Path]]:
+        """Each role with its folder."""
+        return ((role, self.of(role)) for role in Role)
+
+    def missing(self) -> tuple[Role, Path] | None:
+        """The first file that a PEFT folder needs and that is not there, with its role; None if all are."""
+        for role, folder in self.items():
+            for name in (CONFIG_FILE, WEIGHTS_FILE):
+                if not (folder / name).is_file():
+                    return role, folder / name
+        return None
+
+    def hashes(self) -> dict[Role, str]:
+        """SHA-256 of each folder's configuration and weights, in hexadecimal digits."""
+        return {
+            role: adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()
+            for role, folder in self.items()
+        }

@@ -1,0 +1,129 @@
+"""Runs of the learner without a model, for tests: a trainer that counts, a shelf in place of the servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from core.errors import CorruptDataError, UnavailableError
+from core.progress import Progress
+from core.role import Role
+from learner.service.gate import Schedule
+from learner.service.run_parts import Publisher, Trainer, Update
+from learner.service.training_run import TrainingRun
+from run_folder.folder import RunFolder
+from run_folder.store import EpisodeStore, TurnAdvantages
+from serving.adapters.pair import AdapterPair
+from tests.learner.service.episodes import episode
+from trajectory.episode import Episode
+from trajectory.lease import Finished, Lease
+
+SCHEDULE = Schedule(updates=2, episodes_per_update=2, group_size=1, max_lag=0, lease_seconds=60.0, seed=1)
+WARM = AdapterPair(Path("planner"), Path("executor"))
+
+
+class CountingTrainer:
+    """Keeps what the run asks of a trainer on disk, without a model: its state is the list of episodes."""
+
+    begun_with: AdapterPair | None = None
+    reference: AdapterPair | None = None
+
+    def __init__(self, crash_before_checkpoint: int | None = None) -> None:
+        self.version = 0
+        self.seen: list[int] = []
+        self._crash = crash_before_checkpoint
+
+    def load_adapters(self, pair: AdapterPair) -> None:
+        self.begun_with = pair
+
+    def load_reference(self, pair: AdapterPair) -> None:
+        self.reference = pair
+
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
+        self.version += 1
+        self.seen += [e.number for e in episodes]
+        advantages = [[TurnAdvantages(1.0, 2.0, None)] * len(e.turns) for e in episodes]
+        return Update({"actor/loss": 0.5}, advantages)
+
+    def save_adapter(self, role: Role, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights").write_text(f"{role.value} {self.seen}")
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+        if self._crash == self.version:
+            raise OSError("killed")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "state").write_text(" ".join(map(str, self.seen)))
+        assert self.seen == list(consumed)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        if not (folder / "state").exists():
+            raise CorruptDataError(f"{folder} is cut off")
+        self.version = int(folder.name)
+        self.seen = [int(word) for word in (folder / "state").read_text().split()]
+
+
+class Shelf:
+    """Takes what is published and remembers the order."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[Role, int]] = []
+
+    async def publish(self, role: Role, version: int, folder: Path) -> None:
+        assert (folder / "weights").exists()
+        self.published.append((role, version))
+
+
+def warm_start(progress: Progress) -> AdapterPair:
+    progress(1.0, "warm")
+    return WARM
+
+
+def open_run(
+    root: Path,
+    trainer: Trainer | None = None,
+    shelf: Publisher | None = None,
+    *,
+    clock: Callable[[], float] = lambda: 0.0,
+    keep_checkpoints: int = 3,
+    make_trainer: Callable[[], Trainer] | None = None,
+    first: Callable[[Progress], AdapterPair | None] = warm_start,
+) -> TrainingRun:
+    folder = RunFolder(root)
+    made = trainer or CountingTrainer()
+    return TrainingRun.of(
+        folder,
+        SCHEDULE,
+        EpisodeStore(folder.episodes, "run"),
+        make_trainer or (lambda: made),
+        first,
+        shelf or Shelf(),
+        1000,
+        clock,
+        keep_checkpoints,
+    )
+
+
+async def play(run: TrainingRun) -> None:
+    """Plays whatever the run leases until it has finished or failed."""
+    while True:
+        try:
+            outcome = run.admission.lease("run")
+        except UnavailableError:
+            return
+        if isinstance(outcome, Finished):
+            return
+        if isinstance(outcome, Lease):
+            assert await run.admission.submit(episode(outcome.number))
+        await asyncio.sleep(0)
+
+
+def played(run: TrainingRun) -> TrainingRun:
+    """The run after its loop has ended, with somebody who plays."""
+
+    async def work() -> None:
+        await asyncio.gather(run.loop.run(), play(run))
+
+    asyncio.run(work())
+    return run
