@@ -67,7 +67,7 @@ def test_the_table_is_as_wide_as_the_terminal_or_110_in_a_file() -> None:
 def test_a_model_that_would_be_downloaded_is_missing_here() -> None:
     first, second = summary(configuration("owner/name"))
     assert first.endswith("model owner/name")
-    assert second.startswith("missing: model owner/name is not in the hub's cache here")
+    assert second.startswith("missing: model owner/name is not in ")
 
 
 def test_data_that_is_not_here_is_missing_and_no_error() -> None:

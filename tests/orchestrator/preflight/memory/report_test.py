@@ -44,10 +44,8 @@ def test_services_that_start_here_share_a_gpu() -> None:
     services = (service("planner", 4), service("executor", 4), service("learner", 4))
     assert report(*services, here=frozenset({"planner", "executor"})).warnings == ()
     (warning,) = report(*services, here=frozenset({"planner", "executor", "learner"})).warnings
-    assert warning.startswith(
-        "planner, executor, learner have no address, so that they start here, on this machine's first GPU: "
-        "12.0 GiB on one GPU of 10 GiB do not fit."
-    )
+    assert warning.startswith("planner, executor, learner have no address")
+    assert "12.0 GiB" in warning and " 10 GiB" in warning
 
 
 def test_one_service_here_has_the_gpu_to_itself() -> None:

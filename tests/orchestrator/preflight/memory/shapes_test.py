@@ -124,7 +124,7 @@ def test_a_size_that_cannot_be_read_is_refused(key: str, value: object) -> None:
     config = {**CONFIG, key: value}
     if value == "left out":
         del config[key]
-    with pytest.raises(UnknownShapeError, match="some/config.json has no readable .*not a decoder"):
+    with pytest.raises(UnknownShapeError, match="some/config.json has no readable "):
         read_shape(config, "some/config.json")
 
 
@@ -168,7 +168,7 @@ def test_the_bundled_model_is_in_the_table() -> None:
 def test_a_model_that_is_nowhere_is_refused_with_those_that_are_known(cache: Path) -> None:
     assert local_config("somebody/unheard-of") is None
     with pytest.raises(
-        UnknownShapeError, match="somebody/unheard-of is not known .* one of Qwen/Qwen2.5-0.5B"
+        UnknownShapeError, match="somebody/unheard-of is not known.* not one of Qwen/Qwen2.5-0.5B"
     ):
         find_shape("somebody/unheard-of")
 
