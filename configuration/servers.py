@@ -37,6 +37,8 @@ class ServerSettings(Section):
     """Seconds that calls in flight have to finish after the signal to stop."""
     gpus: tuple[NonNegativeInt, ...] = ()
     """GPUs that the process may use, such as `0` or `2,3`; empty means all of its machine."""
+    max_calls: int = Field(1024, ge=1)
+    """Number of calls handled at once; more are refused with RESOURCE_EXHAUSTED, except those of health."""
     tls: TlsSettings = TlsSettings()
 
 
@@ -69,6 +71,10 @@ class ModelServerSettings(ServerSettings):
     """Number of earlier turns in a prompt, at most."""
     keep_versions: int = Field(3, ge=1)
     """Number of adapter versions that are kept for a rollback."""
+    max_pushes: int = Field(4, ge=1)
+    """Number of adapters that may arrive at once; more are refused with RESOURCE_EXHAUSTED."""
+    push_idle_seconds: float = Field(30.0, gt=0)
+    """Seconds that a push may take to send its next part before it is ended."""
     adapter: Path | None = None
     """PEFT folder of an adapter to start with; in a run, the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)

@@ -25,4 +25,4 @@ def user_path(text: str | Path) -> Path:
 
 def cache_folder() -> Path:
     """The folder for files that can be made again, such as indexes: HIPER_CACHE, or ~/.cache/hiper."""
-    return Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")
+    return user_path(os.environ.get("HIPER_CACHE") or "~/.cache/hiper")

@@ -15,7 +15,7 @@ SYNTAX = Syntax(
     NoSections,
     NoFlags,
     "Writes the report of a run.",
-    arguments=(Argument("RUN_DIR", "the folder of a run, into which report.html is written"),),
+    arguments=(Argument("RUN_DIR", "the folder of a run, into which the report is written"),),
 )
 
 

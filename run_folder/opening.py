@@ -26,12 +26,13 @@ _SERVER_KEYS = (
     "listen",
     "metrics_port",
     "drain_seconds",
+    "max_calls",
     "gpus",
     "tls.certificate",
     "tls.key",
     "tls.authority",
 )
-_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions")
+_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
 _LEARNER_KEYS = (
     "updates",
     "lease_seconds",

@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import UnavailableError
+
 BASE_VERSION = -1
 """Adapter version of the base model alone."""
 
@@ -69,6 +71,10 @@ class LoadedAdapter:
     """PEFT folder: adapter_config.json and adapter_model.safetensors."""
 
 
+class EngineFailedError(UnavailableError):
+    """The engine can answer nothing any more; only a new process can."""
+
+
 class Engine(Protocol):
     """Runs one base model with at most one adapter in force; many requests at once, decoded together."""
 
@@ -95,6 +101,10 @@ class Engine(Protocol):
         Requests that run already end with the adapter they began with. If anything fails, the engine goes
         on with what it served.
         """
+        ...
+
+    async def failure(self) -> EngineFailedError:
+        """Returns once the engine has failed for good, and says why; else waits for ever."""
         ...
 
     async def close(self) -> None: ...

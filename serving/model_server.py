@@ -55,23 +55,28 @@ async def serve_model(
     model = await asyncio.to_thread(resolve_model, settings.model)
     tokenizer = load_tokenizer(model.path)
     engine = make_engine(model, settings)
-    slot = AdapterSlot(engine, role, model, settings.max_lora_rank, settings.keep_versions)
+    slot = AdapterSlot(
+        engine, role, model, settings.max_lora_rank, settings.keep_versions, settings.max_pushes
+    )
     try:
         await engine.start()
         if settings.adapter:
             await slot.load(user_path(settings.adapter))
         registry = CollectorRegistry()
         registry.register(ModelMetrics(engine, slot))
-        services = (make_service(engine, tokenizer, settings), adapter_service(slot, engine))
-        await serve_until_stopped(GrpcServer(settings, services, registry), flags)
+        services = (
+            make_service(engine, tokenizer, settings),
+            adapter_service(slot, engine, settings.push_idle_seconds),
+        )
+        await serve_until_stopped(GrpcServer(settings, services, registry), flags, engine.failure)
     finally:
         await engine.close()
         slot.close()
 
 
-def adapter_service(slot: AdapterSlot, engine: Engine) -> Service:
-    """The gRPC service through which adapters come."""
-    servicer = AdapterServicer(slot, engine)
+def adapter_service(slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> Service:
+    """The gRPC service through which adapters come; see `AdapterServicer`."""
+    servicer = AdapterServicer(slot, engine, idle_seconds)
     return Service(
         ADAPTER_SERVICE,
         lambda server: adapter_pb2_grpc.add_AdapterServiceServicer_to_server(servicer, server),

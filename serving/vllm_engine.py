@@ -6,11 +6,10 @@ Written against vLLM 0.32 (AsyncLLM of the V1 engine).
 from __future__ import annotations
 
 import asyncio
-import itertools
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -18,31 +17,24 @@ from vllm.lora.request import LoRARequest
 from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from configuration.servers import ModelServerSettings
 from core.errors import HiperError, InvalidInputError, PromptTooLongError, QueueFullError, UnavailableError
 from serving.engine import (
-    BASE_VERSION,
     EngineCounters,
+    EngineFailedError,
     FinishReason,
     GenerationRequest,
     GenerationResult,
     LoadedAdapter,
 )
 from serving.model import ModelFolder
+from serving.vllm_adapters import Closing, ServedAdapters
 
+_POLL_SECONDS = 0.5
 _SEED_LIMIT = 1 << 63
 """vLLM takes seeds as signed 64-bit numbers."""
-
-
-@dataclass(eq=False)
-class _Served:
-    """What new requests are answered by, and how many still run on it."""
-
-    version: int
-    lora: LoRARequest | None
-    running: int = 0
-    drained: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class VllmEngine:
@@ -68,10 +60,9 @@ class VllmEngine:
             logprobs_mode="processed_logprobs",
         )
         self._llm: AsyncLLM | None = None
-        self._served = _Served(BASE_VERSION, None)
-        self._ids = itertools.count(1)
-        self._switching = asyncio.Lock()
-        self._waiting = 0
+        self._adapters = ServedAdapters(_lora_request)
+        self._closing = Closing()
+        self._running = 0
         self._counters = EngineCounters(0, 0, 0)
 
     @property
@@ -87,24 +78,26 @@ class VllmEngine:
 
     async def generate(self, request: GenerationRequest) -> GenerationResult:
         self._check(request)
-        async with self._place() as served:
+        with self._place(), self._adapters.request() as served:
             name = uuid.uuid4().hex
-            output, complete = await self._sample(name, request, served)
+            try:
+                sampled = self._sample(name, request, served.lora)
+                output, complete = await self._closing.unless_closed(sampled)
+            except EngineDeadError as error:
+                raise EngineFailedError(f"vLLM has failed: {error}") from error
         return self._result(request, output, complete, served.version)
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
-        async with self._switching:
-            lora = None
-            if adapter is not None:
-                lora = LoRARequest(adapter.name, next(self._ids), str(adapter.folder))
-                await self._load(lora)
-            old, self._served = self._served, _Served(adapter.version if adapter else BASE_VERSION, lora)
-            if old.running:
-                await old.drained.wait()
-            if old.lora is not None:
-                await self._engine.remove_lora(old.lora.lora_int_id)
+        await self._adapters.switch(self._engine, adapter)
+
+    async def failure(self) -> EngineFailedError:
+        # vLLM tells those who wait for an answer only; an idle server must notice, too.
+        while self._llm is None or not self._llm.errored:
+            await asyncio.sleep(_POLL_SECONDS)
+        return EngineFailedError(f"vLLM has failed: {self._llm.dead_error}")
 
     async def close(self) -> None:
+        self._closing.close()
         if self._llm is not None:
             self._llm.shutdown()
             self._llm = None
@@ -114,14 +107,6 @@ class VllmEngine:
         if self._llm is None:
             raise UnavailableError("the engine does not run")
         return self._llm
-
-    async def _load(self, lora: LoRARequest) -> None:
-        try:
-            loaded = await self._engine.add_lora(lora)
-        except Exception as error:
-            raise InvalidInputError(f"vLLM does not take adapter {lora.lora_name}: {error}") from error
-        if loaded is False:
-            raise HiperError(f"vLLM did not load adapter {lora.lora_name}")
 
     def _check(self, request: GenerationRequest) -> None:
         if not request.prompt_ids:
@@ -133,31 +118,25 @@ class VllmEngine:
                 f"are {total}; the context length is {self.context_length}"
             )
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[_Served]:
-        """Counts a request in, on what is served now: a switch lets it end."""
-        if self._waiting >= self._settings.max_batch + self._settings.max_queue:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._running >= self._settings.max_batch + self._settings.max_queue:
             raise QueueFullError(f"{self._settings.max_queue} requests wait already; try again later")
-        served = self._served
-        served.running += 1
-        self._waiting += 1
+        self._running += 1
         try:
-            yield served
+            yield
         finally:
-            self._waiting -= 1
-            served.running -= 1
-            if served.running == 0:
-                served.drained.set()
+            self._running -= 1
 
     async def _sample(
-        self, name: str, request: GenerationRequest, served: _Served
+        self, name: str, request: GenerationRequest, lora: LoRARequest | None
     ) -> tuple[RequestOutput, bool]:
         """The last output, and whether one of the complete answers ended it."""
         stream = self._engine.generate(
             {"prompt_token_ids": list(request.prompt_ids)},
             _parameters(request),
             request_id=name,
-            lora_request=served.lora,
+            lora_request=lora,
         )
         last: RequestOutput | None = None
         async for output in stream:
@@ -190,6 +169,10 @@ class VllmEngine:
         return GenerationResult(
             token_ids, logprobs, version, FinishReason.STOP if ended else FinishReason.LENGTH
         )
+
+
+def _lora_request(adapter: LoadedAdapter, number: int) -> LoRARequest:
+    return LoRARequest(adapter.name, number, str(adapter.folder))
 
 
 def _parameters(request: GenerationRequest) -> SamplingParams:

@@ -1,4 +1,4 @@
-"""The worked episode of docs/hae.md: prints its table, and draws its segments and advantages."""
+"""The worked episode of docs/hae.md: prints its tables, and draws its segments and advantages."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings.model_validate({"normalize": False})
 """HiPER's for ALFWorld, without normalisation."""
+BY_DECISION = SETTINGS.model_copy(update={"estimator": "dgae"})
+"""The same by dgae, with lambda 0.95."""
 SUBGOALS = ("find a mug", "", "clean the mug", "", "", "put it on the shelf")
 ACTIONS = ("go to table", "take mug", "go to sink", "(not parsed)", "clean mug", "put mug on shelf")
 
@@ -56,6 +58,23 @@ def rows(batch: TurnBatch, result: Advantages) -> list[str]:
         texts = [f"{x[t]:.6g}" if said and x is not None else "-" for x, said in numbers]
         decision = "SWITCH" if batch.switch[t] else "KEEP"
         cells = [str(t), decision, SUBGOALS[t], ACTIONS[t], f"{batch.reward[t]:g}", *texts]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def compared(batch: TurnBatch, hae: Advantages, dgae: Advantages) -> list[str]:
+    """The table that has dgae's numbers beside HAE's, in Markdown."""
+    names = ["t", "decision"]
+    names += [
+        f"{estimator} {level}" for level in ("A_switch", "A_high", "A_low") for estimator in ("HAE", "dgae")
+    ]
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for t in range(batch.turns):
+        start = bool(hae.segment_start[t])
+        pairs = [(hae.switch, dgae.switch, True), (hae.high, dgae.high, start), (hae.low, dgae.low, True)]
+        cells = [str(t), "SWITCH" if batch.switch[t] else "KEEP"]
+        for ours, other, said in pairs:
+            cells += [f"{x[t]:.4g}" if said and x is not None else "-" for x in (ours, other)]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -119,6 +138,8 @@ def main(argv: Sequence[str]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(batch, result, path)
     print("\n".join(rows(batch, result)))
+    print()
+    print("\n".join(compared(batch, result, estimate(batch, BY_DECISION))))
     print(path, file=sys.stderr)
     return 0
 

@@ -1,4 +1,4 @@
-"""Holds the estimators against exact policy gradients on a tabular task: bias, and variance."""
+"""Compares the estimators with exact policy gradients on a tabular task: bias, variance, squared error."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from configuration.section import Section
 from configuration.syntax import NoSections, Syntax
 from core.paths import user_path
 from studies.tabular.report import Run, bias_seen, write
+from studies.tabular.sampling import GROUP
 from studies.tabular.unbiasedness import CONDITIONS, Finding, examine
 from studies.tabular.variance import POINTS, Outcome, compare
 
@@ -29,10 +30,10 @@ class Flags(Section):
     """Folder for theory.md, .svg and .json."""
     seed: int = 0
     """Seed of policies, episodes, wrong values and bootstrap."""
-    episodes: int = Field(2_000_000, ge=2)
-    """Episodes for each mean."""
-    variance_episodes: int = Field(4_000, ge=2)
-    """Episodes for each variance ratio."""
+    episodes: int = Field(2_000_000, ge=2 * GROUP, multiple_of=GROUP)
+    """Episodes for each mean, in whole groups of 8."""
+    variance_episodes: int = Field(4_000, ge=2 * GROUP, multiple_of=GROUP)
+    """Episodes for each row of errors, in whole groups of 8."""
 
 
 def study(chosen: Flags, console: Console) -> tuple[list[Finding], list[Outcome]]:
@@ -41,7 +42,7 @@ def study(chosen: Flags, console: Console) -> tuple[list[Finding], list[Outcome]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         means = progress.add_task("episodes for means", total=len(CONDITIONS) * chosen.episodes)
-        ratios = progress.add_task("points of variance", total=len(POINTS))
+        ratios = progress.add_task("points of errors", total=len(POINTS))
         for condition in CONDITIONS:
             findings += examine(condition, chosen.episodes, chosen.seed, lambda n: progress.advance(means, n))
         for point in POINTS:

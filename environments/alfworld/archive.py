@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from core.paths import cache_folder
 from environments.alfworld.game_source import GAME_FILE, task_of
 from environments.benchmark import Task
 from environments.errors import EnvironmentDataError
@@ -65,19 +66,32 @@ def read_members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def _open_index(archive: Path) -> sqlite3.Connection:
     name = f"alfworld-{_sha256(archive)[:32]}-v{_VERSION}.sqlite"
-    folder = Path(os.environ.get("HIPER_CACHE") or Path.home() / ".cache" / "hiper")
-    cached = folder / name
-    if not cached.is_file():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Renamed when it is complete, so that other processes never see an index half made.
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                _connect(Path(scratch) / name, archive).close()
-                os.replace(Path(scratch) / name, cached)
-        except (OSError, sqlite3.OperationalError):
-            return _connect(None, archive)
+    folder = cache_folder()
+    if (index := _cached(folder / name)) is not None:
+        return index
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Renamed when it is complete, so that other processes never see an index half made.
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            _connect(Path(scratch) / name, archive).close()
+            os.replace(Path(scratch) / name, folder / name)
+    except (OSError, sqlite3.OperationalError):
+        return _connect(None, archive)
+    return _cached(folder / name) or _connect(None, archive)
+
+
+def _cached(path: Path) -> sqlite3.Connection | None:
+    """The index in the file `path`; None if there is none, or if a crash or a full disk has damaged it."""
+    if not path.is_file():
+        return None
     # Immutable: SQLite takes no locks, which read-only and network file systems may not support.
-    return sqlite3.connect(f"{cached.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    index = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    try:
+        _dictionary(index)
+    except sqlite3.DatabaseError:
+        index.close()
+        return None
+    return index
 
 
 def _sha256(path: Path) -> str:

@@ -114,13 +114,15 @@ class _Compiler:
 
     def _check_known(self) -> None:
         """Refuses receptacles without a type and things without a name, which would be played wrongly."""
+        objects, receptacles = set(self.objects), set(self.receptacles)
         used = {*self.where, *(receptacle for _, receptacle in self.problem.pairs["inReceptacle"])}
-        strange = sorted(used - set(self.receptacles)) + sorted(
-            {*self.objects, *self.receptacles} - set(self.names)
-        )
-        if strange or set(self.objects) & set(self.receptacles):
+        if strange := sorted(used - receptacles) + sorted((objects | receptacles) - set(self.names)):
             raise GameFileError(
-                self.origin, f"its PDDL problem does not say what kind of thing {(strange or ['?'])[0]} is"
+                self.origin, f"its PDDL problem does not say what kind of thing {strange[0]} is"
+            )
+        if both := sorted(objects & receptacles):
+            raise GameFileError(
+                self.origin, f"its PDDL problem uses {both[0]} both as an object and as a receptacle"
             )
 
     def _mask(self, names: Iterable[str]) -> int:

@@ -59,17 +59,13 @@ def parse_problem(text: str, origin: str) -> Problem:
     objects, init, goal = _sections(text, origin)
     pairs: dict[str, dict[tuple[str, str], None]] = {name: {} for name, arity in ARITY.items() if arity == 2}
     marks: dict[str, set[str]] = {name: set() for name, arity in ARITY.items() if arity == 1}
-    for predicate, first, second in _FACT.findall(init.lower()):
+    for predicate, first, second in _facts(init.lower(), origin):
         if second and predicate in _PAIRS:
             pairs[_PAIRS[predicate]][first, second] = None
         elif not second and predicate in _MARKS:
             marks[_MARKS[predicate]].add(first)
         else:
-            raise GameFileError(
-                origin,
-                f"its PDDL problem states ({predicate} {first} {second}), "
-                "a fact that initial states of ALFWorld never have",
-            )
+            raise _foreign(f"({predicate} {first} {second})", origin)
     parsed_goal = parse_goal(goal)
     if parsed_goal is None:
         raise GameFileError(origin, "its goal has none of the six forms that ALFWorld uses")
@@ -93,6 +89,21 @@ def _sections(text: str, origin: str) -> tuple[str, str, str]:
         raise GameFileError(origin, "its PDDL problem must have :objects, :init and :goal, in this order")
     objects, init, goal = starts
     return text[objects:init], text[init + len("(:init") : goal], text[goal:]
+
+
+def _facts(init: str, origin: str) -> list[tuple[str, str, str]]:
+    """Predicate and arguments of each fact; the second argument is empty where there is one only."""
+    # Without this check, `(not (opened x))` would be read as the fact inside it.
+    rest = " ".join(_FACT.sub("", init).split())
+    if rest != ")":
+        raise _foreign(rest.removesuffix(")").strip()[:80], origin)
+    return _FACT.findall(init)
+
+
+def _foreign(fact: str, origin: str) -> GameFileError:
+    return GameFileError(
+        origin, f"its PDDL problem states {fact}, a fact that initial states of ALFWorld never have"
+    )
 
 
 def _check_declared(problem: Problem, objects: str, origin: str) -> None:

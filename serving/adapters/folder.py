@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ _UNSUPPORTED = {
     "layer_replication": (None,),
 }
 """What PEFT knows and we do not: key of adapter_config.json, and the values under which it is off."""
+_NUMBER_FORMATS = ("torch.float32", "torch.bfloat16", "torch.float16", "torch.float64")
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,20 @@ def read_config(config_json: bytes, max_rank: int) -> AdapterConfig:
         InvalidInputError: not plain LoRA, or a rank over `max_rank`.
     """
     fields = _parse(config_json)
-    if fields.get("peft_type") != "LORA":
-        raise InvalidInputError(f"adapter: peft_type is {fields.get('peft_type')!r}; LORA is accepted")
+    if (kind := fields.get("peft_type")) != "LORA":
+        raise InvalidInputError(f"adapter: peft_type is {_shown(kind)}; LORA is accepted")
     for key, off in _UNSUPPORTED.items():
         if fields.get(key, off[0]) not in off:
-            raise InvalidInputError(f"adapter: {key} = {fields[key]!r} is not supported; plain LoRA is")
-    rank, alpha = fields.get("r"), fields.get("lora_alpha")
+            raise InvalidInputError(f"adapter: {key} = {_shown(fields[key])} is not supported; plain LoRA is")
+    rank, alpha = fields.get("r"), _finite(fields.get("lora_alpha"))
     if type(rank) is not int or not 1 <= rank <= max_rank:
-        raise InvalidInputError(f"adapter: rank r = {rank!r}; 1 to {max_rank} (max_lora_rank) are accepted")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise InvalidInputError(f"adapter: lora_alpha = {alpha!r} is not a finite number")
-    return AdapterConfig(rank, float(alpha), bool(fields.get("use_rslora")))
+        raise InvalidInputError(
+            f"adapter: rank r = {_shown(rank)}; 1 to {max_rank} (max_lora_rank) are accepted"
+        )
+    if alpha is None:
+        shown = _shown(fields.get("lora_alpha"))
+        raise InvalidInputError(f"adapter: lora_alpha = {shown} is not a finite number")
+    return AdapterConfig(rank, alpha, bool(fields.get("use_rslora")))
 
 
 def base_shapes(model: Path) -> dict[str, tuple[int, ...]]:
@@ -160,8 +165,11 @@ def _check_tensor(
     wanted = (config.rank, base[1]) if match["side"] == "A" else (base[0], config.rank)
     if tuple(tensor.shape) != wanted:
         raise InvalidInputError(f"adapter: {name}: shape {tuple(tensor.shape)}; {wanted} fits the base model")
-    if not tensor.is_floating_point():
-        raise InvalidInputError(f"adapter: {name}: {tensor.dtype} is not a floating type")
+    if str(tensor.dtype) not in _NUMBER_FORMATS:
+        accepted = ", ".join(_NUMBER_FORMATS)
+        raise InvalidInputError(
+            f"adapter: {name}: {tensor.dtype}; the floating types {accepted} are accepted"
+        )
     if not tensor.isfinite().all():
         raise InvalidInputError(f"adapter: {name}: holds a value that is not finite")
 
@@ -192,6 +200,24 @@ def _parse(config_json: bytes) -> dict[str, Any]:
         fields = json.loads(config_json)
     except ValueError as error:
         raise InvalidInputError(f"adapter: {CONFIG_FILE} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidInputError(f"adapter: {CONFIG_FILE} is nested too deeply") from error
     if not isinstance(fields, dict):
         raise InvalidInputError(f"adapter: {CONFIG_FILE} is not a JSON object")
     return fields
+
+
+def _finite(value: object) -> float | None:
+    """The number as a float; None for what is not a number, and for one beyond the range of floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _shown(value: object) -> str:
+    """A value of the sender for a message: shortened, however long or deeply nested it is."""
+    return reprlib.repr(value)

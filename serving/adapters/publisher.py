@@ -16,6 +16,15 @@ from core.role import Role
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
 
 _CHUNK_BYTES = 512 * 1024
+_WORTH_RETRYING = (
+    grpc.StatusCode.UNAVAILABLE,
+    # As many pushes as the server takes at once arrive, or its disk is full.
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # gRPC's answer where the server ended during the call.
+    grpc.StatusCode.CANCELLED,
+    # One try has taken too long; the whole of them has not.
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
 _ROLES = {Role.PLANNER: pb.ROLE_PLANNER, Role.EXECUTOR: pb.ROLE_EXECUTOR}
 
 
@@ -31,14 +40,25 @@ class AdapterPublisher:
     """Pushes each adapter to the server of its role."""
 
     def __init__(
-        self, targets: Mapping[Role, Target], run_id: str, base_model: str, seconds: float, pause: float = 1.0
+        self,
+        targets: Mapping[Role, Target],
+        run_id: str,
+        base_model: str,
+        seconds: float,
+        pause: float = 1.0,
+        try_seconds: float | None = None,
     ) -> None:
-        """`seconds` bounds the whole of a push, its `pause`s between tries included."""
+        """`seconds` bounds the whole of a push, its `pause`s between tries included.
+
+        Each try ends after `try_seconds`, a third of that unless given: what a server has taken by then is
+        acknowledged when it is sent again.
+        """
         self._targets = targets
         self._run_id = run_id
         self._base_model = base_model
         self._seconds = seconds
         self._pause = pause
+        self._try_seconds = try_seconds or seconds / 3
 
     async def publish(self, role: Role, version: int, folder: Path) -> None:
         """Returns once the server answers new calls with this version.
@@ -64,9 +84,10 @@ class AdapterPublisher:
     async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> str | None:
         """One try; why the server does not take it yet, None once it has."""
         try:
-            await pb_grpc.AdapterServiceStub(target.channel).Push(_parts(header, weights))
+            stub = pb_grpc.AdapterServiceStub(target.channel)
+            await stub.Push(_parts(header, weights), timeout=self._try_seconds)
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
+            if error.code() in _WORTH_RETRYING:
                 return error.details() or error.code().name
             raise
         return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
-from core.errors import InvalidInputError
+from core.errors import ExhaustedError, InvalidInputError
 from core.role import Role
-from serving.adapters.slot import AdapterManifest, AdapterSlot
+from serving.adapters.slot import AdapterSlot
+from serving.adapters.upload import AdapterManifest
 from serving.engine import Engine
 
 _ROLE_FROM_PB = {pb.ROLE_PLANNER: Role.PLANNER, pb.ROLE_EXECUTOR: Role.EXECUTOR}
@@ -20,26 +22,18 @@ _ROLE_TO_PB = {role: number for number, role in _ROLE_FROM_PB.items()}
 class AdapterServicer(pb_grpc.AdapterServiceServicer):
     """Takes adapters in, and tells what is served."""
 
-    def __init__(self, slot: AdapterSlot, engine: Engine) -> None:
-        self._slot, self._engine = slot, engine
+    def __init__(self, slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> None:
+        """A push none of whose parts has come for `idle_seconds` is ended."""
+        self._slot, self._engine, self._idle_seconds = slot, engine, idle_seconds
 
     async def Push(
         self, request_iterator: AsyncIterator[pb.PushRequest], context: grpc.aio.ServicerContext
     ) -> pb.PushResponse:
-        parts = aiter(request_iterator)
+        parts = _each_within(self._idle_seconds, request_iterator)
         first = await anext(parts, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidInputError("the first part of a push must be its header")
-        upload = self._slot.begin(_manifest(first.header))
-        try:
-            async for part in parts:
-                if part.WhichOneof("part") != "chunk":
-                    raise InvalidInputError("after the header of a push only chunks are accepted")
-                upload.add(part.chunk)
-            already_held = await self._slot.commit(upload)
-        except Exception:
-            upload.discard()
-            raise
+        already_held = await self._slot.take(_manifest(first.header), _chunks(parts))
         return pb.PushResponse(state=self._state(), already_held=already_held)
 
     async def Rollback(
@@ -67,6 +61,28 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
             prompt_tokens=counters.prompt_tokens,
             shared_prompt_tokens=counters.shared_prompt_tokens,
         )
+
+
+async def _each_within(
+    seconds: float, parts: AsyncIterator[pb.PushRequest]
+) -> AsyncGenerator[pb.PushRequest, None]:
+    """The parts; each must come within that many seconds of the one before."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                part = await anext(parts, None)
+        except TimeoutError:
+            raise ExhaustedError(f"no part of the push has come for {seconds:g} s; try again") from None
+        if part is None:
+            return
+        yield part
+
+
+async def _chunks(parts: AsyncIterator[pb.PushRequest]) -> AsyncGenerator[bytes, None]:
+    async for part in parts:
+        if part.WhichOneof("part") != "chunk":
+            raise InvalidInputError("after the header of a push only chunks are accepted")
+        yield part.chunk
 
 
 def _manifest(header: pb.AdapterHeader) -> AdapterManifest:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-import tempfile
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import (
     ConflictError,
-    CorruptDataError,
+    ExhaustedError,
     InvalidInputError,
     NotFoundError,
     PreconditionError,
 )
 from core.role import Role
+from core.temporary_folder import TemporaryFolder
 from serving.adapters.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -28,6 +28,7 @@ from serving.adapters.folder import (
     largest_weights,
     read_config,
 )
+from serving.adapters.upload import AdapterManifest, AdapterUpload
 from serving.engine import BASE_VERSION, Engine, LoadedAdapter
 from serving.model import ModelFolder
 
@@ -35,21 +36,6 @@ ResultT = TypeVar("ResultT")
 
 _LOCAL_RUN = "local"
 """Run of an adapter that the server was started with."""
-
-
-@dataclass(frozen=True)
-class AdapterManifest:
-    """What the sender says of an adapter before its weights arrive."""
-
-    run_id: str
-    role: Role | None
-    """None where the sender named none that is known."""
-    version: int
-    base_model: str
-    config_json: bytes
-    weights_size: int
-    """Bytes."""
-    sha256: bytes
 
 
 @dataclass(frozen=True)
@@ -77,67 +63,30 @@ class _Run:
     kept: dict[int, _Kept] = field(default_factory=dict)
 
 
-class AdapterUpload:
-    """An adapter on its way in: the weights go to disk as they arrive."""
-
-    def __init__(self, manifest: AdapterManifest, folder: Path) -> None:
-        """Takes an empty folder of its own."""
-        self.manifest = manifest
-        self.folder = folder
-        self._digest = hashlib.sha256(manifest.config_json)
-        self._received = 0
-        (folder / CONFIG_FILE).write_bytes(manifest.config_json)
-        self._file = (folder / WEIGHTS_FILE).open("wb")
-
-    def add(self, chunk: bytes) -> None:
-        """Takes the next bytes of adapter_model.safetensors.
-
-        Raises:
-            InvalidInputError: more bytes than were announced.
-        """
-        self._received += len(chunk)
-        if self._received > self.manifest.weights_size:
-            raise InvalidInputError(
-                f"adapter: {self._received} bytes have come; weights_size says {self.manifest.weights_size}"
-            )
-        self._digest.update(chunk)
-        self._file.write(chunk)
-
-    def finish(self) -> None:
-        """Checks that what has arrived is what was sent.
-
-        Raises:
-            CorruptDataError: bytes are missing, or the hash does not fit.
-        """
-        self._file.close()
-        if self._received != self.manifest.weights_size:
-            raise CorruptDataError(
-                f"adapter: {self._received} of {self.manifest.weights_size} bytes have arrived"
-            )
-        if self._digest.digest() != self.manifest.sha256:
-            raise CorruptDataError(
-                f"adapter: sha256 of what has arrived is {self._digest.hexdigest()}; "
-                f"the header says {self.manifest.sha256.hex()}"
-            )
-
-    def discard(self) -> None:
-        """Removes the folder; safe to repeat."""
-        self._file.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 class AdapterSlot:
     """Holds the last adapters of one run and has the engine serve one of them.
 
     A failure at any point leaves the engine with what it served. Changes wait for one another.
     """
 
-    def __init__(self, engine: Engine, role: Role, model: ModelFolder, max_rank: int, keep: int) -> None:
-        """`keep` adapters are held, the current one among them, in a temporary folder until `close`."""
+    def __init__(
+        self,
+        engine: Engine,
+        role: Role,
+        model: ModelFolder,
+        max_rank: int,
+        keep: int,
+        max_arriving: int = 4,
+    ) -> None:
+        """`keep` adapters are held, the current one among them, in a temporary folder until `close`.
+
+        At most `max_arriving` adapters are taken in at once: each needs room on the disk.
+        """
         self._engine, self._role, self._model = engine, role, model
         self._max_rank, self._keep = max_rank, keep
         self._shapes = base_shapes(model.path)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"hiper-{role.value}-"))
+        self._folder = TemporaryFolder(f"hiper-slot-{role.value}-")
+        self._max_arriving, self._arriving = max_arriving, 0
         self._run = _Run()
         self._changing = asyncio.Lock()
 
@@ -153,33 +102,41 @@ class AdapterSlot:
     def state(self) -> SlotState:
         return SlotState(self._run.run_id, self._run.current, tuple(sorted(self._run.kept)))
 
-    def begin(self, manifest: AdapterManifest) -> AdapterUpload:
-        """Starts to take an adapter in, if what is said of it is acceptable.
+    async def take(self, manifest: AdapterManifest, chunks: AsyncIterator[bytes]) -> bool:
+        """Takes an adapter in, checks it and switches to it; True if it was held already.
+
+        Whatever ends the arrival, a cancelled caller too, leaves nothing on the disk. Once all has arrived
+        the change runs to its end even if the caller is cancelled, so that slot and engine never disagree.
 
         Raises:
-            InvalidInputError: a malformed header, not plain LoRA, or a rank or size over the limit.
-            PreconditionError: another role or base model.
+            InvalidInputError: a malformed header, not plain LoRA, a rank or size over the limit, or a tensor
+                that does not fit the base model or is not finite.
+            PreconditionError: another role or base model, or older than the current version.
+            ConflictError: this version is held with another hash.
+            CorruptDataError: the hash or length does not fit.
+            ExhaustedError: as many adapters as are allowed arrive already, or the disk is full.
         """
         self._check_manifest(manifest)
-        return AdapterUpload(manifest, Path(tempfile.mkdtemp(prefix="incoming-", dir=self._folder)))
-
-    async def commit(self, upload: AdapterUpload) -> bool:
-        """Checks an adapter that has arrived and switches to it; True if it was held already.
-
-        Runs to its end even if the caller is cancelled, so that slot and engine never disagree.
-
-        Raises:
-            CorruptDataError: the hash or length does not fit.
-            InvalidInputError: a tensor does not fit the base model or is not finite.
-            PreconditionError: older than the current version.
-            ConflictError: this version is held with another hash.
-        """
+        if self._arriving >= self._max_arriving:
+            raise ExhaustedError(f"{self._arriving} adapters arrive already; try again later")
+        self._arriving += 1
         try:
+            upload = await self._arrived(manifest, chunks)
+        except BaseException:
+            self._arriving -= 1
+            raise
+        return await _to_the_end(self._commit(upload))
+
+    async def _arrived(self, manifest: AdapterManifest, chunks: AsyncIterator[bytes]) -> AdapterUpload:
+        upload = AdapterUpload(manifest, self._folder.path)
+        try:
+            async for chunk in chunks:
+                upload.add(chunk)
             upload.finish()
         except BaseException:
             upload.discard()
             raise
-        return await _to_the_end(self._commit(upload))
+        return upload
 
     async def rollback(self, version: int) -> None:
         """Serves a held version again, or the base model alone (-1).
@@ -199,7 +156,7 @@ class AdapterSlot:
 
     def close(self) -> None:
         """Removes the adapters from the disk."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def _check_manifest(self, manifest: AdapterManifest) -> None:
         if not manifest.run_id:
@@ -225,13 +182,14 @@ class AdapterSlot:
         read_config(manifest.config_json, self._max_rank)
 
     async def _commit(self, upload: AdapterUpload) -> bool:
-        async with self._changing:
-            try:
-                return await self._take(upload.manifest, upload.folder)
-            finally:
-                upload.discard()
+        try:
+            async with self._changing:
+                return await self._accept(upload.manifest, upload.folder)
+        finally:
+            upload.discard()
+            self._arriving -= 1
 
-    async def _take(self, manifest: AdapterManifest, staged: Path) -> bool:
+    async def _accept(self, manifest: AdapterManifest, staged: Path) -> bool:
         same_run = manifest.run_id == self._run.run_id
         held = self._run.kept.get(manifest.version) if same_run else None
         if held and held.sha256 != manifest.sha256:
@@ -253,7 +211,7 @@ class AdapterSlot:
 
     async def _install(self, manifest: AdapterManifest, staged: Path, same_run: bool) -> None:
         # Names that come from the network are not used as paths.
-        folder = self._folder / f"{manifest.version}-{manifest.sha256.hex()[:16]}-{staged.name}"
+        folder = self._folder.path / f"{manifest.version}-{manifest.sha256.hex()[:16]}-{staged.name}"
         staged.rename(folder)
         name = f"{manifest.run_id}/{self._role.value}@{manifest.version}"
         adapter = LoadedAdapter(name, manifest.version, folder)
@@ -273,7 +231,7 @@ class AdapterSlot:
 
     def _forget(self, old: _Kept) -> None:
         # An adapter that the server was started with belongs to someone else.
-        if old.adapter.folder.parent == self._folder:
+        if old.adapter.folder.parent == self._folder.path:
             shutil.rmtree(old.adapter.folder, ignore_errors=True)
 
     async def _rollback(self, version: int) -> None:

@@ -27,6 +27,7 @@ from serving.embedded.scheduler import Scheduler, Sequence
 from serving.engine import (
     BASE_VERSION,
     EngineCounters,
+    EngineFailedError,
     FinishReason,
     GenerationRequest,
     GenerationResult,
@@ -35,6 +36,9 @@ from serving.engine import (
 from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype
 
 _log = logging.getLogger(__name__)
+
+_FAILING_STEPS = 3
+"""In a row: then it is not one batch's fault, and only a new process helps."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class EmbeddedEngine:
         self._switching = asyncio.Lock()
         self._wake = threading.Condition()
         self._closed = False
+        self._failure: Future[EngineFailedError] = Future()
+        self._failed_steps = 0
         self._thread: threading.Thread | None = None
         self._generated = self._computed = self._copied = 0
 
@@ -93,8 +99,7 @@ class EmbeddedEngine:
         self._check(request)
         sequence = Sequence(request, Future())
         with self._wake:
-            if self._closed:
-                raise UnavailableError("the engine is closed")
+            self._check_open()
             if len(self._scheduler.waiting) >= self._max_queue:
                 raise QueueFullError(f"{self._max_queue} requests wait already; try again later")
             self._scheduler.waiting.append(sequence)
@@ -107,11 +112,13 @@ class EmbeddedEngine:
             staged = await asyncio.to_thread(self._stage, folder)
             pending = _Switch(adapter, staged, Future())
             with self._wake:
-                if self._closed:
-                    raise UnavailableError("the engine is closed")
+                self._check_open()
                 self._pending = pending
                 self._wake.notify()
             await asyncio.wrap_future(pending.future)
+
+    async def failure(self) -> EngineFailedError:
+        return await asyncio.shield(asyncio.wrap_future(self._failure))
 
     async def close(self) -> None:
         with self._wake:
@@ -119,6 +126,12 @@ class EmbeddedEngine:
             self._wake.notify()
         if self._thread:
             await asyncio.to_thread(self._thread.join)
+
+    def _check_open(self) -> None:
+        if self._failure.done():
+            raise self._failure.result()
+        if self._closed:
+            raise UnavailableError("the engine is closed")
 
     def _check(self, request: GenerationRequest) -> None:
         if not request.prompt_ids:
@@ -162,20 +175,42 @@ class EmbeddedEngine:
             ready.set_exception(error)
             return
         ready.set_result(None)
+        self._end(self._steps(self._runner))
+
+    def _steps(self, runner: ModelRunner) -> UnavailableError:
+        """Runs the model until the engine is closed or broken; says which."""
         try:
             while self._wait_for_work():
-                self._try_step(self._runner)
-        finally:
-            # Whatever ended this thread, nobody is to wait for it.
+                self._try_step(runner)
+        except EngineFailedError as failure:
+            return failure
+        except BaseException as error:
+            _log.exception("the thread that runs the model has ended")
+            return EngineFailedError(
+                f"the thread that runs the model has ended: {type(error).__name__}: {error}"
+            )
+        return UnavailableError("the engine was closed before the answer was complete")
+
+    def _end(self, reason: UnavailableError) -> None:
+        """Lets nobody wait for a thread that has ended."""
+        with self._wake:
             self._closed = True
-            self._fail_all(UnavailableError("the engine was closed before the answer was complete"))
+            if isinstance(reason, EngineFailedError):
+                self._failure.set_result(reason)
+        self._fail_all(reason)
 
     def _try_step(self, runner: ModelRunner) -> None:
         try:
             self._step(runner)
+            self._failed_steps = 0
         except Exception as error:
             _log.exception("a step of the batch failed")
-            self._fail_running(HiperError(f"the model could not be run: {type(error).__name__}: {error}"))
+            why = f"the model could not be run: {type(error).__name__}: {error}"
+            self._fail_running(HiperError(why))
+            self._failed_steps += 1
+            # After an error of the GPU every later call on it fails, too.
+            if isinstance(error, torch.AcceleratorError) or self._failed_steps >= _FAILING_STEPS:
+                raise EngineFailedError(why) from error
 
     def _wait_for_work(self) -> bool:
         """Waits until there is something to do; False once the engine is closed."""
@@ -214,7 +249,7 @@ class EmbeddedEngine:
         except Exception as error:
             _settle(switch.future, error)
             raise
-        runner.prefixes.clear()
+        runner.forget()
         # What the version before took goes back to the system; else the process grows with each switch.
         return_free_memory()
         self._version = switch.adapter.version if switch.adapter else BASE_VERSION
@@ -233,6 +268,7 @@ class EmbeddedEngine:
         for index in reversed(range(len(sequences))):
             sequence = sequences[index]
             if not math.isfinite(logprobs[index]):
+                runner.clear_slot(index)
                 runner.remove(self._scheduler, index)
                 _settle(sequence.future, HiperError("the model's probabilities are not finite"))
             elif reason := sequence.append(tokens[index], logprobs[index]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from transformers import PretrainedConfig
@@ -19,7 +21,8 @@ class KvCache:
         heads = config.num_attention_heads
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
         shape = (config.num_hidden_layers, 2, slots, config.num_key_value_heads, length, head_dim)
-        self._data = _zeros(shape, dtype, device)  # [layer, key or value, slot, head, position, head_dim]
+        self._zeros = partial(_zeros, shape, dtype, device)
+        self._data = self._zeros()  # [layer, key or value, slot, head, position, head_dim]
 
     def keys(self, layer: int) -> torch.Tensor:
         """[slot, head, position, head_dim]"""
@@ -28,6 +31,15 @@ class KvCache:
     def values(self, layer: int) -> torch.Tensor:
         """[slot, head, position, head_dim]"""
         return self._data[layer, 1]
+
+    def clear(self) -> None:
+        """Forgets all slots. What masks hide is multiplied by zero, so that one NaN would spoil its row."""
+        # Before the new ones are made, so that there is room for them.
+        del self._data
+        self._data = self._zeros()
+
+    def clear_slot(self, slot: int) -> None:
+        self._data[:, :, slot] = 0
 
     def copy_out(self, slot: int, length: int) -> torch.Tensor:
         """The first `length` positions of a slot: [layer, key or value, head, position, head_dim]."""

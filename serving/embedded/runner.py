@@ -72,6 +72,17 @@ class ModelRunner:
         if (source := scheduler.remove(index)) is not None:
             self._cache.move(source, index, scheduler.running[index].position)
 
+    @torch.inference_mode()
+    def clear_slot(self, index: int) -> None:
+        """Removes what a sequence computed that is not finite: the next one in its slot would fail, too."""
+        self._cache.clear_slot(index)
+
+    @torch.inference_mode()
+    def forget(self) -> None:
+        """Drops all that was computed with the weights before."""
+        self.prefixes.clear()
+        self._cache.clear()
+
     def copyable(self, prompt_ids: tuple[int, ...]) -> int:
         """How many tokens of a prompt are copied instead of being computed."""
         shared, _ = self.prefixes.longest(prompt_ids)

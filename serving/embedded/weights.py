@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from core.errors import InvalidInputError
 from serving.adapters.folder import read_lora_pairs
 
 
@@ -25,11 +26,20 @@ class MergedWeights:
         """New values of all parameters that `adapter` changes, or that are changed now; changes nothing.
 
         W + scaling · B A in float32, then cast.
+
+        Raises:
+            InvalidInputError: a value is beyond the number format, which finite A, B and scaling can come to.
         """
         staged = {}
         for pair in read_lora_pairs(adapter) if adapter else ():
             delta = (pair.b.float() @ pair.a.float()).mul_(pair.scaling)
-            staged[pair.parameter] = self._cast(pair.parameter, delta.add_(self._base(pair.parameter)))
+            merged = self._cast(pair.parameter, delta.add_(self._base(pair.parameter)))
+            if not _is_finite(merged):
+                raise InvalidInputError(
+                    f"adapter: {pair.parameter}: merged into the base model it holds a value that is not "
+                    f"finite in {self._dtype}"
+                )
+            staged[pair.parameter] = merged
         for name in self._changed - staged.keys():
             staged[name] = self._cast(name, self._base(name))
         return staged
@@ -46,6 +56,11 @@ class MergedWeights:
 
     def _cast(self, name: str, value: torch.Tensor) -> torch.Tensor:
         return value.to(dtype=self._dtype, device=self._parameters[name].device)
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    # Least and greatest are NaN where one value is. One pass, without a tensor of booleans of that size.
+    return bool(torch.stack(values.aminmax()).isfinite().all())
 
 
 def _file_of_each_tensor(folder: Path) -> dict[str, Path]:

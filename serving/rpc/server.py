@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
-from core.errors import AddressInUseError, InvalidInputError
+from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
+from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
 from serving.rpc.channel import MESSAGE_BYTES
 from serving.rpc.status import StatusInterceptor
@@ -35,6 +36,7 @@ _OPTIONS = (
     # Two servers on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
 )
+_SPARE_CALLS = 64
 _LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
 
 
@@ -69,8 +71,10 @@ class GrpcServer:
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=(CallMetrics(self._registry), StatusInterceptor()),
+            interceptors=(CallMetrics(self._registry), StatusInterceptor(), CallLimit(settings.max_calls)),
             options=_OPTIONS,
+            # Above our own limit, which lets health through; this one also counts calls that only begin.
+            maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
         )
         for service in services:
             service.add_to(self._server)
@@ -142,8 +146,15 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
-async def serve_until_stopped(server: GrpcServer, flags: ServerFlags) -> None:
-    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains."""
+async def serve_until_stopped(
+    server: GrpcServer, flags: ServerFlags, failure: Callable[[], Awaitable[HiperError]] | None = None
+) -> None:
+    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains.
+
+    Args:
+        failure: Returns once what the services need has failed: health is NOT_SERVING then, the server
+            drains, and the error is raised.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -155,9 +166,24 @@ async def serve_until_stopped(server: GrpcServer, flags: ServerFlags) -> None:
         _write_ready(user_path(flags.ready_file), server)
     print(f"serving on {server.address}", file=sys.stderr, flush=True)
     try:
-        await stop.wait()
+        await _stopped_or_failed(stop, failure)
     finally:
         await server.drain()
+
+
+async def _stopped_or_failed(
+    stop: asyncio.Event, failure: Callable[[], Awaitable[HiperError]] | None
+) -> None:
+    stopped = asyncio.ensure_future(stop.wait())
+    failed = asyncio.ensure_future(failure()) if failure is not None else None
+    waiting = [task for task in (stopped, failed) if task is not None]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if failed is not None and failed.done():
+            raise failed.result()
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -16,7 +16,7 @@ from serving.rpc.codes import CODES
 _log = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 2000
-"""Characters; gRPC sends messages as a header, which peers limit to 8 KiB."""
+"""Bytes; gRPC sends messages as a header, up to three times as long, which peers limit to 8 KiB."""
 
 
 def status_code(error: Exception) -> grpc.StatusCode:
@@ -129,7 +129,7 @@ async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> A
     try:
         yield
     except HiperError as error:
-        await context.abort(status_code(error), str(error)[:_LONGEST_MESSAGE])
+        await context.abort(status_code(error), _shortened(str(error)))
     except grpc.aio.AbortError:
         raise
     except Exception as error:
@@ -137,4 +137,8 @@ async def _errors_as_status(method: str, context: grpc.aio.ServicerContext) -> A
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not served here")
         _log.exception("%s failed", method)
         message = f"{type(error).__name__}: {error}; the server's log has the whole of it"
-        await context.abort(grpc.StatusCode.INTERNAL, message[:_LONGEST_MESSAGE])
+        await context.abort(grpc.StatusCode.INTERNAL, _shortened(message))
+
+
+def _shortened(message: str) -> str:
+    return message.encode("utf-8", "replace")[:_LONGEST_MESSAGE].decode("utf-8", "ignore")

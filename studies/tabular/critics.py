@@ -21,7 +21,7 @@ class TableCritic:
     sees_keep: bool = True
     """False: the executor's value knows only how often such a turn is a KEEP turn."""
 
-    def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats]:
+    def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
         t, s = rollouts.turn, rollouts.state
         keep = (~rollouts.switch).astype(np.float64)
         if not self.sees_keep:
@@ -42,9 +42,18 @@ def _mean_by_cell(x: Floats, rollouts: Rollouts, shape: tuple[int, ...]) -> Floa
 class SingleHeadCritic(TableCritic):
     """One value a turn, before anything is decided in it, for all tokens: the critic of a flat PPO."""
 
-    def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats]:
+    def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
         _, _, switch = super().__call__(rollouts)
+        assert switch is not None
         return switch, switch, switch
+
+
+class TwoHeadCritic(TableCritic):
+    """No V_switch."""
+
+    def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
+        low, high, _ = super().__call__(rollouts)
+        return low, high, None
 
 
 def disturbed(values: Values, scale: float, levels: tuple[str, ...], seed: int) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +13,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from studies.tabular.statistics import Ratio
 from studies.tabular.unbiasedness import LEVELS, Finding
-from studies.tabular.variance import BATCH, HIPER, SAME, Outcome
+from studies.tabular.variance import ADAPTERS, BATCH, CONTENDERS, Outcome
 
 SIGNIFICANCE = 0.01
 """For all tests of a run together."""
@@ -66,10 +65,11 @@ def _page(run: Run) -> str:
     page = TEMPLATE.read_text(encoding="utf-8")
     for name, text in {
         "unbiasedness": _findings(run.findings),
-        "horizon": _outcomes(run.outcomes, "horizon", HIPER),
-        "same": _outcomes(run.outcomes, "horizon", SAME),
-        "segment": _outcomes(run.outcomes, "segment length", HIPER),
-        "error": _outcomes(run.outcomes, "value error", HIPER, squared_error=True),
+        "horizon": _outcomes(run.outcomes, "horizon"),
+        "segment": _outcomes(run.outcomes, "segment length"),
+        "error": _outcomes(run.outcomes, "value error"),
+        "variance": _outcomes(run.outcomes, "value error", variance=True),
+        "lambda": _outcomes(run.outcomes, "lambda"),
         "batch": str(BATCH),
         "run": _run(run),
     }.items():
@@ -80,7 +80,8 @@ def _page(run: Run) -> str:
 def _findings(findings: Sequence[Finding]) -> str:
     rows = ["| condition | " + " | ".join(LEVELS) + " |", "|---|" + "---|" * len(LEVELS)]
     for condition in dict.fromkeys(finding.condition for finding in findings):
-        cells = [_cell(finding, len(findings)) for finding in findings if finding.condition == condition]
+        row = {finding.level: finding for finding in findings if finding.condition == condition}
+        cells = [_cell(row[level], len(findings)) if level in row else "-" for level in LEVELS]
         rows.append(f"| {condition} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -96,37 +97,35 @@ def _cell(finding: Finding, tests: int) -> str:
     return text
 
 
-def _selected(outcomes: Iterable[Outcome], study: str, lambdas: str) -> list[Outcome]:
-    return [o for o in outcomes if o.point.study == study and o.hae_lambdas == lambdas]
+COLUMNS = {
+    "horizon": ("horizon",),
+    "segment length": ("segment_length",),
+    "value error": ("horizon", "value_error"),
+    "lambda": ("value_error",),
+}
+"""What a study varies: fields of its points."""
 
 
-def _varied(outcome: Outcome) -> float:
-    point = outcome.point
-    varied = {
-        "horizon": point.horizon,
-        "segment length": point.segment_length,
-        "value error": point.value_error,
-    }
-    return varied[point.study]
-
-
-def _outcomes(outcomes: Sequence[Outcome], study: str, lambdas: str, *, squared_error: bool = False) -> str:
-    chosen = _selected(outcomes, study, lambdas)
-    flats = list(dict.fromkeys((o.adapter, o.flat_lambda) for o in chosen))
-    flats.sort(key=lambda flat: flat[0], reverse=True)
-    head = [study, "success", "turns", *(f"{adapter}, flat λ {flat:g}" for adapter, flat in flats)]
+def _outcomes(outcomes: Sequence[Outcome], study: str, *, variance: bool = False) -> str:
+    """A row for each point, a column for each estimator; planner / executor in a cell."""
+    chosen = [outcome for outcome in outcomes if outcome.point.study == study]
+    names = list(dict.fromkeys(outcome.contender for outcome in chosen))
+    head = [*(name.replace("_", " ") for name in COLUMNS[study]), "success", "turns", *names]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for value in dict.fromkeys(_varied(o) for o in chosen):
-        row = {(o.adapter, o.flat_lambda): o for o in chosen if _varied(o) == value}
+    for point in dict.fromkeys(outcome.point for outcome in chosen):
+        row = {(o.contender, o.adapter): o for o in chosen if o.point == point}
         first = next(iter(row.values()))
-        cells = [_ratio(row[flat].squared_error if squared_error else row[flat].variance) for flat in flats]
-        cells = [f"{value:g}", f"{first.success_rate:.0%}", f"{first.mean_turns:.1f}", *cells]
+        cells = [f"{getattr(point, name):g}" for name in COLUMNS[study]]
+        cells += [f"{first.success_rate:.0%}", f"{first.mean_turns:.1f}"]
+        cells += [" / ".join(_number(row[name, adapter], variance) for adapter in ADAPTERS) for name in names]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+def _number(outcome: Outcome, variance: bool) -> str:
+    result = outcome.variance if variance else outcome.squared_error
+    text = f"{result.value:.2f}" if result.value < 10 else f"{result.value:.1f}"
+    return f"**{text}**" if outcome.best and not variance else text
 
 
 def _run(run: Run) -> str:
@@ -146,29 +145,26 @@ def _processor() -> str:
 
 
 def _plot(outcomes: Sequence[Outcome], path: Path) -> None:
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    axes = figure.subplots(1, 3, sharey=True)
-    labels = {
-        "horizon": "horizon, turns",
-        "segment length": "mean segment length, turns",
-        "value error": "error of all values, standard deviations",
-    }
-    for axis, (study, label) in zip(axes, labels.items(), strict=True):
-        for adapter, colour in (("planner", "tab:blue"), ("executor", "tab:orange")):
-            for flat, line in ((1.0, "-"), (0.95, "--")):
-                chosen = _selected(outcomes, study, HIPER)
-                chosen = [o for o in chosen if (o.adapter, o.flat_lambda) == (adapter, flat)]
-                results = [o.squared_error if study == "value error" else o.variance for o in chosen]
-                x = [_varied(o) for o in chosen]
-                name = f"{adapter}, flat λ = {flat:g}"
-                axis.plot(x, [r.value for r in results], line, color=colour, marker=".", label=name)
-                axis.fill_between(
-                    x, [r.low for r in results], [r.high for r in results], color=colour, alpha=0.2
-                )
-        axis.axhline(1.0, color="black", linewidth=0.8)
-        axis.set(xlabel=label, yscale="log", xscale="linear" if study == "value error" else "log")
-        axis.set_title("squared error" if study == "value error" else "variance", fontsize=10)
-    axes[0].set_ylabel("HAE / flat GAE")
-    axes[0].legend(fontsize=7)
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    axes = figure.subplots(2, 3, sharey="row")
+    longest = max(o.point.horizon for o in outcomes if o.point.study == "value error")
+    panels = (
+        ("horizon", "horizon", "horizon, turns"),
+        ("segment length", "segment_length", "mean segment length, turns"),
+        ("value error", "value_error", f"error of all values, deviations (horizon {longest})"),
+    )
+    for row, adapter in zip(axes, ADAPTERS, strict=True):
+        for axis, (study, varied, label) in zip(row, panels, strict=True):
+            chosen = [o for o in outcomes if (o.point.study, o.adapter) == (study, adapter)]
+            chosen = [o for o in chosen if study != "value error" or o.point.horizon == longest]
+            for contender in CONTENDERS:
+                line = [o for o in chosen if o.contender == contender.name]
+                x = [getattr(o.point, varied) for o in line]
+                results = [o.squared_error for o in line]
+                axis.plot(x, [r.value for r in results], marker=".", label=contender.name)
+                axis.fill_between(x, [r.low for r in results], [r.high for r in results], alpha=0.2)
+            axis.set(xlabel=label, yscale="log", xscale="linear" if study == "value error" else "log")
+        row[0].set_ylabel(f"squared error, {adapter}")
+    axes[0][0].legend(fontsize=7)
     with mpl.rc_context({"svg.hashsalt": "theory", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})

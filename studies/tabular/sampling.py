@@ -1,4 +1,4 @@
-"""Episodes of the tabular task, and the gradient that an estimator makes of each."""
+"""Episodes of the tabular task, and the gradients that an estimator makes of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hae import Advantages, TurnBatch
 from hae.arrays import Bools, Floats, Ints
 from studies.tabular.task import REWARD, Policies, Task
 
-Critic = Callable[["Rollouts"], tuple[Floats, Floats, Floats]]
-"""Reads V_low, V_high and V_switch, [T] each, at the turns of some rollouts."""
+Critic = Callable[["Rollouts"], tuple[Floats, Floats, Floats | None]]
+"""Reads V_low, V_high and V_switch (None with two heads), [T] each, at the turns of some rollouts."""
+GROUP = 8
+"""Episodes that the group-relative estimators compare; all play the same task."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,51 +89,59 @@ def turn_batch(rollouts: Rollouts, critic: Critic, *, step_limit_truncates: bool
         value_low=low,
         value_high=high,
         value_switch=switch,
+        group=np.arange(rollouts.episodes) // GROUP,
+        state=rollouts.state,
     )
 
 
 @dataclass(frozen=True, eq=False)
-class EpisodeGradients:
-    """[N, free logits of the level] each: the sum over an episode's turns of score times advantage."""
+class GroupGradients:
+    """[N / GROUP, free logits of the level] each: the mean over a group's episodes of the sum over turns of
+    score times advantage. Groups are independent of each other whatever the estimator compares."""
 
     subgoal: Floats
     decision: Floats
+    """0 with two value heads, where decisions have no advantage."""
     action: Floats
 
 
-def episode_gradients(
+def group_gradients(
     task: Task, policies: Policies, rollouts: Rollouts, advantages: Advantages
-) -> EpisodeGradients:
-    """What each episode adds to the policy gradient; their mean is what a batch estimates."""
-    if advantages.switch is None:
-        raise ValueError("the tabular task needs advantages of the switch level")
-    episode = np.repeat(np.arange(rollouts.episodes), np.diff(rollouts.offsets))
+) -> GroupGradients:
+    """What each group adds to the policy gradient; their mean is what a batch estimates.
+
+    Raises:
+        ValueError: where N is not a multiple of GROUP.
+    """
+    groups, rest = divmod(rollouts.episodes, GROUP)
+    if rest:
+        raise ValueError(f"{rollouts.episodes} episodes cannot be divided into groups of {GROUP}")
+    group = np.repeat(np.arange(rollouts.episodes) // GROUP, np.diff(rollouts.offsets))
     starts, decided = advantages.segment_start, rollouts.turn > 0
     cell = rollouts.state * task.places + rollouts.subgoal
     held = (rollouts.state * task.places + rollouts.held)[decided]
-    switch = np.stack([policies.decision.ravel(), 1 - policies.decision.ravel()], axis=1)
+    decision = np.stack([policies.decision.ravel(), 1 - policies.decision.ravel()], axis=1)
     action = policies.action.reshape(-1, policies.action.shape[-1])
+    switch = np.zeros(len(group)) if advantages.switch is None else advantages.switch
 
     def scatter(where: Bools, row: Ints, choice: Ints, table: Floats, advantage: Floats) -> Floats:
-        return _scattered(episode[where], rollouts.episodes, row, choice, table, advantage[where])
+        return _scattered(group[where], groups, row, choice, table, advantage[where]) / GROUP
 
-    return EpisodeGradients(
+    return GroupGradients(
         subgoal=scatter(
             starts, rollouts.state[starts], rollouts.subgoal[starts], policies.subgoal, advantages.high
         ),
-        decision=scatter(decided, held, np.where(rollouts.switch[decided], 0, 1), switch, advantages.switch),
+        decision=scatter(decided, held, np.where(rollouts.switch[decided], 0, 1), decision, switch),
         action=scatter(np.ones_like(decided), cell, rollouts.action, action, advantages.low),
     )
 
 
-def _scattered(
-    episode: Ints, episodes: int, row: Ints, choice: Ints, table: Floats, advantage: Floats
-) -> Floats:
-    """[N, R * (K - 1)]: (1[choice = k] - table[row, k]) * advantage, by episode and row of `table`."""
+def _scattered(group: Ints, groups: int, row: Ints, choice: Ints, table: Floats, advantage: Floats) -> Floats:
+    """[N, R * (K - 1)]: (1[choice = k] - table[row, k]) * advantage, by group and row of `table`."""
     rows, choices = table.shape
-    gradient = np.empty((episodes, rows, choices - 1))
-    index = episode * rows + row
+    gradient = np.empty((groups, rows, choices - 1))
+    index = group * rows + row
     for k in range(choices - 1):
         weights = ((choice == k) - table[row, k]) * advantage
-        gradient[:, :, k] = np.bincount(index, weights, minlength=episodes * rows).reshape(episodes, rows)
-    return gradient.reshape(episodes, -1)
+        gradient[:, :, k] = np.bincount(index, weights, minlength=groups * rows).reshape(groups, rows)
+    return gradient.reshape(groups, -1)

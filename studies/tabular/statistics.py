@@ -1,4 +1,4 @@
-"""Intervals for means of gradients and for ratios of their variances."""
+"""Intervals for means of gradients, and for their variances and squared errors."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ class Comparison:
 
 
 class RunningMoments:
-    """Sums over episodes of a gradient [P] and of its outer product."""
+    """Sums over independent rows of a gradient [P] and of its outer product."""
 
     def __init__(self, parameters: int) -> None:
-        self._episodes = 0
+        self._rows = 0
         self._sum = np.zeros(parameters)
         self._products = np.zeros((parameters, parameters))
 
     def add(self, gradients: Floats) -> None:
-        """[N, P], one row an episode."""
-        self._episodes += len(gradients)
+        """[N, P], rows independent of each other."""
+        self._rows += len(gradients)
         self._sum += gradients.sum(axis=0)
         self._products += gradients.T @ gradients
 
     def compare(self, exact: Floats) -> Comparison:
         """[P] exact derivatives."""
-        mean = self._sum / self._episodes
-        spread = self._products / self._episodes - np.outer(mean, mean)
+        mean = self._sum / self._rows
+        spread = self._products / self._rows - np.outer(mean, mean)
         met = np.diag(spread) > 1e-12
-        covariance = spread[np.ix_(met, met)] / self._episodes
+        covariance = spread[np.ix_(met, met)] / self._rows
         error, exact, mean = (mean - exact)[met], exact[met], mean[met]
         square = exact @ exact
         scale, axes = np.linalg.eigh(covariance)
@@ -67,8 +67,8 @@ class RunningMoments:
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """A ratio with its 99 % bootstrap interval."""
+class Interval:
+    """A number with its 99 % bootstrap interval."""
 
     value: float
     low: float
@@ -76,23 +76,23 @@ class Ratio:
 
 
 class Resampling:
-    """The same bootstrap samples of N episodes for everything that is compared."""
+    """The same bootstrap samples of N rows for everything that is compared."""
 
-    def __init__(self, episodes: int, samples: int, rng: np.random.Generator) -> None:
-        even = np.full(episodes, 1 / episodes)
-        resampled = rng.multinomial(episodes, even, size=samples) / episodes
+    def __init__(self, rows: int, samples: int, rng: np.random.Generator) -> None:
+        even = np.full(rows, 1 / rows)
+        resampled = rng.multinomial(rows, even, size=samples) / rows
         self._weights = np.concatenate([even[None], resampled])
 
     def variance(self, gradients: Floats) -> Floats:
-        """[1 + samples] trace of the covariance of [N, P]: of all episodes first, then of each sample."""
+        """[1 + samples] trace of the covariance of [N, P]: of all rows first, then of each sample."""
         means = self._weights @ gradients
         squares = self._weights @ (gradients**2).sum(axis=1)
-        episodes = len(gradients)
-        traces: Floats = (squares - (means**2).sum(axis=1)) * episodes / (episodes - 1)
+        rows = len(gradients)
+        traces: Floats = (squares - (means**2).sum(axis=1)) * rows / (rows - 1)
         return traces
 
     def squared_error(self, gradients: Floats, exact: Floats, batch: int) -> Floats:
-        """[1 + samples] expected squared error of a mean of `batch` episodes: bias squared plus variance."""
+        """[1 + samples] expected squared error of a mean of `batch` rows: bias squared plus variance."""
         variance = self.variance(gradients)
         error = self._weights @ gradients - exact
         chance = np.full(len(variance), 2.0)
@@ -102,8 +102,7 @@ class Resampling:
         return total
 
 
-def ratio(over: Floats, under: Floats) -> Ratio:
-    """Of two results of one `Resampling`."""
-    ratios = over / under
-    low, high = np.quantile(ratios[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Ratio(float(ratios[0]), float(low), float(high))
+def interval(result: Floats) -> Interval:
+    """Of a result of a `Resampling`, or of the ratio of two results of the same one."""
+    low, high = np.quantile(result[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(result[0]), float(low), float(high))

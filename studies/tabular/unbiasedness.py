@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hae import EstimatorSettings, KeepPenalty, estimate
-from studies.tabular.critics import SingleHeadCritic, TableCritic, disturbed, untrained
+from studies.tabular.critics import SingleHeadCritic, TableCritic, TwoHeadCritic, disturbed, untrained
 from studies.tabular.exact import Values, exact_gradient, exact_values
-from studies.tabular.sampling import episode_gradients, sample, turn_batch
+from studies.tabular.sampling import group_gradients, sample, turn_batch
 from studies.tabular.statistics import Comparison, RunningMoments
 from studies.tabular.task import Policies, Task, errands, half_trained, policies_of
 
@@ -31,12 +31,14 @@ class Condition:
     estimator: str = "hae"
     lambda_turn: float = 1.0
     lambda_segment: float = 0.95
+    lambda_boundary: float = 0.0
+    lambda_decision: float = 0.95
     gamma: float = 1.0
     keep_penalty: float = 0.0
     sees_keep: bool = True
     values: Callable[[Values], Values] = field(default=lambda values: values)
     critic: type[TableCritic] = TableCritic
-    """`gae` only: `SingleHeadCritic` gives all tokens of a turn one value."""
+    """`SingleHeadCritic` gives all tokens of a turn one value, `TwoHeadCritic` decisions none."""
     discount_turns: bool = True
     bootstrap: str = "none"
 
@@ -47,6 +49,9 @@ class Condition:
                 "gamma": self.gamma,
                 "lambda_turn": self.lambda_turn,
                 "lambda_segment": self.lambda_segment,
+                "lambda_boundary": self.lambda_boundary,
+                "lambda_decision": self.lambda_decision,
+                "group_scale": "none",
                 "keep_penalty": KeepPenalty(mode="fixed", value=self.keep_penalty),
                 "invalid_action_penalty": 0.0,
                 "bootstrap": self.bootstrap,
@@ -61,6 +66,7 @@ def _wrong(*levels: str) -> Callable[[Values], Values]:
 
 _SHORT: dict[str, Any] = {"lambda_turn": 0.9, "lambda_segment": 0.5}
 _ONE: dict[str, Any] = {"lambda_segment": 1.0}
+_RETURN: dict[str, Any] = {"lambda_segment": 1.0, "lambda_boundary": 1.0}
 CONDITIONS = (
     Condition("exact values", LEVELS),
     Condition("exact values, lambda_turn 0.9, lambda_segment 0.5", LEVELS, **_SHORT),
@@ -92,6 +98,20 @@ CONDITIONS = (
     Condition("flat GAE, three exact values, lambda 0.95", ("decision", "action"), "gae", 0.95),
     Condition("flat GAE, all values wrong, lambda 1", LEVELS, "gae", values=_wrong(*ALL)),
     Condition("flat GAE, all values wrong, lambda 0.95", (), "gae", 0.95, values=_wrong(*ALL)),
+    Condition("lambda_boundary 0.95, exact values", LEVELS, lambda_boundary=0.95),
+    Condition(
+        "lambda_boundary 1, lambda_segment 1, all values wrong", LEVELS, values=_wrong(*ALL), **_RETURN
+    ),
+    Condition("lambda_boundary 0.95, all values wrong", (), values=_wrong(*ALL), lambda_boundary=0.95),
+    Condition("dgae, exact values, lambda 0.95", LEVELS, "dgae"),
+    Condition("dgae, exact values, lambda 0.5", LEVELS, "dgae", lambda_decision=0.5),
+    Condition("dgae, exact values, keep penalty, lambda 0.95", LEVELS, "dgae", keep_penalty=PENALTY),
+    Condition("dgae, two exact values, lambda 0.95", ("subgoal", "action"), "dgae", critic=TwoHeadCritic),
+    Condition("dgae, gamma 0.9, gradient without gamma^t", LEVELS, "dgae", gamma=0.9, discount_turns=False),
+    Condition("dgae, all values wrong, lambda 1", LEVELS, "dgae", lambda_decision=1.0, values=_wrong(*ALL)),
+    Condition("dgae, all values wrong, lambda 0.95", (), "dgae", values=_wrong(*ALL)),
+    Condition("GRPO, groups of 8, not scaled", (), "grpo"),
+    Condition("GiGPO, groups of 8, not scaled", (), "gigpo"),
 )
 
 
@@ -115,25 +135,28 @@ def small_task(seed: int) -> tuple[Task, Policies]:
 def examine(
     condition: Condition, episodes: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> list[Finding]:
-    """The findings of the three levels; `advance` is told how many more episodes are done."""
+    """The findings of the levels that have advantages; `advance` is told how many more episodes are done."""
     task, policies = small_task(seed)
     shaping = (condition.gamma, condition.keep_penalty)
     exact = exact_gradient(task, policies, *shaping, discount_turns=condition.discount_turns)
     values = condition.values(exact_values(task, policies, *shaping))
-    critic = condition.critic(values, condition.keep_penalty, condition.sees_keep)
-    derivatives = {level: getattr(exact, level).ravel() for level in LEVELS}
-    moments = {level: RunningMoments(len(derivatives[level])) for level in LEVELS}
+    # In dgae the decision earns the keep penalty, so V_low does not count it.
+    counted = 0.0 if condition.estimator == "dgae" else condition.keep_penalty
+    critic = condition.critic(values, counted, condition.sees_keep)
+    levels = [x for x in LEVELS if x != "decision" or condition.critic is not TwoHeadCritic]
+    derivatives = {level: getattr(exact, level).ravel() for level in levels}
+    moments = {level: RunningMoments(len(derivatives[level])) for level in levels}
     rng = np.random.default_rng([seed, CONDITIONS.index(condition)])
     for begin in range(0, episodes, CHUNK):
         rollouts = sample(task, policies, min(CHUNK, episodes - begin), rng)
         batch = turn_batch(rollouts, critic, step_limit_truncates=condition.bootstrap != "none")
-        gradients = episode_gradients(task, policies, rollouts, estimate(batch, condition.settings()))
-        for level in LEVELS:
+        gradients = group_gradients(task, policies, rollouts, estimate(batch, condition.settings()))
+        for level in levels:
             moments[level].add(getattr(gradients, level))
         advance(rollouts.episodes)
     return [
         Finding(
             condition.name, level, level in condition.unbiased, moments[level].compare(derivatives[level])
         )
-        for level in LEVELS
+        for level in levels
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.paths import user_path
+from core.paths import cache_folder, user_path
 from environments.locations import data_path, shared_data_path
 
 
@@ -48,3 +48,18 @@ def test_shared_data_is_beside_the_workspace(tmp_path: Path, monkeypatch: pytest
     assert shared_data_path(None, "SOME_DATA", "game") == tmp_path / "other" / "game"
     monkeypatch.setenv("SOME_DATA", "/from/variable")
     assert shared_data_path(None, "SOME_DATA", "game") == Path("/from/variable")
+
+
+def test_the_cache_is_in_the_home_folder_or_where_the_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    monkeypatch.delenv("HIPER_CACHE", raising=False)
+    assert cache_folder() == Path("/somewhere/.cache/hiper")
+    monkeypatch.setenv("HIPER_CACHE", "")
+    assert cache_folder() == Path("/somewhere/.cache/hiper")
+    monkeypatch.setenv("HIPER_CACHE", "~/files")
+    assert cache_folder() == Path("/somewhere/files")
+    monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("HIPER_CACHE", "files")
+    assert cache_folder() == tmp_path / "files", "absolute, whatever folder a program changes to"

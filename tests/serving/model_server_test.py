@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ SECONDS = 120
 class Process:
     """A server, and what it said of itself."""
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[Any]
     ready: dict[str, object]
 
 
@@ -64,7 +65,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         popen.wait()
 
 
-async def _until_ready(popen: subprocess.Popen[bytes], ready: Path) -> None:
+async def _until_ready(popen: subprocess.Popen[Any], ready: Path) -> None:
     async with asyncio.timeout(SECONDS):
         while not ready.exists():
             assert popen.poll() is None, "the server has ended"
@@ -144,6 +145,41 @@ def test_it_ends_with_its_parent_or_at_a_signal(server: Process) -> None:
     else:
         server.popen.send_signal(signal.SIGTERM)
     assert server.popen.wait(SECONDS) == 0
+
+
+ENGINE_THAT_DIES = """
+from configuration import command
+from planner import server
+from serving.embedded.runner import ModelRunner
+
+def fail(*_):
+    raise SystemExit("the test ends this thread")
+
+ModelRunner.forward = fail
+command.main(server.main)
+"""
+
+
+def test_a_server_whose_engine_has_died_ends_with_code_1(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    popen = subprocess.Popen(
+        [sys.executable, "-c", ENGINE_THAT_DIES, "--ready-file", str(ready), "--exit-with-parent"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        asyncio.run(_until_ready(popen, ready))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            asyncio.run(answers(Process(popen, json.loads(ready.read_text())), turn()))
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert popen.wait(SECONDS) == 1
+        assert popen.stderr is not None
+        assert "error: the thread that runs the model has ended: SystemExit" in popen.stderr.read()
+    finally:
+        popen.kill()
+        popen.wait()
 
 
 @pytest.mark.parametrize(

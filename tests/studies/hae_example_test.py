@@ -10,33 +10,41 @@ import pytest
 import torch
 
 from benchmarks.literal import episodes_of, literal_hae
+from benchmarks.literal_dgae import literal_dgae
 from hae import estimate, shaped_rewards
-from studies.hae_example import SETTINGS, episode, main, rows
+from studies.hae_example import BY_DECISION, SETTINGS, compared, episode, main, rows
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hae.md").read_text(encoding="utf-8")
 LINE = re.compile(r"^(\w+)\((\d)\) = ([-+*.() \d]+) = (-?[.\d]+)$", re.MULTILINE)
 
 
-def test_the_table_is_what_the_library_gives() -> None:
+def test_the_tables_are_what_the_library_gives() -> None:
     batch = episode()
-    assert "\n".join(rows(batch, estimate(batch, SETTINGS))) in PAGE
+    hae, dgae = estimate(batch, SETTINGS), estimate(batch, BY_DECISION)
+    assert "\n".join(rows(batch, hae)) in PAGE
+    assert "\n".join(compared(batch, hae, dgae)) in PAGE
 
 
 def test_every_line_of_arithmetic_is_right_and_is_what_the_equations_give() -> None:
     batch = episode()
     slow = literal_hae(episodes_of(batch), SETTINGS)
+    by_decision = literal_dgae(episodes_of(batch), BY_DECISION)
     expected = {
         "r": shaped_rewards(batch, SETTINGS),
         "G": slow.target_switch,
         "A_switch": slow.switch,
         "A_high": slow.high,
         "A_low": slow.low,
+        "D_switch": by_decision.switch,
+        "D_high": by_decision.high,
+        "D_low": by_decision.low,
     }
     lines = LINE.findall(PAGE)
-    assert len(lines) == 4 * 6 + 3
+    assert len(lines) == 4 * 6 + 3 + 2 * 6 + 3
     for name, turn, expression, value in lines:
-        assert eval(expression) == pytest.approx(float(value)), (name, turn)
-        assert float(value) == pytest.approx(expected[name][int(turn)]), (name, turn)
+        digits = 1e-4 if name.startswith("D_") else 1e-9
+        assert eval(expression) == pytest.approx(float(value), abs=digits), (name, turn)
+        assert float(value) == pytest.approx(expected[name][int(turn)], abs=digits), (name, turn)
 
 
 def test_the_lines_for_other_trainers_run() -> None:

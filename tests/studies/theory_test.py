@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigurationError
+from studies.tabular.critics import TwoHeadCritic
 from studies.tabular.exact import exact_gradient, expected_return
 from studies.tabular.sampling import sample
 from studies.tabular.task import REWARD, errands, half_trained, policies_of
 from studies.tabular.unbiasedness import CONDITIONS, LEVELS, examine, small_task
-from studies.tabular.variance import HIPER, POINTS, compare
+from studies.tabular.variance import ADAPTERS, POINTS, Outcome, compare
 from studies.theory import main
 
 EPISODES = 20_000
@@ -47,8 +48,19 @@ def test_sampled_returns_agree_with_the_expected_return() -> None:
     assert abs(success.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / EPISODES)
 
 
-@pytest.mark.parametrize("name", ["exact values", "exact values, keep penalty, lambda_turn 0.9"])
-def test_with_exact_values_all_levels_are_unbiased(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exact values",
+        "exact values, keep penalty, lambda_turn 0.9",
+        "lambda_boundary 0.95, exact values",
+        "lambda_boundary 1, lambda_segment 1, all values wrong",
+        "dgae, exact values, lambda 0.5",
+        "dgae, exact values, keep penalty, lambda 0.95",
+        "dgae, all values wrong, lambda 1",
+    ],
+)
+def test_where_theory_says_so_all_levels_are_unbiased(name: str) -> None:
     for finding in examine(BY_NAME[name], EPISODES, seed=0):
         result = finding.comparison
         assert abs(result.slope - 1) < 1.5 * result.slope_error
@@ -73,15 +85,46 @@ def test_a_lower_level_is_biased_by_its_own_value_only_with_lambda_below_one() -
         assert (action.comparison.p_value < 1e-6) == biased
 
 
-def test_the_variance_is_below_that_of_flat_gae_with_lambda_one() -> None:
-    point = next(point for point in POINTS if point.horizon == 24)
-    for outcome in compare(point, episodes=500, seed=0):
-        if outcome.flat_lambda == 1.0 and outcome.hae_lambdas == HIPER:
-            assert outcome.variance.high < 0.8
+def outcomes_at(study: str, horizon: int, value_error: float) -> dict[tuple[str, str], Outcome]:
+    wanted = (study, horizon, value_error)
+    point = next(p for p in POINTS if (p.study, p.horizon, p.value_error) == wanted)
+    return {(o.contender, o.adapter): o for o in compare(point, episodes=800, seed=0)}
+
+
+def test_with_exact_values_hae_and_dgae_have_less_error_than_flat_gae_with_lambda_one() -> None:
+    found = outcomes_at("horizon", 24, 0.0)
+    for adapter in ADAPTERS:
+        flat, hae, dgae = (found[name, adapter] for name in ("flat GAE 1", "HAE", "dgae 0.95"))
+        assert hae.squared_error.high < flat.squared_error.low
+        assert dgae.squared_error.high < 0.5 * flat.squared_error.low
+        assert dgae.best
+        assert dgae.squared_error.value == pytest.approx(dgae.variance.value, rel=0.1)
+
+
+def test_with_wrong_values_the_error_of_hae_is_above_that_of_flat_gae() -> None:
+    found = outcomes_at("value error", 24, 1.0)
+    for adapter in ADAPTERS:
+        error = {name: found[name, adapter].squared_error.value for name in ("HAE", "flat GAE 1")}
+        assert error["HAE"] > 1.4 * error["flat GAE 1"]
+        assert not found["HAE", adapter].best
+
+
+def test_the_best_lambda_is_smaller_the_better_the_values_are() -> None:
+    for adapter in ADAPTERS:
+        exact, wrong = (outcomes_at("lambda", 48, error) for error in (0.0, 1.0))
+        assert exact["dgae 0", adapter].best
+        assert (
+            wrong["dgae 0.95", adapter].squared_error.value < wrong["dgae 0.5", adapter].squared_error.value
+        )
+
+
+def test_groups_must_be_whole() -> None:
+    with pytest.raises(ValueError, match="12 episodes cannot be divided into groups of 8"):
+        list(compare(POINTS[0], episodes=12, seed=0))
 
 
 def test_the_command_writes_page_plot_and_numbers(tmp_path: Path) -> None:
-    small = ["--episodes", "5000", "--variance-episodes", "50", "--seed", "3"]
+    small = ["--episodes", "5000", "--variance-episodes", "64", "--seed", "3"]
     assert main(["--out", str(tmp_path / "results"), *small]) == 0
     page = (tmp_path / "results" / "theory.md").read_text()
     assert "{" not in page
@@ -89,11 +132,15 @@ def test_the_command_writes_page_plot_and_numbers(tmp_path: Path) -> None:
     assert "seed 3, 5,000 episodes" in page
     assert (tmp_path / "results" / "theory.svg").read_text().rstrip().endswith("</svg>")
     numbers = json.loads((tmp_path / "results" / "theory.json").read_text())
-    assert len(numbers["findings"]) == 3 * len(CONDITIONS)
-    assert len(numbers["outcomes"]) == 16 * len(POINTS)
+    two_heads = sum(condition.critic is TwoHeadCritic for condition in CONDITIONS)
+    assert len(numbers["findings"]) == 3 * len(CONDITIONS) - two_heads
+    assert len(numbers["outcomes"]) == sum(2 * len(point.contenders) for point in POINTS)
 
 
-@pytest.mark.parametrize("arguments", [["--episodes", "1"], ["--episodes", "many"], ["--episode", "5"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--episodes", "8"], ["--variance-episodes", "50"], ["--episodes", "many"], ["--episode", "5"]],
+)
 def test_what_is_wrong_is_refused(arguments: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="episodes"):
         main([*arguments, "--out", "/nonexistent"])

@@ -113,3 +113,11 @@ def test_a_batch_is_waited_for_until_it_is_whole_or_the_run_is_to_stop(admission
 
     asyncio.run(waited())
     assert admission.lease("run") == Finished()
+
+
+def test_token_ids_that_the_model_does_not_have_are_refused(tmp_path: Path, status: StatusBoard) -> None:
+    store = EpisodeStore(RunFolder(tmp_path).episodes, "run")
+    admission = Admission(SCHEDULE, store, status, vocabulary=3, clock=lambda: 0.0)
+    with pytest.raises(InvalidInputError, match="episode 0: turn 0: plan"):
+        asyncio.run(admission.submit(episode(0)))
+    assert status.now.episodes_stored == 0

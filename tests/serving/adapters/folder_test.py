@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from core.errors import HiperError, InvalidInputError, NotFoundError
@@ -118,6 +121,55 @@ def test_pickled_weights_are_not_looked_at(model: ModelFolder, folder: Path) -> 
     (folder / WEIGHTS_FILE).rename(folder / "adapter_model.bin")
     with pytest.raises(NotFoundError, match="pickled"):
         check_adapter(folder, base_shapes(model.path), max_rank=4)
+
+
+def _config(**changes: object) -> bytes:
+    return json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
+        (b'{"r": ' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (_config(lora_alpha=10**400), "lora_alpha = 1000.*is not a finite number"),
+        (_config(lora_alpha=-(10**400)), "lora_alpha"),
+        (_config(lora_alpha=8).replace(b"8", b"1e400"), "lora_alpha = inf"),
+        (_config(lora_alpha=8).replace(b"8", b"9" * 5000), "not JSON"),
+        (_config(r=10**400), "rank r = 1000"),
+        (_config(peft_type="x" * 100_000), "peft_type is 'xxx"),
+    ],
+)
+def test_values_beyond_reason_are_refused_in_few_words(content: bytes, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        read_config(content, max_rank=4)
+    assert len(str(caught.value)) < 300
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+_KEYS = st.sampled_from(
+    ["peft_type", "r", "lora_alpha", "use_rslora", "use_dora", "bias", "rank_pattern", "layer_replication"]
+)
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=300)
+    | _JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(_KEYS, _JSON).map(lambda changes: _config(**changes))
+    | st.integers(0, 10**6).map(lambda alpha: _config(lora_alpha=alpha))
+)
+def test_any_configuration_is_read_or_refused(content: bytes) -> None:
+    try:
+        config = read_config(content, max_rank=4)
+    except InvalidInputError:
+        return
+    assert 1 <= config.rank <= 4
+    assert math.isfinite(config.scaling)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"a": 1}', b" " * (2 << 20)])

@@ -1,35 +1,106 @@
-"""Pushing to a server that takes nothing."""
+"""Pushing to servers that take nothing, or not at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
+import grpc
 import pytest
+from hiper.v1 import adapter_pb2 as pb
+from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
-from configuration.servers import TlsSettings
-from core.errors import UnavailableError
+from configuration.servers import ServerSettings, TlsSettings
+from core.errors import PreconditionError, UnavailableError
 from core.role import Role
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.publisher import AdapterPublisher, Target
 from serving.rpc.channel import open_channel
+from serving.rpc.server import GrpcServer, Service
 
 NOBODY = "127.0.0.1:1"
+HANG: None = None
 
 
-def test_the_last_answer_is_part_of_the_message_when_time_is_up(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     (tmp_path / CONFIG_FILE).write_text("{}")
-    (tmp_path / WEIGHTS_FILE).write_bytes(b"")
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"x" * 2_000_000)
+    return tmp_path
 
-    async def publish() -> None:
-        channel = open_channel(NOBODY, TlsSettings())
+
+class Servicer(pb_grpc.AdapterServiceServicer):
+    """Answers each push with the next code; `HANG` never answers."""
+
+    def __init__(self, codes: Sequence[grpc.StatusCode | None]) -> None:
+        self.codes = list(codes)
+
+    async def Push(self, request_iterator: object, context: grpc.aio.ServicerContext) -> pb.PushResponse:
+        code = self.codes.pop(0)
+        if code is HANG:
+            await asyncio.Event().wait()
+        if code is not grpc.StatusCode.OK:
+            await context.abort(code, "as the test says")
+        return pb.PushResponse()
+
+
+async def publish(address: str, folder: Path, seconds: float, try_seconds: float | None = None) -> None:
+    channel = open_channel(address, TlsSettings())
+    try:
+        targets = {Role.PLANNER: Target(address, channel)}
+        publisher = AdapterPublisher(
+            targets, "run", "base", seconds=seconds, pause=0.01, try_seconds=try_seconds
+        )
+        await publisher.publish(Role.PLANNER, 1, folder)
+    finally:
+        await channel.close()
+
+
+def published(
+    folder: Path, codes: Sequence[grpc.StatusCode | None], seconds: float = 20, try_seconds: float = 20
+) -> list[grpc.StatusCode | None]:
+    """Publishes to a server that answers so; the answers that were not needed."""
+    servicer = Servicer(codes)
+    service = Service(
+        "hiper.v1.AdapterService",
+        lambda server: pb_grpc.add_AdapterServiceServicer_to_server(servicer, server),
+    )
+
+    async def play() -> None:
+        server = GrpcServer(ServerSettings(drain_seconds=0.1), [service])
+        await server.start()
         try:
-            targets = {Role.PLANNER: Target(NOBODY, channel)}
-            publisher = AdapterPublisher(targets, "run", "base", seconds=2.0, pause=0.05)
-            await publisher.publish(Role.PLANNER, 1, tmp_path)
+            await publish(server.address, folder, seconds, try_seconds)
         finally:
-            await channel.close()
+            await server.drain()
 
-    message = f"the planner at {NOBODY} took no adapter within 2 s; its last answer: .*onnect"
+    asyncio.run(play())
+    return servicer.codes
+
+
+def test_the_last_answer_is_part_of_the_message_when_time_is_up(folder: Path) -> None:
+    message = f"the planner at {NOBODY} took no adapter within 1 s; its last answer: .*onnect"
     with pytest.raises(UnavailableError, match=message):
-        asyncio.run(publish())
+        asyncio.run(publish(NOBODY, folder, seconds=1.0))
+
+
+def test_what_may_pass_is_tried_again(folder: Path) -> None:
+    ok = grpc.StatusCode.OK
+    passing = (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.CANCELLED,
+    )
+    assert published(folder, [*passing, ok, ok]) == [ok]
+
+
+def test_a_refusal_is_final(folder: Path) -> None:
+    with pytest.raises(PreconditionError, match="as the test says"):
+        published(folder, [grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.OK])
+
+
+def test_a_try_without_an_answer_ends_in_time_for_another(folder: Path) -> None:
+    assert published(folder, [HANG, grpc.StatusCode.OK], try_seconds=0.2) == []
+    with pytest.raises(UnavailableError, match="within 0.5 s; its last answer: .*Deadline"):
+        published(folder, [HANG] * 9, seconds=0.5, try_seconds=0.2)

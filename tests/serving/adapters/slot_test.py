@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import grpc
 import pytest
 from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from configuration.servers import ServerSettings, TlsSettings
 from core.role import Role
@@ -24,6 +26,7 @@ from serving.model_server import adapter_service
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer
 from tests.serving.models import plain_logprobs, random_adapter, tiny_model
+from tests.small_disk import files_of_at_most
 
 ASKED = GenerationRequest(tuple(range(1, 30)), 6, 1.0, 7, frozenset())
 
@@ -36,6 +39,17 @@ class Stage:
     model: ModelFolder
     engine: EmbeddedEngine
     stub: pb_grpc.AdapterServiceStub
+    files: Path
+    """Where the slot keeps adapters."""
+
+    def arriving(self) -> list[Path]:
+        """Folders of adapters that have not arrived whole."""
+        return list(self.files.glob("*/incoming-*"))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.005)
 
     def push(self, parts: list[pb.PushRequest]) -> pb.PushResponse:
         return self.runner.run(self._push(parts))
@@ -67,6 +81,7 @@ class Stage:
         assert (after.run_id, after.version) == (before.run_id, before.version)
         assert list(after.kept_versions) == list(before.kept_versions)
         assert self.version_that_answers() == before.version
+        assert not self.arriving()
         return caught.value.code(), caught.value.details()
 
 
@@ -84,19 +99,29 @@ def folders(model: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.fixture
-def stage(model: ModelFolder) -> Iterator[Stage]:
+def idle_seconds() -> float:
+    return 30.0
+
+
+@pytest.fixture
+def stage(
+    model: ModelFolder, idle_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with asyncio.Runner() as runner:
         engine = EmbeddedEngine(model, "float32", context_length=64)
         runner.run(engine.start())
-        slot = AdapterSlot(engine, Role.PLANNER, model, max_rank=4, keep=3)
+        slot = AdapterSlot(engine, Role.PLANNER, model, max_rank=4, keep=3, max_arriving=2)
 
         async def start() -> tuple[GrpcServer, grpc.aio.Channel]:
-            server = GrpcServer(ServerSettings(drain_seconds=0.1), [adapter_service(slot, engine)])
+            server = GrpcServer(
+                ServerSettings(drain_seconds=0.1), [adapter_service(slot, engine, idle_seconds)]
+            )
             await server.start()
             return server, open_channel(server.address, TlsSettings())
 
         server, channel = runner.run(start())
-        yield Stage(runner, model, engine, pb_grpc.AdapterServiceStub(channel))
+        yield Stage(runner, model, engine, pb_grpc.AdapterServiceStub(channel), tmp_path)
 
         async def stop() -> None:
             await channel.close()
@@ -105,6 +130,7 @@ def stage(model: ModelFolder) -> Iterator[Stage]:
 
         runner.run(stop())
         slot.close()
+        assert not list(tmp_path.iterdir())
 
 
 @dataclass
@@ -239,3 +265,90 @@ def test_names_from_the_network_are_no_paths(stage: Stage, folders: list[Path]) 
     state = stage.push(Push(folders[0], stage.model.fingerprint, run_id="../../evil/\x00").parts()).state
     assert state.run_id == "../../evil/\x00"
     assert stage.version_that_answers() == 0
+
+
+async def _then_nothing(parts: list[pb.PushRequest]) -> AsyncIterator[pb.PushRequest]:
+    """The parts of a push whose sender stays connected and sends no more."""
+    for part in parts:
+        yield part
+    await asyncio.Event().wait()
+
+
+def test_a_full_disk_is_told_as_such_and_nothing_of_the_adapter_stays(
+    stage: Stage, folders: list[Path]
+) -> None:
+    parts = Push(folders[0], stage.model.fingerprint).parts()
+    whole = (folders[0] / WEIGHTS_FILE).stat().st_size
+    for room in (100, whole - 1):
+        with files_of_at_most(room):
+            code, details = stage.refuses(parts)
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "cannot be written" in details
+    assert stage.push(parts).state.version == 0
+
+
+def test_a_cancelled_push_leaves_nothing(stage: Stage, folders: list[Path]) -> None:
+    async def play() -> None:
+        call = stage.stub.Push(_then_nothing(Push(folders[0], stage.model.fingerprint).parts()[:2]))
+        await stage.until(lambda: bool(stage.arriving()))
+        call.cancel()
+        await stage.until(lambda: not stage.arriving())
+
+    stage.runner.run(play())
+    assert stage.state().version == -1
+
+
+@pytest.mark.parametrize("idle_seconds", [0.2])
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_a_push_that_stops_in_its_middle_is_ended(stage: Stage, folders: list[Path], sent: int) -> None:
+    parts = Push(folders[0], stage.model.fingerprint).parts()[:sent]
+
+    async def play() -> grpc.aio.AioRpcError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stage.stub.Push(_then_nothing(parts), timeout=20)
+        return caught.value
+
+    error = stage.runner.run(play())
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "no part of the push has come for 0.2 s" in error.details()
+    assert not stage.arriving()
+
+
+def test_only_some_adapters_arrive_at_once(stage: Stage, folders: list[Path]) -> None:
+    parts = Push(folders[0], stage.model.fingerprint).parts()
+
+    async def play() -> None:
+        idle = [stage.stub.Push(_then_nothing(parts[:2])) for _ in range(2)]
+        await stage.until(lambda: len(stage.arriving()) == 2)
+        with pytest.raises(grpc.aio.AioRpcError, match="2 adapters arrive already") as caught:
+            await stage.stub.Push(iter(parts), timeout=20)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for call in idle:
+            call.cancel()
+        await stage.until(lambda: not stage.arriving())
+
+    stage.runner.run(play())
+    assert stage.push(parts).state.version == 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.lists(st.integers(-1, 6), max_size=9),
+    cut=st.integers(1, 8000),
+    extra=st.binary(max_size=20),
+)
+def test_whatever_parts_come_in_whatever_order_the_slot_is_whole(
+    stage: Stage, folders: list[Path], order: list[int], cut: int, extra: bytes
+) -> None:
+    """Parts dropped, repeated, swapped, cut or made up: refused, unless the same bytes arrive in the end."""
+    parts = Push(folders[0], stage.model.fingerprint).parts()
+    made_up = [pb.PushRequest(chunk=extra), pb.PushRequest(), pb.PushRequest(chunk=parts[1].chunk[:cut])]
+    sent = [parts[0], *((*parts, *made_up)[index] for index in order)]
+    whole = b"".join(part.chunk for part in parts)
+    valid = all(part.HasField("chunk") for part in sent[1:])
+    if valid and b"".join(part.chunk for part in sent) == whole:
+        assert stage.push(sent).state.version == 0
+        stage.rollback(-1)
+    else:
+        code, _ = stage.refuses(sent)
+        assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.DATA_LOSS)

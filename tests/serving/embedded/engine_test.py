@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from core.errors import (
@@ -20,8 +23,16 @@ from core.errors import (
     UnavailableError,
 )
 from serving.embedded.engine import EmbeddedEngine
+from serving.embedded.runner import ModelRunner
 from serving.embedded.weights import MergedWeights
-from serving.engine import BASE_VERSION, FinishReason, GenerationRequest, GenerationResult, LoadedAdapter
+from serving.engine import (
+    BASE_VERSION,
+    EngineFailedError,
+    FinishReason,
+    GenerationRequest,
+    GenerationResult,
+    LoadedAdapter,
+)
 from serving.model import ModelFolder
 from tests.serving.models import WORDS, plain_logprobs, random_adapter, tiny_model
 
@@ -239,6 +250,76 @@ def test_a_failed_switch_leaves_what_was_served(
     assert_same(runner.run(engine.generate(request(1))), before)
 
 
+def edited(tensors: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    found = load_file(tensors)
+    edit(found)
+    save_file(found, tensors, metadata={"format": "pt"})
+
+
+def test_an_adapter_whose_finite_factors_have_no_finite_product_is_refused(
+    engine: EmbeddedEngine, runner: asyncio.Runner, model: ModelFolder, tmp_path: Path
+) -> None:
+    random_adapter(model, tmp_path, seed=5)
+    edited(
+        tmp_path / "adapter_model.safetensors",
+        lambda tensors: tensors.update({name: tensor * 1e30 for name, tensor in tensors.items()}),
+    )
+    before = runner.run(engine.generate(request(1)))
+    with pytest.raises(InvalidInputError, match="merged into the base model .* not finite in torch.float32"):
+        runner.run(engine.switch(LoadedAdapter("huge", 3, tmp_path)))
+    assert_same(runner.run(engine.generate(request(1))), before)
+
+
+def long_beside_short() -> list[GenerationRequest]:
+    """The short one's row is computed with all positions of the long one, those beyond its own masked."""
+    return [request(1, length=4), request(2, length=60)]
+
+
+def test_what_a_bad_adapter_computed_does_not_spoil_answers_after_a_rollback(
+    engine: EmbeddedEngine, runner: asyncio.Runner, model: ModelFolder, tmp_path: Path
+) -> None:
+    random_adapter(model, tmp_path, seed=5)
+    edited(
+        tmp_path / "adapter_model.safetensors",
+        lambda tensors: tensors.update(
+            {name: tensor * 1e12 for name, tensor in tensors.items() if "q_proj" in name or "k_proj" in name}
+        ),
+    )
+    before = runner.run(generate_all(engine, long_beside_short()))
+    # Finite weights, whose queries times keys are not.
+    runner.run(engine.switch(LoadedAdapter("large", 3, tmp_path)))
+    with pytest.raises(HiperError, match="not finite"):
+        runner.run(generate_all(engine, [request(3, length=100), request(4, length=100)]))
+    runner.run(engine.switch(None))
+    for now, then in zip(runner.run(generate_all(engine, long_beside_short())), before, strict=True):
+        assert_same(now, then)
+
+
+def test_an_answer_that_is_not_finite_does_not_spoil_the_next_one_in_its_slot(
+    runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    poison = 11
+    tiny_model(tmp_path)
+
+    def untie(tensors: dict[str, torch.Tensor]) -> None:
+        words = tensors["model.embed_tokens.weight"]
+        tensors["lm_head.weight"] = words.clone()
+        words[poison] = float("nan")
+
+    edited(tmp_path / "model.safetensors", untie)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))
+    made = EmbeddedEngine(ModelFolder(tmp_path, "poisoned", ""), "float32", context_length=128, max_batch=4)
+    harmless = [replace(asked, temperature=0.0) for asked in long_beside_short()]
+    runner.run(made.start())
+    before = runner.run(generate_all(made, harmless))
+    with pytest.raises(HiperError, match="not finite"):
+        runner.run(made.generate(request(3, prompt_ids=(poison,) * 100)))
+    for now, then in zip(runner.run(generate_all(made, harmless)), before, strict=True):
+        assert_same(now, then)
+    runner.run(made.close())
+
+
 def test_a_switch_that_fails_at_its_end_is_told_and_the_next_one_works(
     engine: EmbeddedEngine,
     runner: asyncio.Runner,
@@ -254,6 +335,62 @@ def test_a_switch_that_fails_at_its_end_is_told_and_the_next_one_works(
     assert runner.run(engine.generate(request(1))).adapter_version == BASE_VERSION
     runner.run(engine.switch(adapters[1][0]))
     assert runner.run(engine.generate(request(1))).adapter_version == 1
+
+
+async def outcome_of(call: Awaitable[GenerationResult]) -> type:
+    try:
+        return type(await call)
+    except HiperError as error:
+        return type(error)
+
+
+def failing_with(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [(SystemExit("dead"), 0), (torch.AcceleratorError("sticky"), 1), (RuntimeError("each step"), 3)],
+)
+def test_an_engine_that_cannot_go_on_says_so_to_all(
+    engine: EmbeddedEngine,
+    runner: asyncio.Runner,
+    adapters: dict[int, tuple[LoadedAdapter, PeftModel]],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    failures: int,
+) -> None:
+    """`failures` requests end with the error of their own step, all others with that of the engine."""
+    monkeypatch.setattr(ModelRunner, "forward", failing_with(error))
+
+    async def play() -> None:
+        outcomes = [await outcome_of(engine.generate(request(seed))) for seed in range(5)]
+        assert outcomes == [HiperError] * failures + [EngineFailedError] * (5 - failures)
+        failure = await asyncio.wait_for(engine.failure(), 10)
+        assert str(error) in str(failure)
+        with pytest.raises(EngineFailedError):
+            await engine.switch(adapters[0][0])
+
+    runner.run(play())
+
+
+def test_failing_steps_with_good_ones_between_end_their_own_requests_only(
+    engine: EmbeddedEngine, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        for seed in range(4):
+            with monkeypatch.context() as patched:
+                patched.setattr(ModelRunner, "forward", failing_with(RuntimeError("once")))
+                with pytest.raises(HiperError, match="once"):
+                    await engine.generate(request(seed))
+            await engine.generate(request(seed))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.failure(), 0)
+
+    runner.run(play())
 
 
 def test_closing_ends_what_runs_with_an_error(model: ModelFolder, runner: asyncio.Runner) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hiper.v1 import learner_pb2 as pb
 from hiper.v1 import learner_pb2_grpc as pb_grpc
@@ -18,7 +19,7 @@ from configuration.servers import ServerSettings, TlsSettings
 from core import errors
 from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
 from serving.rpc.channel import open_channel, wait_healthy
-from serving.rpc.server import GrpcServer, Service
+from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 from serving.rpc.status import status_code
 
 NAME = "hiper.v1.LearnerService"
@@ -83,6 +84,7 @@ def test_errors_have_one_status_each(error: type[HiperError], code: str) -> None
     [
         (NotFoundError("no version 7"), grpc.StatusCode.NOT_FOUND, "no version 7"),
         (InvalidInputError("x" * 100_000), grpc.StatusCode.INVALID_ARGUMENT, "x" * 2000),
+        (InvalidInputError("≥\ud800" * 100_000), grpc.StatusCode.INVALID_ARGUMENT, "≥?" * 400),
         (ZeroDivisionError("oh"), grpc.StatusCode.INTERNAL, "ZeroDivisionError: oh"),
     ],
 )
@@ -163,6 +165,57 @@ def test_health_and_reflection_name_the_services() -> None:
         return [service.name for service in answer.list_services_response.service]
 
     assert NAME in asyncio.run(play())
+
+
+def test_calls_beyond_the_limit_are_refused_and_health_is_answered() -> None:
+    async def play() -> None:
+        running, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slow() -> pb.LearnerStatus:
+            running.release()
+            await go_on.wait()
+            return pb.LearnerStatus(run_id="ended")
+
+        server = make_server(slow, max_calls=2)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            calls = [asyncio.ensure_future(status_of(channel)) for _ in range(2)]
+            for _ in calls:
+                await running.acquire()
+            with pytest.raises(grpc.aio.AioRpcError, match="max_calls") as caught:
+                await status_of(channel)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            await wait_healthy(channel, 5)
+            go_on.set()
+            assert [(await call).run_id for call in calls] == ["ended"] * 2
+            assert (await status_of(channel)).run_id == "ended"
+        await server.drain()
+
+    asyncio.run(play())
+
+
+def test_health_follows_what_the_services_need_and_the_failure_is_raised() -> None:
+    async def play() -> None:
+        server = make_server(fine)
+        failure: asyncio.Future[HiperError] = asyncio.get_running_loop().create_future()
+        serving = asyncio.ensure_future(serve_until_stopped(server, ServerFlags(), lambda: failure))
+        while not server.address:
+            await asyncio.sleep(0)
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(
+                health_pb2.HealthCheckRequest(service=NAME), timeout=10
+            )
+            seen = [(await watch.read()).status]
+            failure.set_result(UnavailableError("the engine has failed"))
+            seen.append((await watch.read()).status)
+            watch.cancel()
+            statuses = health_pb2.HealthCheckResponse
+            assert seen == [statuses.SERVING, statuses.NOT_SERVING]
+            with pytest.raises(UnavailableError, match="the engine has failed"):
+                await serving
+
+    asyncio.run(play())
 
 
 def test_nobody_there_is_an_error_with_the_reason() -> None:

@@ -1,0 +1,45 @@
+"""A limit of the calls that a server handles at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health
+
+from core.errors import ExhaustedError
+from serving.rpc.status import wrap_handler
+
+_HEALTH = f"/{health.SERVICE_NAME}/"
+
+
+class CallLimit(grpc.aio.ServerInterceptor):
+    """Refuses calls beyond `most` at once with `ExhaustedError`, but those of the health service.
+
+    A server that is full is healthy: one that did not say so would be restarted for it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running = 0
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        if handler_call_details.method.startswith(_HEALTH):
+            return handler
+        return wrap_handler(handler, handler_call_details.method, self._counted)
+
+    @asynccontextmanager
+    async def _counted(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        if self._running >= self._most:
+            raise ExhaustedError(f"{self._most} calls (max_calls) are handled already; try again later")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1

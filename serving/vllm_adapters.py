@@ -1,0 +1,160 @@
+"""Adapters in an engine that serves several at once: which one new requests take, and when one can go.
+
+Knows no vLLM, so that it is tested where vLLM is not installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Protocol, TypeVar
+
+from core.errors import HiperError, InvalidInputError, UnavailableError
+from serving.engine import BASE_VERSION, LoadedAdapter
+
+_log = logging.getLogger(__name__)
+
+_ABORT_SECONDS = 5.0
+
+ResultT = TypeVar("ResultT")
+RequestT = TypeVar("RequestT")
+
+
+class LoraEngine(Protocol):
+    """What is needed of vLLM's AsyncLLM."""
+
+    async def add_lora(self, lora_request: Any) -> bool | None: ...
+
+    async def remove_lora(self, lora_id: int) -> bool | None: ...
+
+
+class Served(Generic[RequestT]):
+    """What new requests are, or were, answered by."""
+
+    def __init__(self, version: int, number: int, lora: RequestT | None) -> None:
+        self.version = version
+        self.number = number
+        """vLLM's id of the adapter."""
+        self.lora = lora
+        """None for the base model alone."""
+        self._running = 0
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Counts a request in for as long as it runs."""
+        self._running += 1
+        self._drained.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._running == 0:
+                self._drained.set()
+
+    @property
+    def running(self) -> int:
+        return self._running
+
+    async def drained(self) -> None:
+        """Returns when no request runs on it."""
+        await self._drained.wait()
+
+
+class ServedAdapters(Generic[RequestT]):
+    """Loads each adapter beside the one before, which is removed when the last of its requests has ended."""
+
+    def __init__(self, make_request: Callable[[LoadedAdapter, int], RequestT]) -> None:
+        """`make_request` makes what the engine knows an adapter by, from the adapter and a new id."""
+        self._make_request = make_request
+        self._served: Served[RequestT] = Served(BASE_VERSION, 0, None)
+        self._to_remove: list[Served[RequestT]] = []
+        self._last_number = 0
+        self._switching = asyncio.Lock()
+
+    @contextmanager
+    def request(self) -> Iterator[Served[RequestT]]:
+        """What a request that begins now is answered by until it ends."""
+        served = self._served
+        with served.request():
+            yield served
+
+    async def switch(self, engine: LoraEngine, adapter: LoadedAdapter | None) -> None:
+        """Returns once new requests are answered by `adapter` and those of the one before have ended.
+
+        Raises:
+            InvalidInputError: the engine does not take it; nothing has changed.
+        """
+        async with self._switching:
+            # What could not be removed before would take the place of the new one.
+            await self._remove_old(engine)
+            new: Served[RequestT] = Served(BASE_VERSION, 0, None)
+            if adapter is not None:
+                self._last_number += 1
+                lora = self._make_request(adapter, self._last_number)
+                await _load(engine, lora, adapter.name)
+                new = Served(adapter.version, self._last_number, lora)
+            old, self._served = self._served, new
+            self._to_remove.append(old)
+            await old.drained()
+            await self._remove_old(engine)
+
+    async def _remove_old(self, engine: LoraEngine) -> None:
+        """Removes what no request runs on; a removal that fails is tried again at the next switch."""
+        for old in list(self._to_remove):
+            if old.running:
+                continue
+            if old.lora is not None and not await _removed(engine, old.number):
+                continue
+            self._to_remove.remove(old)
+
+
+async def _load(engine: LoraEngine, lora: object, name: str) -> None:
+    try:
+        loaded = await engine.add_lora(lora)
+    except Exception as error:
+        raise InvalidInputError(f"vLLM does not take adapter {name}: {error}") from error
+    if loaded is False:
+        raise HiperError(f"vLLM did not load adapter {name}")
+
+
+async def _removed(engine: LoraEngine, number: int) -> bool:
+    # The switch has happened, whether or not the old adapter can be removed.
+    try:
+        await engine.remove_lora(number)
+    except Exception:
+        _log.exception("vLLM did not remove adapter %d; it is tried again at the next switch", number)
+        return False
+    return True
+
+
+class Closing:
+    """Ends what runs with an error once the engine is closed: vLLM would let it wait for ever."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    async def unless_closed(self, answer: Awaitable[ResultT]) -> ResultT:
+        """The answer.
+
+        Raises:
+            UnavailableError: the engine was closed first; the answer is cancelled.
+        """
+        answering = asyncio.ensure_future(answer)
+        closed = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait((answering, closed), return_when=asyncio.FIRST_COMPLETED)
+            if answering.done():
+                return answering.result()
+            raise UnavailableError("the engine was closed before the answer was complete")
+        finally:
+            closed.cancel()
+            answering.cancel()
+            # The request counts until the engine has dropped it, which a closed one may never do.
+            await asyncio.wait((answering,), timeout=_ABORT_SECONDS)
