@@ -24,15 +24,19 @@ from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
-from serving.rpc.channel import MESSAGE_BYTES
+from serving.rpc.channel import MESSAGE_BYTES, Keepalive
 from serving.rpc.status import StatusInterceptor
 from serving.rpc.tls import server_credentials
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
+    *Keepalive().options(),
+    # Clients ask for signs of life as often as they like; else gRPC would close a connection for asking more
+    # than once in five minutes.
+    ("grpc.http2.min_ping_interval_without_data_ms", 100),
+    ("grpc.http2.max_ping_strikes", 0),
     # Two servers on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
 )
@@ -64,15 +68,20 @@ class GrpcServer:
     """Services on one port."""
 
     def __init__(
-        self, settings: ServerSettings, services: Sequence[Service], registry: CollectorRegistry | None = None
+        self,
+        settings: ServerSettings,
+        services: Sequence[Service],
+        registry: CollectorRegistry | None = None,
+        message_bytes: int = MESSAGE_BYTES,
     ) -> None:
+        """A call with a message of more than `message_bytes` ends as RESOURCE_EXHAUSTED."""
         self._settings = settings
         self._names = [service.name for service in services]
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=(CallMetrics(self._registry), StatusInterceptor(), CallLimit(settings.max_calls)),
-            options=_OPTIONS,
+            options=(*_OPTIONS, ("grpc.max_receive_message_length", message_bytes)),
             # Above our own limit, which lets health through; this one also counts calls that only begin.
             maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
         )
