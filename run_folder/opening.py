@@ -12,14 +12,14 @@ from typing import IO, Any
 
 from configuration import command
 from configuration.command import CommandLine
-from configuration.files import read_toml, to_toml
 from configuration.keys import keys, value_of
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
-from core.files import replace_file
 from core.paths import user_path
+from run_folder import saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.metrics import MetricsFile
 
 _SERVER_KEYS = (
     "address",
@@ -87,6 +87,7 @@ def open_run(
 
     Raises:
         ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
+        CorruptDataError: the run in it cannot be resumed, because a file is damaged; names the file.
     """
     line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
     root = choose(line.configuration)
@@ -94,7 +95,7 @@ def open_run(
     if resume and line.configuration.run.dir is None:
         raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
     if resume:
-        line = command.read(argv, program, flags, base=saved_tree(root))
+        line = command.read(argv, program, flags, base=saved_configuration.read(root))
     placed = line.configuration.run.model_copy(update={"dir": root, "resume": resume})
     configuration = line.configuration.model_copy(update={"run": placed})
     check(root, configuration)
@@ -106,25 +107,12 @@ def names_file(argv: Sequence[str]) -> bool:
     return any(word == "--config" or word.startswith("--config=") for word in argv)
 
 
-def saved_tree(root: Path) -> dict[str, Any]:
-    """The configuration of the run in this folder, as nested tables.
-
-    Raises:
-        ConfigurationError: there is no run.
-    """
-    folder = RunFolder(root)
-    if not folder.configuration.exists():
-        raise ConfigurationError(
-            f"there is no run in {root} to resume; without --resume one is started there"
-        )
-    return read_toml(folder.configuration)
-
-
 def check(root: Path, configuration: Configuration) -> None:
     """Whether this run may be played in this folder; changes nothing.
 
     Raises:
         ConfigurationError: it may not; the message says what would be accepted.
+        CorruptDataError: it would be resumed, but its configuration or metrics are damaged; names the file.
     """
     if configuration.run.resume:
         _check_same_run(root, configuration)
@@ -142,7 +130,7 @@ def check(root: Path, configuration: Configuration) -> None:
 
 
 def _check_same_run(root: Path, configuration: Configuration) -> None:
-    saved = Configuration.model_validate(saved_tree(root))
+    saved = Configuration.model_validate(saved_configuration.read(root))
     differences = [
         f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
         for key in keys(Configuration)
@@ -153,6 +141,8 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
             f"the run in {root} cannot go on with another configuration: {'; '.join(differences)}. "
             "Leave these options out, or start a new run with another --run-dir"
         )
+    # The learner would say so too, but only after loading its model.
+    MetricsFile(RunFolder(root).metrics).lines()
 
 
 class HeldFolder:
@@ -186,7 +176,7 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
     for part in (folder.logs, folder.services):
         part.mkdir(parents=True, exist_ok=True)
     lock = _locked(folder.lock)
-    replace_file(folder.configuration, to_toml(configuration))
+    saved_configuration.write(folder, configuration)
     return HeldFolder(folder, lock)
 
 
