@@ -12,7 +12,10 @@ from core.paths import user_path
 
 
 def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials | None:
-    """None for plain connections; with `authority` set, clients must show a certificate that it signed."""
+    """A server's credentials, or None for unencrypted connections.
+
+    With `authority` set, clients must present a certificate that it has signed.
+    """
     if tls.certificate is None and tls.key is None and tls.authority is None:
         return None
     if tls.certificate is None or tls.key is None:
@@ -25,7 +28,7 @@ def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials | None:
 
 
 def channel_credentials(tls: TlsSettings) -> grpc.ChannelCredentials | None:
-    """None for plain connections; a certificate is shown where there is one."""
+    """A client's credentials, with its certificate if there is one; None for unencrypted connections."""
     if tls.certificate is None and tls.key is None and tls.authority is None:
         return None
     if (tls.certificate is None) != (tls.key is None):
