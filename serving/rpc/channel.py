@@ -10,7 +10,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from configuration.servers import TlsSettings
 from core.errors import UnavailableError
-from serving.rpc.tls import channel_credentials
+from serving.rpc.renewing_channel import RenewingChannel
+from serving.rpc.tls import channel_credentials, channel_files
 
 MESSAGE_BYTES = 64 * 1024 * 1024
 """Largest message in either direction. An episode of 50 long turns has a few MB; adapters come in chunks."""
@@ -48,7 +49,14 @@ def open_channel(
     tls: TlsSettings,
     keepalive: Keepalive = Keepalive(),
 ) -> grpc.aio.Channel:
-    """A channel to `host:port`, which connects when it is first used; unencrypted if `tls` is empty."""
+    """A channel to `host:port`, which connects when it is first used; unencrypted if `tls` is empty.
+
+    Renewed certificates are used from the next call on.
+
+    Raises:
+        NotFoundError: a file of `tls` cannot be read.
+        InvalidInputError: the certificate has expired, or does not belong to the key.
+    """
     options = [
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -59,10 +67,12 @@ def open_channel(
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    credentials = channel_credentials(tls)
-    if credentials is None:
+    files = channel_files(tls)
+    if files is None:
         return grpc.aio.insecure_channel(address, options=options)
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    return RenewingChannel(
+        files, lambda found: grpc.aio.secure_channel(address, channel_credentials(found), options=options)
+    )
 
 
 async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,14 +20,16 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
 from configuration.section import Section
-from configuration.servers import ServerSettings
+from configuration.servers import ServerSettings, TlsSettings
 from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
+from serving.rpc.access import AccessControl
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
+from serving.rpc.certificates import CertificateFiles
 from serving.rpc.channel import MESSAGE_BYTES, Keepalive
 from serving.rpc.status import StatusInterceptor
-from serving.rpc.tls import server_credentials
+from serving.rpc.tls import check_exposure, is_loopback, keep_renewed, server_credentials
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
 )
 _SPARE_CALLS = 64
-_LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+_EXPIRY_CHECK_SECONDS = 12 * 3600
 
 
 class ServerFlags(Section):
@@ -80,7 +83,7 @@ class GrpcServer:
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=(CallMetrics(self._registry), StatusInterceptor(), CallLimit(settings.max_calls)),
+            interceptors=_interceptors(settings, self._registry),
             options=(*_OPTIONS, ("grpc.max_receive_message_length", message_bytes)),
             # Above our own limit, which excepts health checks; this one also counts calls that only begin.
             maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
@@ -91,6 +94,7 @@ class GrpcServer:
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self._metrics_stop: Callable[[], None] | None = None
+        self._expiry: asyncio.Task[None] | None = None
         self.address = ""
         """Address as `host:port`; empty before the start."""
         self.metrics_port: int | None = None
@@ -105,10 +109,13 @@ class GrpcServer:
         self._bind()
         self._start_metrics()
         await self._server.start()
+        self._expiry = asyncio.ensure_future(self._watch_expiry())
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
         """Refuses new calls as UNAVAILABLE, gives running ones `drain_seconds` to end, and stops."""
+        if self._expiry is not None:
+            self._expiry.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
         if self._metrics_stop:
@@ -119,8 +126,7 @@ class GrpcServer:
         host, _, port = listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InvalidInputError(f"listen = {listen!r}: host:port is accepted, such as 127.0.0.1:0")
-        if credentials is None and not listen.startswith(_LOOPBACK):
-            _log.warning("%s is open to the network without TLS: anyone there may push adapters", listen)
+        check_exposure(listen, self._settings.tls)
         try:
             if credentials is None:
                 bound = self._server.add_insecure_port(listen)
@@ -132,13 +138,26 @@ class GrpcServer:
             ) from error
         self.address = f"{host}:{bound}"
 
+    async def _watch_expiry(self) -> None:
+        """Says in the log that the certificate expires soon, or has expired; at the start `_bind` does."""
+        files = CertificateFiles(self._settings.tls)
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
+            try:
+                files.check_expiry()
+            except InvalidInputError as error:
+                _log.error("%s: no new connection succeeds until it is renewed", error)
+
     def _start_metrics(self) -> None:
         port = self._settings.metrics_port
         if port is None:
             return
-        host = self._settings.listen.rpartition(":")[0].strip("[]")
+        host, tls = self._settings.listen.rpartition(":")[0].strip("[]"), self._settings.tls
         try:
-            server, thread = start_http_server(port, addr=host, registry=self._registry)
+            if is_loopback(host) or tls.authority is None:
+                server, thread = start_http_server(port, addr=host, registry=self._registry)
+            else:
+                server, thread = _start_https_server(port, host, self._registry, tls)
         except OSError as error:
             raise AddressInUseError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
         self.metrics_port = server.server_port
@@ -153,6 +172,31 @@ class GrpcServer:
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", *self._names):
             await self._health.set(name, status)
+
+
+def _interceptors(
+    settings: ServerSettings, registry: CollectorRegistry
+) -> tuple[grpc.aio.ServerInterceptor, ...]:
+    """The interceptors of all calls; the first one is the outermost."""
+    access = (AccessControl(),) if settings.tls.authority is not None else ()
+    return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
+
+
+def _start_https_server(
+    port: int, host: str, registry: CollectorRegistry, tls: TlsSettings
+) -> tuple[WSGIServer, threading.Thread]:
+    assert tls.certificate is not None and tls.key is not None and tls.authority is not None
+    server, thread = start_http_server(
+        port,
+        host,
+        registry,
+        certfile=str(user_path(tls.certificate)),
+        keyfile=str(user_path(tls.key)),
+        client_cafile=str(user_path(tls.authority)),
+        client_auth_required=True,
+    )
+    keep_renewed(server.socket.context, tls)
+    return server, thread
 
 
 async def serve_until_stopped(

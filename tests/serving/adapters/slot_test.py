@@ -25,8 +25,8 @@ from serving.model import ModelFolder
 from serving.model_server import adapter_service
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer
-from tests.learner.small_disk import files_of_at_most
 from tests.serving.models import plain_logprobs, random_adapter, tiny_model
+from tests.small_disk import files_of_at_most
 
 ASKED = GenerationRequest(tuple(range(1, 30)), 6, 1.0, 7, frozenset())
 
