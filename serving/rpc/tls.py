@@ -88,8 +88,7 @@ def channel_credentials(found: Certificates) -> grpc.ChannelCredentials:
 
 
 def keep_renewed(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Makes a server of the standard library, whose `context` comes from these files, use renewed ones
-    too."""
+    """Makes a server of the standard library, whose `context` is from these files, use renewed ones."""
     files, current = CertificateFiles(tls), context
 
     def renew(socket: ssl.SSLObject, name: str | None, of_the_start: ssl.SSLContext) -> None:
