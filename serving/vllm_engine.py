@@ -89,7 +89,13 @@ class VllmEngine:
         return self._result(request, output, complete, served.version)
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
-        await self._adapters.switch(self._engine, adapter)
+        engine = self._engine
+        try:
+            await self._adapters.switch(engine, adapter)
+        except HiperError as error:
+            if engine.errored:
+                raise EngineFailedError(f"vLLM has failed: {engine.dead_error}") from error
+            raise
 
     async def failure(self) -> EngineFailedError:
         # vLLM reports a failure only to requests that are waiting; an idle server must notice it too.
