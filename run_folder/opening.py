@@ -31,6 +31,7 @@ _SERVER_KEYS = (
     "tls.certificate",
     "tls.key",
     "tls.authority",
+    "tls.insecure",
 )
 _MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
 _LEARNER_KEYS = (

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ADAPTER_SERVICE = adapter_pb2.DESCRIPTOR.services_by_name["AdapterService"].full_name
 
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""Largest message that a model server takes: a prompt of any context length is far shorter."""
+
 MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings], Service]
 """Makes the role's own gRPC service."""
 
@@ -68,7 +71,8 @@ async def serve_model(
             make_service(engine, tokenizer, settings),
             adapter_service(slot, engine, settings.push_idle_seconds),
         )
-        await serve_until_stopped(GrpcServer(settings, services, registry), flags, engine.failure)
+        server = GrpcServer(settings, services, registry, MESSAGE_BYTES)
+        await serve_until_stopped(server, flags, engine.failure)
     finally:
         await engine.close()
         slot.close()

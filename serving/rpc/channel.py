@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from configuration.servers import TlsSettings
 from core.errors import UnavailableError
-from serving.rpc.tls import channel_credentials
+from serving.rpc.renewing_channel import RenewingChannel
+from serving.rpc.tls import channel_credentials, channel_files
 
 MESSAGE_BYTES = 64 * 1024 * 1024
 """Largest message either way. An episode of 50 long turns is a few MB; adapters come in chunks."""
@@ -17,19 +19,60 @@ MESSAGE_BYTES = 64 * 1024 * 1024
 _POLL_SECONDS = 0.1
 
 
-def open_channel(address: str, tls: TlsSettings) -> grpc.aio.Channel:
-    """A channel to `host:port`, which connects when it is first used; plain where `tls` is empty."""
+@dataclass(frozen=True)
+class Keepalive:
+    """How soon a connection counts as dead whose other end, or a middlebox, says nothing any more.
+
+    A dead connection is closed: its calls end as UNAVAILABLE, and the next ones connect anew.
+    """
+
+    seconds: float = 5.0
+    """After so long without a sign of life the other end is asked for one."""
+    timeout: float = 5.0
+    """Seconds for its answer. A busy machine may be slow to give it."""
+
+    def options(self) -> list[tuple[str, int]]:
+        """For the channel, or for the server, which looks after its side of the connection alike."""
+        return [
+            ("grpc.keepalive_time_ms", int(1000 * self.seconds)),
+            ("grpc.keepalive_timeout_ms", int(1000 * self.timeout)),
+            # gRPC measures bandwidth by pings, too. While one of these is unanswered no other is sent.
+            ("grpc.http2.ping_timeout_ms", int(1000 * self.timeout)),
+            # Also between calls: the next one is to find a connection that works.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+
+
+def open_channel(
+    address: str,
+    tls: TlsSettings,
+    keepalive: Keepalive = Keepalive(),
+) -> grpc.aio.Channel:
+    """A channel to `host:port`, which connects when it is first used; plain where `tls` is empty.
+
+    Certificates that are renewed are shown from the next call on.
+
+    Raises:
+        NotFoundError: a file of `tls` cannot be read.
+        InvalidInputError: the certificate has expired, or does not belong to the key.
+    """
     options = [
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
+        *keepalive.options(),
+        # A channel has a connection of its own: a new one is a way round a connection that hangs.
+        ("grpc.use_local_subchannel_pool", 1),
         # A server that starts is asked again soon, not after gRPC's two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    credentials = channel_credentials(tls)
-    if credentials is None:
+    files = channel_files(tls)
+    if files is None:
         return grpc.aio.insecure_channel(address, options=options)
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    return RenewingChannel(
+        files, lambda found: grpc.aio.secure_channel(address, channel_credentials(found), options=options)
+    )
 
 
 async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:
