@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from configuration import command
 from configuration.command import CommandLine
@@ -16,9 +14,11 @@ from configuration.keys import keys, value_of
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
+from core.files import unfinished_name
 from core.paths import user_path
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.lock import Lock
 from run_folder.metrics import MetricsFile
 
 _SERVER_KEYS = (
@@ -121,12 +121,20 @@ def check(root: Path, configuration: Configuration) -> None:
             f"there is a run in {root} already: --run-dir {root} --resume continues it, "
             "another --run-dir starts a new one"
         )
-    elif root.is_dir() and set(root.iterdir()) - RunFolder(root).before_the_first_episode:
+    elif root.is_dir() and any(_is_foreign(RunFolder(root), path) for path in root.iterdir()):
         raise ConfigurationError(
             f"{root} holds something that is no run; --run-dir takes a new or empty folder"
         )
     elif root.exists() and not root.is_dir():
         raise ConfigurationError(f"{root} is no folder; --run-dir takes a new or empty one")
+
+
+def _is_foreign(folder: RunFolder, path: Path) -> bool:
+    """Whether a run that never got started would not have left this in its folder."""
+    return path not in folder.before_the_first_episode and unfinished_name(path) not in (
+        folder.configuration.name,
+        folder.episodes.name,
+    )
 
 
 def _check_same_run(root: Path, configuration: Configuration) -> None:
@@ -148,12 +156,12 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
 class HeldFolder:
     """A run folder that is ours until `release` or until this process ends."""
 
-    def __init__(self, folder: RunFolder, lock: IO[str]) -> None:
+    def __init__(self, folder: RunFolder, lock: Lock) -> None:
         self.folder = folder
         self._lock = lock
 
     def release(self) -> None:
-        self._lock.close()
+        self._lock.release()
 
 
 def hold(root: Path, configuration: Configuration) -> HeldFolder:
@@ -175,23 +183,6 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
     folder = RunFolder(root)
     for part in (folder.logs, folder.services):
         part.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder.lock)
+    lock = Lock(folder.lock, "plays")
     saved_configuration.write(folder, configuration)
     return HeldFolder(folder, lock)
-
-
-def _locked(path: Path) -> IO[str]:
-    lock = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise ConfigurationError(
-            f"process {holder} plays in {path.parent} now; wait for its end or take another folder"
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
