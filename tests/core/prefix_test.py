@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from itertools import takewhile
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +13,9 @@ TOKENS = st.lists(st.integers(0, 2), max_size=8)
 
 
 @given(TOKENS, TOKENS)
-def test_it_is_what_comparing_character_by_character_gives(first: list[int], second: list[int]) -> None:
-    expected = len(os.path.commonprefix(["".join(map(str, first)), "".join(map(str, second))]))
+def test_it_is_what_comparing_token_by_token_gives(first: list[int], second: list[int]) -> None:
+    pairs = zip(first, second, strict=False)
+    expected = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
     assert shared_length(first, second) == shared_length(second, first) == expected
 
 
