@@ -22,6 +22,8 @@ class TlsSettings(Section):
     """Private key of the certificate."""
     authority: Path | None = None
     """Certificate authority that must have signed the certificate of the other side."""
+    insecure: bool = False
+    """Whether a server without `authority` may listen off loopback: everyone there may make every call."""
 
 
 class ServerSettings(Section):

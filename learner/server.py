@@ -27,6 +27,7 @@ from learner.service.training_run import TrainingRun
 from learner.update.ranks import ALONE, CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
 from run_folder.folder import RunFolder
+from run_folder.holding import hold_as_learner
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.publisher import AdapterPublisher, Target
@@ -35,6 +36,8 @@ from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
 PROGRAM = "learner server"
+_END_SECONDS = 5.0
+"""Time that a learner of this folder whose run was killed needs to end, beyond its drain time."""
 
 
 def services(run: TrainingRun) -> tuple[Service, ...]:
@@ -58,7 +61,6 @@ def training_run(
     configuration: Configuration, folder: RunFolder, targets: dict[Role, Target], ranks: Ranks
 ) -> TrainingRun:
     """The run in `folder`, from whose store, checkpoints and metrics it continues."""
-    folder.root.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
@@ -113,8 +115,15 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
-    """Serves until it is told to end; the training goes on beside."""
-    run = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
+    """Serves until it is told to end; the training goes on beside.
+
+    Raises:
+        ConfigurationError: another learner trains in the run's folder.
+    """
+    folder, targets = _folder(configuration), _targets(configuration)
+    # Never released: the thread of an update may write until the process ends.
+    hold_as_learner(folder, configuration.learner.drain_seconds + _END_SECONDS)
+    run = training_run(configuration, folder, targets, ranks)
     training = asyncio.create_task(run.loop.run())
     try:
         await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)

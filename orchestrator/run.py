@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from configuration.tree import Configuration
+from core.errors import HiperError
 from core.together import together
 from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime
@@ -22,13 +23,19 @@ from orchestrator.servers.services import Supervisor
 from play.dispatch import Dispatcher
 from run_folder.folder import RunFolder
 
+_ASK_AGAIN_SECONDS = 5.0
+"""Pause after the learner could not be asked, which includes the repeated calls of its client."""
+
 
 class StopRequest:
     """Asks a run to end after the update in flight."""
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(
+        self, seconds: float | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         """`seconds` after the run begins to play it is asked by itself; None is never."""
         self._seconds = seconds
+        self._sleep = sleep
         self._asked: asyncio.Event | None = None
 
     def ask(self) -> bool:
@@ -45,6 +52,20 @@ class StopRequest:
             await asyncio.wait_for(self._asked.wait(), self._seconds)
         except TimeoutError:
             self._asked.set()
+
+    async def hand_on(
+        self, stop: Callable[[], Awaitable[None]], on_failure: Callable[[HiperError], None]
+    ) -> None:
+        """Calls `stop` until it succeeds.
+
+        Whoever awaits this cancels it once the learner is gone: nobody is left to be asked then.
+        """
+        while True:
+            try:
+                return await stop()
+            except HiperError as error:
+                on_failure(error)
+                await self._sleep(_ASK_AGAIN_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -99,15 +120,18 @@ class Run:
     async def _stop_when_asked(self, learner: LearnerClient) -> None:
         await self.stop.asked()
         self.report.stopping()
-        await learner.stop()
+        await self.stop.hand_on(learner.stop, self.report.not_stopping_yet)
+        self.report.stop_confirmed()
 
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does the work while the block runs, and gives it up at the block's end."""
+    """Does the work while the block runs, and gives it up at the block's end; raises what made it fail."""
     task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome

@@ -67,6 +67,11 @@ class RunFolder:
         return self.root / "lock"
 
     @property
+    def learner_lock(self) -> Path:
+        """File that the learner which trains here holds, whoever started it."""
+        return self.root / "learner.lock"
+
+    @property
     def logs(self) -> Path:
         """Folder of the servers' logs."""
         return self.root / "logs"
@@ -79,7 +84,7 @@ class RunFolder:
     @property
     def before_the_first_episode(self) -> frozenset[Path]:
         """All that is here when a run is prepared, but its learner has never started."""
-        return frozenset({self.configuration, self.lock, self.logs, self.services})
+        return frozenset({self.configuration, self.lock, self.learner_lock, self.logs, self.services})
 
     @property
     def has_run(self) -> bool:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from configuration import command
 from configuration.command import CommandLine
-from configuration.files import read_toml, to_toml
 from configuration.keys import keys, value_of
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
-from core.files import replace_file
+from core.files import unfinished_name
 from core.paths import user_path
+from run_folder import saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.lock import Lock
+from run_folder.metrics import MetricsFile
 
 _SERVER_KEYS = (
     "address",
@@ -31,6 +31,7 @@ _SERVER_KEYS = (
     "tls.certificate",
     "tls.key",
     "tls.authority",
+    "tls.insecure",
 )
 _MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
 _LEARNER_KEYS = (
@@ -86,6 +87,7 @@ def open_run(
 
     Raises:
         ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
+        CorruptDataError: the run in it cannot be resumed, because a file is damaged; names the file.
     """
     line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
     root = choose(line.configuration)
@@ -93,7 +95,7 @@ def open_run(
     if resume and line.configuration.run.dir is None:
         raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
     if resume:
-        line = command.read(argv, program, flags, base=saved_tree(root))
+        line = command.read(argv, program, flags, base=saved_configuration.read(root))
     placed = line.configuration.run.model_copy(update={"dir": root, "resume": resume})
     configuration = line.configuration.model_copy(update={"run": placed})
     check(root, configuration)
@@ -105,25 +107,12 @@ def names_file(argv: Sequence[str]) -> bool:
     return any(word == "--config" or word.startswith("--config=") for word in argv)
 
 
-def saved_tree(root: Path) -> dict[str, Any]:
-    """The configuration of the run in this folder, as nested tables.
-
-    Raises:
-        ConfigurationError: there is no run.
-    """
-    folder = RunFolder(root)
-    if not folder.configuration.exists():
-        raise ConfigurationError(
-            f"there is no run in {root} to resume; without --resume one is started there"
-        )
-    return read_toml(folder.configuration)
-
-
 def check(root: Path, configuration: Configuration) -> None:
     """Whether this run may be played in this folder; changes nothing.
 
     Raises:
         ConfigurationError: it may not; the message says what would be accepted.
+        CorruptDataError: it would be resumed, but its configuration or metrics are damaged; names the file.
     """
     if configuration.run.resume:
         _check_same_run(root, configuration)
@@ -132,7 +121,7 @@ def check(root: Path, configuration: Configuration) -> None:
             f"there is a run in {root} already: --run-dir {root} --resume continues it, "
             "another --run-dir starts a new one"
         )
-    elif root.is_dir() and set(root.iterdir()) - RunFolder(root).before_the_first_episode:
+    elif root.is_dir() and any(_is_foreign(RunFolder(root), path) for path in root.iterdir()):
         raise ConfigurationError(
             f"{root} holds something that is no run; --run-dir takes a new or empty folder"
         )
@@ -140,8 +129,16 @@ def check(root: Path, configuration: Configuration) -> None:
         raise ConfigurationError(f"{root} is no folder; --run-dir takes a new or empty one")
 
 
+def _is_foreign(folder: RunFolder, path: Path) -> bool:
+    """Whether a run that never got started would not have left this in its folder."""
+    return path not in folder.before_the_first_episode and unfinished_name(path) not in (
+        folder.configuration.name,
+        folder.episodes.name,
+    )
+
+
 def _check_same_run(root: Path, configuration: Configuration) -> None:
-    saved = Configuration.model_validate(saved_tree(root))
+    saved = Configuration.model_validate(saved_configuration.read(root))
     differences = [
         f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
         for key in keys(Configuration)
@@ -152,17 +149,19 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
             f"the run in {root} cannot go on with another configuration: {'; '.join(differences)}. "
             "Leave these options out, or start a new run with another --run-dir"
         )
+    # The learner would say so too, but only after loading its model.
+    MetricsFile(RunFolder(root).metrics).lines()
 
 
 class HeldFolder:
     """A run folder that is ours until `release` or until this process ends."""
 
-    def __init__(self, folder: RunFolder, lock: IO[str]) -> None:
+    def __init__(self, folder: RunFolder, lock: Lock) -> None:
         self.folder = folder
         self._lock = lock
 
     def release(self) -> None:
-        self._lock.close()
+        self._lock.release()
 
 
 def hold(root: Path, configuration: Configuration) -> HeldFolder:
@@ -184,23 +183,6 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
     folder = RunFolder(root)
     for part in (folder.logs, folder.services):
         part.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder.lock)
-    replace_file(folder.configuration, to_toml(configuration))
+    lock = Lock(folder.lock, "plays")
+    saved_configuration.write(folder, configuration)
     return HeldFolder(folder, lock)
-
-
-def _locked(path: Path) -> IO[str]:
-    lock = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise ConfigurationError(
-            f"process {holder} plays in {path.parent} now; wait for its end or take another folder"
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock

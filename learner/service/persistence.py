@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from core.errors import CorruptDataError, ExhaustedError
-from core.files import appended_whole, room_for
+from core.files import room_for
 from core.progress import Progress
 from learner.service.run_parts import Trainer
 from run_folder.folder import RunFolder
@@ -68,15 +68,12 @@ class Persistence:
 
     def add_metrics(self, line: Metrics) -> None:
         """Appends the line of an update; `ExhaustedError` where the disk is full."""
-        with appended_whole(self._folder.metrics):
-            self._metrics.append(line)
+        self._metrics.append(line)
 
     def note_end(self, version: int, times: Mapping[str, float]) -> None:
         """Keeps the seconds since the last line of metrics, for a process that ends with this version."""
-        path = self._folder.ends
         try:
-            with appended_whole(path):
-                MetricsFile(path).append({ADAPTER_VERSION: version, **times})
+            MetricsFile(self._folder.ends).append({ADAPTER_VERSION: version, **times})
         except (ExhaustedError, OSError) as error:  # most likely why the run ends
             log.warning("the times of the end are not kept: %s", error)
 

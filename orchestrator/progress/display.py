@@ -134,7 +134,9 @@ def summary(tally: Tally, episodes: int) -> str:
     if tally.status and tally.status.updates_done:
         parts.append(f"updates {tally.status.updates_done}/{tally.status.updates_total}")
     parts.append(clock_text(tally.seconds))
-    if tally.stopping:
+    if tally.stop_unconfirmed:
+        parts.append("the learner has not confirmed yet that it stops")
+    elif tally.stopping:
         parts.append("ends after the update in flight")
     elif tally.seconds_left:
         parts.append(f"about {clock_text(tally.seconds_left)} left")

@@ -38,6 +38,8 @@ class Tally:
         self.executor_version: int | None = None
         self.stopping = False
         """Whether the run is to end after the current update."""
+        self.stop_unconfirmed = False
+        """Whether the learner could not be asked to stop yet."""
         self.status: LearnerStatus | None = None
         self.metrics: dict[int, Metrics] = {}
         """Metrics of each update that was seen, by the version that it made."""

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from configuration.keys import keys, value_of
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, InvalidInputError
-from run_folder import opening
+from core.errors import ConfigurationError, CorruptDataError, HiperError, InvalidInputError
+from core.exit_codes import REFUSED, of_error
+from run_folder import opening, saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.holding import hold_as_learner
 
 DEFAULTS = {"learner": {"updates": 7}}
 
@@ -43,7 +45,7 @@ def test_a_new_folder_holds_the_configuration_as_used(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "run"
     configuration = configured(root, learner={"updates": 5})
     held = opening.hold(root, configuration)
-    assert Configuration.model_validate(opening.saved_tree(root)) == configuration
+    assert Configuration.model_validate(saved_configuration.read(root)) == configuration
     assert held.folder.log("planner").parent.is_dir()
     held.release()
 
@@ -68,7 +70,7 @@ def test_a_run_is_not_overwritten_and_both_ways_out_are_named(tmp_path: Path) ->
 def test_a_run_that_never_got_started_is_no_obstacle(tmp_path: Path) -> None:
     opening.hold(tmp_path, configured(tmp_path, learner={"updates": 5})).release()
     opening.hold(tmp_path, configured(tmp_path, learner={"updates": 6})).release()
-    assert opening.saved_tree(tmp_path)["learner"]["updates"] == 6
+    assert saved_configuration.read(tmp_path)["learner"]["updates"] == 6
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
@@ -76,6 +78,13 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="takes a new or empty folder"):
         opening.hold(tmp_path, configured(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
+    hold_as_learner(RunFolder(tmp_path), 0.0).release()
+    (tmp_path / ".configuration.toml.new").write_text("half")
+    (tmp_path / ".episodes.sqlite.ab12_xyz").mkdir()
+    opening.hold(tmp_path, configured(tmp_path)).release()
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -183,3 +192,33 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         opening.hold(tmp_path, configured(tmp_path, resume=True))
     held.release()
     opening.hold(tmp_path, configured(tmp_path, resume=True)).release()
+
+
+def test_a_configuration_that_ends_early_is_refused_and_never_read_as_the_defaults(tmp_path: Path) -> None:
+    started(tmp_path, lora={"rank": 4})
+    path = RunFolder(tmp_path).configuration
+    whole = path.read_bytes()
+    assert opened("--run-dir", tmp_path, "--resume").lora.rank == 4
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(HiperError, match=r"configuration\.toml") as refused:
+            opened("--run-dir", tmp_path, "--resume")
+        assert of_error(refused.value) == REFUSED
+
+
+def test_a_configuration_that_was_changed_is_refused_unless_its_first_line_is_removed(tmp_path: Path) -> None:
+    started(tmp_path)
+    path = RunFolder(tmp_path).configuration
+    edited = path.read_text().replace("\nrank = 8\n", "\nrank = 4\n")
+    path.write_text(edited)
+    with pytest.raises(CorruptDataError, match="was changed or damaged: .* remove that line"):
+        opened("--run-dir", tmp_path, "--resume")
+    path.write_text(edited.partition("\n")[2])
+    assert opened("--run-dir", tmp_path, "--resume").lora.rank == 4
+
+
+def test_damaged_metrics_are_named_before_anything_starts(tmp_path: Path) -> None:
+    started(tmp_path)
+    RunFolder(tmp_path).metrics.write_text("no metrics\n")
+    with pytest.raises(CorruptDataError, match=r"metrics\.jsonl was changed or damaged: line 1"):
+        opened("--run-dir", tmp_path, "--resume")

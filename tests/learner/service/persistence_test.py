@@ -107,3 +107,16 @@ def test_an_end_is_noted_and_a_full_disk_does_not_hide_why_the_run_ends(
         persistence.note_end(3, {"timing_s/step": 2.5})
     assert "the times of the end are not kept" in caplog.text
     assert MetricsFile(folder.ends).lines() == [{"adapter/version": 2, "timing_s/step": 1.5}]
+
+
+def test_an_end_after_one_that_was_cut_off_is_read_and_no_room_for_it_leaves_no_zeros(
+    folder: RunFolder,
+) -> None:
+    persistence = Persistence(folder)
+    folder.ends.write_text('{"adapter/version": 1}\n{"adapter/ver')
+    with files_of_at_most(24):
+        persistence.note_end(2, {"timing_s/step": 1.5})
+    assert folder.ends.read_text() == '{"adapter/version": 1}\n'
+    folder.ends.write_text('{"adapter/version": 1}\n{"adapter/ver')
+    persistence.note_end(2, {"timing_s/step": 1.5})
+    assert [line["adapter/version"] for line in MetricsFile(folder.ends).lines()] == [1, 2]
