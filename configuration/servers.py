@@ -64,7 +64,7 @@ class ModelServerSettings(ServerSettings):
     max_new_tokens: int = Field(24, ge=1)
     """Longest answer, in tokens."""
     temperature: float = Field(1.0, ge=0, le=100)
-    """Sampling temperature, 0 or from 0.01 on; the learner divides its logits by the same number."""
+    """Sampling temperature, 0 or at least 0.01; the learner divides its logits by the same number."""
     prompt_format: PromptFormat = "compact"
     """Format of prompts: `compact` is for small models, `paper` is the authors' (700 to 800 tokens),
     `transcript` is the whole episode, each prompt continuing the one before, `nano` is similar, for models
