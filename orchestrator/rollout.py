@@ -90,7 +90,7 @@ def play(
     except (HiperError, Interrupted) as error:
         if isinstance(error, Interrupted) and tally.stopping:
             _write_report(root, updates(root, tally), console)
-        error.add_note(f"To go on where it stopped: {resume_command(root)}")
+        error.add_note(f"To resume the run: {resume_command(root)}")
         raise
     finally:
         held.release()
