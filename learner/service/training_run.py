@@ -1,4 +1,4 @@
-"""One run of the learner, put together from its parts."""
+"""Connects the parts of a run of the learner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serving.adapters.pair import AdapterPair
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What the services answer from, and the loop that runs beside them in the same event loop."""
+    """The parts that the gRPC services call, and the training loop, which runs beside the services."""
 
     admission: Admission
     status: StatusBoard
@@ -44,9 +44,19 @@ class TrainingRun:
         keep_checkpoints: int = 3,
         sinks: Sequence[MetricsSink] = (),
     ) -> Self:
-        """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
+        """Makes the run in `folder`; its loop continues from what the folder has.
 
-        Episodes with token ids from `vocabulary` on are refused.
+        Args:
+            folder: Folder of the run.
+            schedule: Numbers of updates and episodes.
+            store: The run's episode store, open for writing.
+            make_trainer: Loads the model; called in a thread when the loop starts.
+            warm_start: Makes the adapters to start a new run from; None for new adapters.
+            publisher: Pushes adapters to the model servers.
+            vocabulary: Number of token ids of the base model; episodes with other ids are refused.
+            clock: Returns seconds and never goes backwards.
+            keep_checkpoints: Number of newest checkpoints to keep.
+            sinks: Further places for the metrics.
         """
         status = StatusBoard(store.run_id, schedule)
         admission = Admission(schedule, store, status, vocabulary, clock)
