@@ -16,7 +16,9 @@ FILES = {
     "low/words.py": "from low.base import os\nfrom low import base\n",
     "high/inner/__init__.py": "from low import words as words\n",
     "high/inner/part.py": "def late() -> None:\n    import low.base\n",
-    "high/tool.py": 'from high.inner import part\nfrom high.inner import words\n\nif __name__ == "__main__":\n    pass\n',
+    "high/tool.py": (
+        'from high.inner import part\nfrom high.inner import words\n\nif __name__ == "__main__":\n    pass\n'
+    ),
     "tests/high/tool_test.py": (
         "import numpy\nimport pytest\nfrom hypothesis import given\n\nimport high.tool\n"
         "from hiper.v1 import a_pb2\nfrom tests.high.helper import x\n"
