@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import ConfigurationError
 from core.paths import user_path
+from run_folder.adapter_hashes import check_recorded
 from run_folder.folder import RunFolder
 from serving.adapters.folder import CONFIG_FILE
 from serving.adapters.pair import AdapterPair
@@ -81,7 +82,12 @@ def of_no_run(pair: AdapterPair) -> AdapterChoice:
 
 
 def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
-    """A version of a run's adapters, the newest for None. `ConfigurationError` names those there are."""
+    """A version of a run's adapters, the newest for None.
+
+    Raises:
+        ConfigurationError: the run has no such version; names those there are.
+        CorruptDataError: an adapter is not what the checkpoint of its version recorded.
+    """
     versions = folder.adapter_versions()
     if not versions:
         raise ConfigurationError(
@@ -94,7 +100,9 @@ def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
             f"{', '.join(map(str, versions))}"
         )
     chosen = versions[-1] if version is None else version
-    return AdapterChoice(f"v{chosen}", chosen, checked(folder.pair(chosen)))
+    pair = checked(folder.pair(chosen))
+    check_recorded(folder, chosen)
+    return AdapterChoice(f"v{chosen}", chosen, pair)
 
 
 def checked(pair: AdapterPair) -> AdapterPair:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +37,9 @@ class Trainer(Protocol):
 
     def save_adapter(self, role: Role, folder: Path) -> None: ...
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
+    def skip_update(self) -> None: ...
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str]) -> None: ...
 
     def load_checkpoint(self, folder: Path) -> None: ...
 
