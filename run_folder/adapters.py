@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import ConfigurationError
 from core.paths import user_path
+from run_folder.adapter_hashes import check_recorded
 from run_folder.folder import RunFolder
 from serving.adapters.folder import CONFIG_FILE
 from serving.adapters.pair import AdapterPair
@@ -90,6 +91,7 @@ def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
 
     Raises:
         ConfigurationError: the run does not have that version; the message lists those that it has.
+        CorruptDataError: an adapter is not what the checkpoint of its version recorded.
     """
     versions = folder.adapter_versions()
     if not versions:
@@ -103,7 +105,9 @@ def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
             f"{', '.join(map(str, versions))}"
         )
     chosen = versions[-1] if version is None else version
-    return AdapterChoice(f"v{chosen}", chosen, checked(folder.pair(chosen)))
+    pair = checked(folder.pair(chosen))
+    check_recorded(folder, chosen)
+    return AdapterChoice(f"v{chosen}", chosen, pair)
 
 
 def checked(pair: AdapterPair) -> AdapterPair:

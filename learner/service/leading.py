@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,9 +68,15 @@ class LeadingTrainer:
     def save_adapter(self, role: Role, folder: Path) -> None:
         self._trainer.save_adapter(role, folder)
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+    def skip_update(self) -> None:
+        self._tell("skip_update")
+        self._trainer.skip_update()
+
+    def save_checkpoint(
+        self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str] | None = None
+    ) -> None:
         self._tell("save_checkpoint", folder)
-        self._trainer.save_checkpoint(folder, consumed)
+        self._trainer.save_checkpoint(folder, consumed, adapters)
 
     def load_checkpoint(self, folder: Path) -> None:
         self._tell("load_checkpoint", folder)
@@ -103,6 +109,8 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
                 case "update":
                     store = store or open_store()
                     trainer.update(store.load(command.numbers), lambda share, message: None)
+                case "skip_update":
+                    trainer.skip_update()
                 case "save_checkpoint":
                     trainer.save_checkpoint(paths[0], consumed=())
                 case "load_checkpoint":

@@ -10,6 +10,7 @@ from core.errors import CorruptDataError, ExhaustedError
 from core.files import room_for
 from core.progress import Progress
 from learner.service.run_parts import Trainer
+from run_folder.adapter_hashes import check_recorded, damaged
 from run_folder.folder import RunFolder
 from run_folder.metric_names import ADAPTER_VERSION, SKIPPED_STEPS, of_all_parts
 from run_folder.metrics import Metrics, MetricsFile, MetricsSink
@@ -31,8 +32,11 @@ class Persistence:
     def restore(self, trainer: Trainer, progress: Progress) -> bool:
         """Loads the newest checkpoint that is whole; False where there is none yet.
 
+        Adapters of its version that are missing, or not what it recorded, are written again from it.
+
         Raises:
-            CorruptDataError: there are some, but none is whole.
+            CorruptDataError: there are some, but none is whole; or an adapter that was written again is still
+                not what the checkpoint recorded.
         """
         found = self._folder.checkpoint_versions()
         for version in found:
@@ -42,10 +46,18 @@ class Persistence:
             except CorruptDataError as error:
                 log.warning("checkpoint %d is left out: %s", version, error)
             else:
+                self._mend_adapters(trainer)
                 return True
         if found:
             raise CorruptDataError(f"no checkpoint in {self._folder.checkpoints} is whole")
         return False
+
+    def _mend_adapters(self, trainer: Trainer) -> None:
+        for role in damaged(self._folder, trainer.version):
+            folder = self._folder.adapter(role, trainer.version)
+            log.warning("%s is missing or damaged, and is written again from the checkpoint", folder)
+            trainer.save_adapter(role, folder)
+        check_recorded(self._folder, trainer.version)
 
     def keep(self, trainer: Trainer, consumed: Sequence[int]) -> None:
         """Writes adapters, then the checkpoint, which thus never lacks them; drops old checkpoints.
@@ -56,7 +68,8 @@ class Persistence:
         """
         for role, folder in self._folder.pair(trainer.version).items():
             trainer.save_adapter(role, folder)
-        trainer.save_checkpoint(self._folder.checkpoint(trainer.version), consumed)
+        hashes = {role.value: sha256 for role, sha256 in self._folder.pair(trainer.version).hashes().items()}
+        trainer.save_checkpoint(self._folder.checkpoint(trainer.version), consumed, hashes)
         self._drop_checkpoints(trainer.version)
 
     def rewind_metrics(self, version: int) -> Metrics:

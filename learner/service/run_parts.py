@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,8 +45,14 @@ class Trainer(Protocol):
     def save_adapter(self, role: Role, folder: Path) -> None:
         """Writes the adapter of a role as a PEFT folder."""
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
-        """Writes everything that the next update depends on; `consumed` are the episodes that were used."""
+    def skip_update(self) -> None:
+        """Makes the next version without training, from a batch of which no episode is left."""
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str]) -> None:
+        """Writes everything that the next update depends on.
+
+        `consumed` are the episodes that were used, `adapters` the hashes of both adapters by role.
+        """
 
     def load_checkpoint(self, folder: Path) -> None:
         """Continues from a checkpoint."""

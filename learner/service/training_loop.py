@@ -51,20 +51,28 @@ class TrainingLoop:
     status: StatusBoard
     stopwatch: Stopwatch
 
-    async def run(self) -> None:
-        """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
+    async def run(self) -> HiperError | None:
+        """Starts, then gathers and updates until all updates are made.
+
+        Returns:
+            The error that ended it, with the phase FAILED; None if all updates were made, or it was stopped.
+        """
+        failure: HiperError | None = None
         try:
             version = await self._all_updates()
             end = Phase.FINISHED, f"{version} of {self.schedule.updates} updates made", 1.0
-        except HiperError as error:
-            end = Phase.FAILED, str(error), self.status.now.progress
         except Exception as error:  # the phase tells the orchestrator, whatever it was
-            log.exception("the learner has failed")
-            end = Phase.FAILED, f"{type(error).__name__}: {error}", self.status.now.progress
+            if isinstance(error, HiperError):
+                failure = error
+            else:
+                log.exception("the learner has failed")
+                failure = HiperError(f"{type(error).__name__}: {error}")
+            end = Phase.FAILED, str(failure), self.status.now.progress
         last = self.status.now
         self.stopwatch.lap(_PARTS[last.phase])
         await asyncio.to_thread(self.persistence.note_end, last.version, self.stopwatch.take())
         self.status.show(*end)
+        return failure
 
     async def _all_updates(self) -> int:
         """The version that the last of them made."""
