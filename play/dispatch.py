@@ -55,7 +55,7 @@ class Dispatcher:
         """Returns when the learner says that the run has all its episodes.
 
         Raises:
-            HiperError: a server failed despite retries. The other episodes are cancelled; their leases expire.
+            HiperError: a server failed despite retries. Other episodes are cancelled; their leases expire.
         """
         await together(*(self._worker() for _ in range(self.concurrency)))
 
