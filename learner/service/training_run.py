@@ -44,19 +44,9 @@ class TrainingRun:
         keep_checkpoints: int = 3,
         sinks: Sequence[MetricsSink] = (),
     ) -> Self:
-        """Makes the run in `folder`; its loop continues from what the folder has.
+        """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
 
-        Args:
-            folder: Folder of the run.
-            schedule: Numbers of updates and episodes.
-            store: The run's episode store, open for writing.
-            make_trainer: Loads the model; called in a thread when the loop starts.
-            warm_start: Makes the adapters to start a new run from; None for new adapters.
-            publisher: Pushes adapters to the model servers.
-            vocabulary: Number of token ids of the base model; episodes with other ids are refused.
-            clock: Returns seconds and never goes backwards.
-            keep_checkpoints: Number of newest checkpoints to keep.
-            sinks: Further places for the metrics.
+        Episodes with token ids from `vocabulary` on are refused.
         """
         status = StatusBoard(store.run_id, schedule)
         admission = Admission(schedule, store, status, vocabulary, clock)
