@@ -145,7 +145,9 @@ def test_the_vocabulary_is_what_the_model_has_embeddings_for(
 
 
 @pytest.mark.parametrize("config", [{}, {"vocab_size": None}, {"vocab_size": "9"}, {"text_config": None}])
-def test_a_model_that_does_not_say_its_vocabulary_is_refused(tmp_path: Path, config: dict[str, object]) -> None:
+def test_a_model_that_does_not_say_its_vocabulary_is_refused(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(InvalidInputError, match="has no vocab_size"):
         vocabulary_size(ModelFolder(tmp_path, "name", ""))

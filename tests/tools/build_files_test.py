@@ -16,7 +16,9 @@ FILES = {
     "low/words.py": "from low.base import os\nfrom low import base\n",
     "high/inner/__init__.py": "from low import words as words\n",
     "high/inner/part.py": "def late() -> None:\n    import low.base\n",
-    "high/tool.py": 'from high.inner import part\nfrom high.inner import words\n\nif __name__ == "__main__":\n    pass\n',
+    "high/tool.py": (
+        'from high.inner import part\nfrom high.inner import words\n\nif __name__ == "__main__":\n    pass\n'
+    ),
     "tests/high/tool_test.py": (
         "import numpy\nimport pytest\nfrom hypothesis import given\n\nimport high.tool\n"
         "from hiper.v1 import a_pb2\nfrom tests.high.helper import x\n"
@@ -37,7 +39,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_every_folder_but_tools_and_the_root_has_a_file(checkout: Path) -> None:
-    assert sorted(build_files(checkout)) == [f"{f}/BUILD" for f in ("high", "high/inner", "low", "tests/high")]
+    assert sorted(build_files(checkout)) == [
+        f"{f}/BUILD" for f in ("high", "high/inner", "low", "tests/high")
+    ]
 
 
 def test_a_library_has_a_target_with_what_it_imports(checkout: Path) -> None:
@@ -93,7 +97,7 @@ def test_a_test_has_what_the_macro_does_not_supply(checkout: Path) -> None:
     assert 'importers("tests")' in text
 
 
-KEPT = '''\
+KEPT = """\
 load("//tools:layout.bzl", "importers")
 load("//tools:py.bzl", "py_test", "requirement")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
@@ -129,7 +133,7 @@ py_test(
         requirement("torch"),  # keep
     ],
 )
-'''
+"""
 
 
 def test_what_is_not_computed_is_left_as_it_was(checkout: Path) -> None:

@@ -38,7 +38,9 @@ def test_a_code_becomes_the_class_that_servers_answer_it_for(code: grpc.StatusCo
 
 
 def test_every_class_of_errors_has_a_code_or_a_base_class_that_has_one() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HiperError)]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HiperError)
+    ]
     assert len(kinds) > 10
     for kind in kinds:
         nearest = next(base for base in kind.__mro__ if base in CODES)
@@ -110,7 +112,7 @@ class Flaky(health_pb2_grpc.HealthServicer):
         self._left = refusals
         self.calls = 0
 
-    async def Check(  # noqa: N802
+    async def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
     ) -> health_pb2.HealthCheckResponse:
         self.calls += 1
