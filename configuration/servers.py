@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, field_validator
 
 from configuration.section import Section
 
@@ -64,7 +64,7 @@ class ModelServerSettings(ServerSettings):
     max_new_tokens: int = Field(24, ge=1)
     """Longest answer, in tokens."""
     temperature: float = Field(1.0, ge=0, le=100)
-    """Sampling temperature, 0 or from 0.01 on; the learner divides its logits by the same number."""
+    """Sampling temperature, 0 or at least 0.01; the learner divides its logits by the same number."""
     prompt_format: PromptFormat = "compact"
     """Format of prompts: `compact` is for small models, `paper` is the authors' (700 to 800 tokens),
     `transcript` is the whole episode, each prompt continuing the one before, `nano` is similar, for models
@@ -82,9 +82,10 @@ class ModelServerSettings(ServerSettings):
     max_lora_rank: int = Field(64, ge=1)
     """Highest rank of an adapter that is accepted; also the size of vLLM's buffers."""
 
-    @model_validator(mode="after")
-    def _the_learner_can_divide_by_the_temperature(self) -> Self:
-        # As in trajectory/validation.py: the learner refuses episodes that were sampled at any other.
-        if 0 < self.temperature < 0.01:
-            raise ValueError(f"temperature = {self.temperature}: 0 and 0.01 to 100 are accepted")
-        return self
+    @field_validator("temperature")
+    @classmethod
+    def _temperature_can_be_learnt_from(cls, temperature: float) -> float:
+        # As in trajectory/validation.py, so that episodes are not refused after they were played.
+        if 0 < temperature < 0.01:
+            raise ValueError("0, which takes the most likely token, or 0.01 to 100 is accepted")
+        return temperature
