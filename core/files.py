@@ -148,8 +148,13 @@ def _take_place(unfinished: Path, folder: Path) -> None:
         # A folder cannot be renamed onto one that holds files: the old one is moved out of the way first.
         replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         folder.rename(replaced / _REPLACED)
-        unfinished.rename(folder)
-        shutil.rmtree(replaced)
+        try:
+            unfinished.rename(folder)
+        except BaseException:
+            (replaced / _REPLACED).rename(folder)
+            raise
+        finally:
+            shutil.rmtree(replaced)
     # The new name is an entry of the parent folder, which must reach the disk too.
     to_disk(folder.parent)
 

@@ -1,4 +1,4 @@
-"""One answer of an engine, with all that the learner has to know of how it was drawn."""
+"""Samples an answer from an engine, recorded with all that the learner needs to know about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trajectory.episode import Generation
 
 @dataclass(frozen=True)
 class Sampler:
-    """Asks `engine` as the settings say."""
+    """Samples from `engine` with the temperature and length that the settings say."""
 
     engine: Engine
     settings: ModelServerSettings
@@ -25,11 +25,11 @@ class Sampler:
         seed: int,
         complete_answers: frozenset[tuple[int, ...]] = frozenset(),
     ) -> Generation:
-        """Draws an answer; one that is in `complete_answers` ends without a token that says so.
+        """Samples an answer; one of `complete_answers` ends without a stop token.
 
         Raises:
-            PromptTooLongError: the prompt does not fit the context.
-            QueueFullError: too many calls wait.
+            PromptTooLongError: the prompt does not fit into the context.
+            QueueFullError: too many calls are waiting.
         """
         began = time.perf_counter()
         result = await self.engine.generate(
@@ -53,5 +53,5 @@ class Sampler:
         )
 
     def unsampled(self, prompt_ids: tuple[int, ...]) -> Generation:
-        """The prompt alone, as a generation of no tokens."""
+        """A generation with the prompt and no sampled tokens."""
         return Generation(prompt_ids, (), (), BASE_VERSION, self.settings.temperature, False, 0.0)

@@ -1,4 +1,4 @@
-"""Several ranks as one trainer: the first is told what to do, and tells the others."""
+"""Makes several ranks act as one trainer: calls to rank 0's trainer are repeated by the other ranks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """A call of a trainer, with what its arguments are made of."""
+    """A call of a trainer's method, with arguments as JSON can hold them."""
 
     method: str
     paths: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
-    """Of episodes, which every rank reads from the run's store."""
+    """Numbers of episodes, which every rank reads from the run's store."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -40,7 +40,10 @@ class Command:
 
 
 class LeadingTrainer:
-    """The trainer of rank 0, whose calls the other ranks make as well."""
+    """The trainer of rank 0; sends each call to the other ranks before it makes the call itself.
+
+    `save_adapter` is not sent: every rank has the whole adapters, so rank 0 alone can write them.
+    """
 
     def __init__(self, trainer: Trainer, channel: CommandChannel) -> None:
         self._trainer = trainer
@@ -84,12 +87,14 @@ class LeadingTrainer:
 
 
 def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], EpisodeStore]) -> None:
-    """Does what rank 0 says until it has ended. What fails here fails there too, and is reported there.
+    """Repeats the calls of rank 0 until rank 0 has ended.
+
+    An error that occurs here also occurs on rank 0, and is reported there.
 
     Args:
-        trainer: Of this rank.
-        channel: From rank 0.
-        open_store: Of the run; called once there are episodes to train on.
+        trainer: Trainer of this rank.
+        channel: Channel from rank 0.
+        open_store: Opens the run's episode store; called at the first update, when the store exists.
     """
     store: EpisodeStore | None = None
     while (text := channel.receive()) is not None:

@@ -1,4 +1,4 @@
-"""The learner's work from start to end: restore or warm start, then gather, update, keep, publish."""
+"""The learner's loop: restore or warm start, then repeatedly gather a batch, update, keep, publish."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _PARTS = {
     Phase.UPDATING: names.TIME_UPDATE,
     Phase.PUBLISHING: names.TIME_PUSH,
 }
-"""What the time goes to when a process ends in one of these phases."""
+"""Part that the last seconds of a process are assigned to, by the phase in which it ends."""
 
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """Makes the updates of a run, one after the other; `run` is awaited once."""
+    """Makes the updates of a run, one after the other. Await `run` once."""
 
     schedule: Schedule
     folder: RunFolder
@@ -46,7 +46,7 @@ class TrainingLoop:
     batches: BatchReader
     make_trainer: Callable[[], Trainer]
     warm_start: Callable[[Progress], AdapterPair | None]
-    """Adapters to start a new run from; None for those that change nothing."""
+    """Function that returns the adapters to start a new run from; None for adapters that change nothing."""
     admission: Admission
     persistence: Persistence
     publication: Publication
@@ -77,7 +77,7 @@ class TrainingLoop:
         return failure
 
     async def _all_updates(self) -> int:
-        """The version that the last of them made."""
+        """Makes all updates; returns the last version."""
         trainer = await asyncio.to_thread(self._start)
         await self._publish(trainer.version)
         while trainer.version < self.schedule.updates and await self._whole_batch():
@@ -101,14 +101,14 @@ class TrainingLoop:
         return trainer
 
     async def _whole_batch(self) -> bool:
-        """Waits for the next update's episodes; False if the run is to stop."""
+        """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
         whole = await self.admission.whole_batch()
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 
     def _update(self, trainer: Trainer) -> dict[str, float]:
-        """Makes and keeps the next version from its batch; the line of its metrics.
+        """Makes the next version from its batch, and keeps it; returns its line of metrics.
 
         A version is made even if no episode of the batch can be trained on, so that the numbers of versions
         and batches stay in step: it equals the one before.
@@ -128,7 +128,7 @@ class TrainingLoop:
             self.store.set_advantages(episode.number, advantages)
         self.stopwatch.lap(names.TIME_UPDATE)
         metrics |= {names.ADAPTER_VERSION: trainer.version, **update.metrics, **self.stopwatch.take()}
-        # The line first: after a crash in between, restoring drops it and the update is made again.
+        # The line is written first: after a crash in between, it is removed, and the update is made again.
         self.persistence.add_metrics(metrics)
         left_out = self.store.those_set_aside()
         self._keep(trainer, consumed=[number for number in range(numbers.stop) if number not in left_out])

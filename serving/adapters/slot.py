@@ -1,4 +1,4 @@
-"""The place of the adapter in a model server: staged, checked, switched to, kept, rolled back to."""
+"""The adapter slot of a model server: receives, checks, serves and keeps adapters, and rolls back to them."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from serving.model import ModelFolder
 ResultT = TypeVar("ResultT")
 
 _LOCAL_RUN = "local"
-"""Run of an adapter that the server was started with."""
+"""Run id of an adapter that the server was started with."""
 
 
 @dataclass(frozen=True)
 class SlotState:
-    """What is served, and what a rollback can go to."""
+    """The version that is served, and those that a rollback can return to."""
 
     run_id: str
     version: int
     kept_versions: tuple[int, ...]
-    """Oldest first, the current one among them."""
+    """Versions from the oldest to the newest, including the current one."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Run:
-    """The adapters that are held, all of one run."""
+    """The adapters that are kept, all of the same run."""
 
     run_id: str = ""
     current: int = BASE_VERSION
@@ -64,9 +64,10 @@ class _Run:
 
 
 class AdapterSlot:
-    """Holds the last adapters of one run and has the engine serve one of them.
+    """Keeps the latest adapters of one run, and makes the engine serve one of them.
 
-    A failure at any point leaves the engine with what it served. Changes wait for one another.
+    After a failure at any point, the engine serves the same adapter as before. Changes are made one at a
+    time.
     """
 
     def __init__(
@@ -78,9 +79,9 @@ class AdapterSlot:
         keep: int,
         max_arriving: int = 4,
     ) -> None:
-        """`keep` adapters are held, the current one among them, in a temporary folder until `close`.
+        """Keeps up to `keep` adapters, including the current one, in a temporary folder until `close`.
 
-        At most `max_arriving` adapters are taken in at once: each needs room on the disk.
+        Receives at most `max_arriving` adapters at a time, because each takes space on the disk.
         """
         self._engine, self._role, self._model = engine, role, model
         self._max_rank, self._keep = max_rank, keep
@@ -103,18 +104,18 @@ class AdapterSlot:
         return SlotState(self._run.run_id, self._run.current, tuple(sorted(self._run.kept)))
 
     async def take(self, manifest: AdapterManifest, chunks: AsyncIterator[bytes]) -> bool:
-        """Takes an adapter in, checks it and switches to it; True if it was held already.
+        """Receives an adapter, checks it and switches to it; returns True if it was kept already.
 
-        Whatever ends the arrival, a cancelled caller too, leaves nothing on the disk. Once all has arrived
-        the change runs to its end even if the caller is cancelled, so that slot and engine never disagree.
+        An upload that fails or is cancelled leaves nothing on the disk. Once everything has arrived, the
+        change is completed even if the caller is cancelled, so that slot and engine never disagree.
 
         Raises:
-            InvalidInputError: a malformed header, not plain LoRA, a rank or size over the limit, or a tensor
-                that does not fit the base model or is not finite.
-            PreconditionError: another role or base model, or older than the current version.
-            ConflictError: this version is held with another hash.
-            CorruptDataError: the hash or length does not fit.
-            ExhaustedError: as many adapters as are allowed arrive already, or the disk is full.
+            InvalidInputError: the header is malformed, the adapter is not plain LoRA, its rank or size is too
+                large, or a tensor does not fit the base model or is not finite.
+            PreconditionError: it is for another role or base model, or older than the current version.
+            ConflictError: the same version is kept with another hash.
+            CorruptDataError: the hash or the length differs from the header.
+            ExhaustedError: too many adapters are arriving already, or the disk is full.
         """
         self._check_manifest(manifest)
         if self._arriving >= self._max_arriving:
@@ -139,15 +140,15 @@ class AdapterSlot:
         return upload
 
     async def rollback(self, version: int) -> None:
-        """Serves a held version again, or the base model alone (-1).
+        """Returns to a kept version, or to the base model alone (-1).
 
         Raises:
-            NotFoundError: names the versions that are held; nothing changes.
+            NotFoundError: the version is not kept; names those that are. Nothing changes.
         """
         await _to_the_end(self._rollback(version))
 
     async def load(self, folder: Path) -> None:
-        """Serves an adapter from a PEFT folder, as version 0; used before the first call."""
+        """Serves an adapter from a PEFT folder as version 0; to be called before the server starts."""
         check_adapter(folder, self._shapes, self._max_rank)
         adapter = LoadedAdapter(f"{_LOCAL_RUN}/{self._role.value}@0", 0, folder)
         await self._engine.switch(adapter)
@@ -205,16 +206,19 @@ class AdapterSlot:
             if manifest.version > self._run.current:
                 await self._serve(held.adapter)
             return True
+        # In a thread: reading and checking large files would block all calls that are being answered.
         await asyncio.to_thread(check_adapter, staged, self._shapes, self._max_rank)
         await self._install(manifest, staged, same_run)
         return False
 
     async def _install(self, manifest: AdapterManifest, staged: Path, same_run: bool) -> None:
-        # Names that come from the network are not used as paths.
+        # The run id comes from the network and must not become part of a path. The staging folder's random
+        # name keeps versions apart that are pushed again by another run.
         folder = self._folder.path / f"{manifest.version}-{manifest.sha256.hex()[:16]}-{staged.name}"
         staged.rename(folder)
         name = f"{manifest.run_id}/{self._role.value}@{manifest.version}"
         adapter = LoadedAdapter(name, manifest.version, folder)
+        # The state changes only after the engine has switched: if that fails, nothing has happened.
         try:
             await self._engine.switch(adapter)
         except BaseException:
@@ -230,7 +234,7 @@ class AdapterSlot:
             self._forget(old)
 
     def _forget(self, old: _Kept) -> None:
-        # An adapter that the server was started with belongs to someone else.
+        # An adapter that the server was started with is the user's own folder, not to be deleted.
         if old.adapter.folder.parent == self._folder.path:
             shutil.rmtree(old.adapter.folder, ignore_errors=True)
 
@@ -255,5 +259,5 @@ class AdapterSlot:
 
 
 async def _to_the_end(change: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Awaits a change that a cancelled caller does not stop half-way."""
+    """Awaits a change that is completed even if the caller is cancelled half-way."""
     return await asyncio.shield(asyncio.ensure_future(change))

@@ -1,4 +1,4 @@
-"""Who may call what: the roles that certificates name, and the one table of the calls that each may make."""
+"""Access control: the roles that certificates name, and a table of the calls that each role may make."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from core.errors import ForbiddenError, UnauthenticatedError
 from serving.rpc.status import wrap_handler
 
 _SCHEME = "hiper:"
-"""A certificate names a role by a URI in its subjectAltName, such as `URI:hiper:learner`."""
+"""Scheme of the URI that names a role in a certificate's subjectAltName, such as `URI:hiper:learner`."""
 
 
 class Peer(Enum):
-    """Roles of those who call; a certificate may name several."""
+    """Roles of callers; a certificate can name several."""
 
     LEARNER = "learner"
     """Pushes adapters to the model servers."""
     ORCHESTRATOR = "orchestrator"
     """Plays episodes with the model servers, and sends them to the learner."""
     OPERATOR = "operator"
-    """A person, or a command of theirs: evaluates, pushes adapters, rolls back, looks around."""
+    """A person or a person's command: evaluates, pushes adapters, rolls back, inspects the servers."""
 
 
 _PLAYS = frozenset({Peer.ORCHESTRATOR, Peer.OPERATOR})
@@ -46,11 +46,11 @@ MAY_CALL: Mapping[str, frozenset[Peer]] = {
     f"/{health.SERVICE_NAME}/Watch": frozenset(Peer),
     f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": _OPERATES,
 }
-"""Roles that may make each call; a call that is missing here nobody may make."""
+"""Roles that may make each call; calls that are missing here are refused to everybody."""
 
 
 class AccessControl(grpc.aio.ServerInterceptor):
-    """Refuses calls of those whose certificate does not name a role that may make them."""
+    """Refuses calls unless the caller's certificate names a role that may make them."""
 
     async def intercept_service(
         self,
@@ -70,12 +70,12 @@ def check_access(method: str, auth_context: Mapping[str, list[bytes]]) -> None:
     """Checks a call against `MAY_CALL`.
 
     Args:
-        method: Such as `/hiper.v1.AdapterService/Push`.
-        auth_context: What gRPC knows of the caller's verified certificate.
+        method: Full name of the call, such as `/hiper.v1.AdapterService/Push`.
+        auth_context: Contents of the caller's certificate, which gRPC has verified.
 
     Raises:
-        UnauthenticatedError: the caller has shown no certificate.
-        ForbiddenError: it names no role that may make this call.
+        UnauthenticatedError: the caller has not presented a certificate.
+        ForbiddenError: the certificate names no role that may make this call.
     """
     if not auth_context.get("x509_pem_cert"):
         raise UnauthenticatedError(f"{method} needs a certificate")

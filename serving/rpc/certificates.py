@@ -1,4 +1,4 @@
-"""Certificates in files: read again when they are renewed, checked for their expiry."""
+"""Certificates in files, which are read again when they are renewed and checked for their expiry."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 _DAY = 24 * 3600
 WARNING_SECONDS = 14 * _DAY
-"""So long before its expiry a certificate is warned of."""
+"""Time before a certificate's expiry from which warnings are logged."""
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """The content of a process's PEM files."""
+    """The contents of a process's PEM files."""
 
     certificate: bytes | None
     key: bytes | None
@@ -37,7 +37,7 @@ class CertificateFiles:
         self._stamps = self._stamps_now()
 
     def read(self) -> Certificates:
-        """What the files hold now.
+        """Reads the files.
 
         Raises:
             NotFoundError: a file cannot be read.
@@ -54,9 +54,9 @@ class CertificateFiles:
         return found
 
     def renewed(self) -> Certificates | None:
-        """What the files hold, if they have changed since the last time.
+        """The contents of the files if they have changed since the last call, else None.
 
-        Files that are no pair, as in the middle of a renewal, are not taken, and looked at again next time.
+        Files that do not belong together, as in the middle of a renewal, are ignored until the next call.
         """
         stamps = self._stamps_now()
         if stamps == self._stamps:
@@ -71,7 +71,7 @@ class CertificateFiles:
         return found
 
     def check_expiry(self, now: float | None = None) -> None:
-        """Warns when the certificate expires within 14 days; `now` is in seconds since 1970.
+        """Logs a warning if the certificate expires within 14 days; `now` is in seconds since 1970.
 
         Raises:
             InvalidInputError: it has expired.
@@ -91,13 +91,13 @@ class CertificateFiles:
 
 
 def expiry(certificate: Path) -> float:
-    """When the first certificate in a PEM file expires, in seconds since 1970.
+    """The expiry of the first certificate in a PEM file, in seconds since 1970.
 
     Raises:
-        InvalidInputError: it holds no certificate.
+        InvalidInputError: the file does not hold a certificate.
     """
     try:
-        # The standard library's only reader of certificates that are nobody's authority.
+        # The only function of the standard library that reads certificates other than those of authorities.
         fields = ssl._ssl._test_decode_cert(str(certificate))  # type: ignore[attr-defined]
     except (ssl.SSLError, OSError, ValueError) as error:
         raise InvalidInputError(f"tls.certificate: {certificate} holds no certificate: {error}") from error

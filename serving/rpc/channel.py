@@ -1,4 +1,4 @@
-"""A client's way to a server: the channel, its credentials, and waiting until the server is healthy."""
+"""A client's connection to a server: channel, credentials, and waiting until the server is healthy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.rpc.renewing_channel import RenewingChannel
 from serving.rpc.tls import channel_credentials, channel_files
 
 MESSAGE_BYTES = 64 * 1024 * 1024
-"""Largest message either way. An episode of 50 long turns is a few MB; adapters come in chunks."""
+"""Largest message in either direction. An episode of 50 long turns has a few MB; adapters come in chunks."""
 
 _SERVING = "SERVING"
 _POLL_SECONDS = 0.1
@@ -22,24 +22,24 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Keepalive:
-    """How soon a connection counts as dead whose other end, or a middlebox, says nothing any more.
+    """How soon a connection is considered dead when nothing arrives any more.
 
     A dead connection is closed: its calls end as UNAVAILABLE, and the next ones connect anew.
     """
 
     seconds: float = 5.0
-    """After so long without a sign of life the other end is asked for one."""
+    """Seconds of silence after which the other end is sent a ping."""
     timeout: float = 5.0
-    """Seconds for its answer. A busy machine may be slow to give it."""
+    """Seconds to wait for the answer, which a busy machine may be slow to give."""
 
     def options(self) -> list[tuple[str, int]]:
-        """For the channel, or for the server, which looks after its side of the connection alike."""
+        """The gRPC options, for a channel or a server: each watches its own side of the connection."""
         return [
             ("grpc.keepalive_time_ms", int(1000 * self.seconds)),
             ("grpc.keepalive_timeout_ms", int(1000 * self.timeout)),
-            # gRPC measures bandwidth by pings, too. While one of these is unanswered no other is sent.
+            # gRPC also sends pings to measure bandwidth; while one of these is unanswered, no other is sent.
             ("grpc.http2.ping_timeout_ms", int(1000 * self.timeout)),
-            # Also between calls: the next one is to find a connection that works.
+            # Also between calls, so that the next call finds a connection that works.
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]
@@ -50,9 +50,9 @@ def open_channel(
     tls: TlsSettings,
     keepalive: Keepalive = Keepalive(),
 ) -> grpc.aio.Channel:
-    """A channel to `host:port`, which connects when it is first used; plain where `tls` is empty.
+    """A channel to `host:port`, which connects when it is first used; unencrypted if `tls` is empty.
 
-    Certificates that are renewed are shown from the next call on.
+    Renewed certificates are used from the next call on.
 
     Raises:
         NotFoundError: a file of `tls` cannot be read.
@@ -62,9 +62,9 @@ def open_channel(
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
         *keepalive.options(),
-        # A channel has a connection of its own: a new one is a way round a connection that hangs.
+        # Channels do not share connections, so that a new channel gets around a connection that hangs.
         ("grpc.use_local_subchannel_pool", 1),
-        # A server that starts is asked again soon, not after gRPC's two minutes.
+        # A server that is just starting is tried again soon, not after up to two minutes as by default.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]

@@ -1,4 +1,4 @@
-"""Errors and the gRPC status codes that stand for them: the only place that knows both."""
+"""The gRPC status code of each class of errors, for servers and clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel that shows renewed certificates, which gRPC's own never does."""
+"""A channel that presents renewed certificates; gRPC's own channels keep the first ones."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import grpc
 from serving.rpc.certificates import CertificateFiles, Certificates
 
 _GRACE_SECONDS = 600.0
-"""For calls that run on the connection of the old certificates."""
+"""Time that calls on the connection with the old certificates get to end."""
 
 
 class RenewingChannel(grpc.aio.Channel):
-    """A channel of each generation of certificates; a call goes to that of the newest."""
+    """Opens a new gRPC channel whenever certificates are renewed, and makes calls on the newest one."""
 
     def __init__(
         self, files: CertificateFiles, open_with: Callable[[Certificates], grpc.aio.Channel]
     ) -> None:
-        """`open_with` opens a channel that shows these certificates."""
+        """`open_with` opens a channel with the given certificates."""
         self._files, self._open_with = files, open_with
         self._newest = open_with(files.read())
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def newest(self) -> grpc.aio.Channel:
-        """The channel of the newest certificates; those before it end when their calls have."""
+        """The channel with the newest certificates; older ones are closed when their calls have ended."""
         if (renewed := self._files.renewed()) is not None:
             before, self._newest = self._newest, self._open_with(renewed)
             closing = asyncio.ensure_future(before.close(_GRACE_SECONDS))
@@ -69,7 +69,7 @@ class RenewingChannel(grpc.aio.Channel):
 
 
 class _Calls:
-    """What a stub calls for one method."""
+    """The callable that a stub uses for a method, on whichever channel is the newest."""
 
     def __init__(self, channel: RenewingChannel, of: Callable[[grpc.aio.Channel], Any]) -> None:
         self._channel, self._of = channel, of

@@ -1,4 +1,4 @@
-"""Calls that are tried again: a bounded number of times, after jittered growing pauses."""
+"""Retries calls a limited number of times, after growing pauses with random jitter."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ ResultT = TypeVar("ResultT")
 Sleep = Callable[[float], Awaitable[None]]
 
 WORTH_RETRYING = (UnavailableError, ExhaustedError)
-"""A server that starts, drains or is full may answer a moment later; nothing else changes by waiting."""
+"""Errors after which a retry can help: the server is starting, shutting down or full."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often, and how long between."""
+    """Number of attempts, and the pauses between them."""
 
     attempts: int
-    """Tries in all."""
+    """Number of attempts, the first one included."""
     first_pause: float = 0.25
-    """Seconds before the second try at most."""
+    """Longest pause before the second attempt, in seconds."""
     growth: float = 2.0
+    """Factor by which the longest pause grows with each attempt."""
     longest_pause: float = 5.0
-    """Seconds."""
+    """Limit of all pauses in seconds."""
     seed: int = 0
-    """Of the jitter."""
+    """Seed of the jitter."""
     sleep: Sleep = field(default=asyncio.sleep, repr=False)
 
     def pause(self, failures: int, jitter: random.Random) -> float:
-        """Seconds after that many failures: between half and all of the growing bound.
+        """Pause in seconds after that many failures: between half and all of the growing bound.
 
-        The jitter keeps callers that failed together from coming back together.
+        The jitter keeps callers that failed at the same time from all retrying at the same time.
         """
-        bound = min(self.longest_pause, self.first_pause * self.growth ** (failures - 1))
+        # Without the limit on the exponent, the power overflows after a thousand failures.
+        bound = min(self.longest_pause, self.first_pause * self.growth ** min(failures - 1, 100))
         return bound * (0.5 + 0.5 * jitter.random())
 
 
 class Retrier:
-    """Tries the calls of one client."""
+    """Retries the calls of one client."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._jitter = random.Random(policy.seed)
 
     async def __call__(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """The result of the first try that succeeds; the last error where none does."""
+        """The result of the first attempt that succeeds; raises the last error if none does."""
         for failures in range(1, self._policy.attempts):
             try:
                 return await call()

@@ -1,4 +1,4 @@
-"""The set-up of every service: health, reflection, errors, limits, TLS, metrics, and a clean end."""
+"""The set-up of all gRPC servers: health, reflection, errors, limits, TLS, metrics, clean shutdown."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     *Keepalive().options(),
-    # Clients ask for signs of life as often as they like; else gRPC would close a connection for asking more
-    # than once in five minutes.
+    # Clients may send pings as often as they like; by default gRPC closes a connection on which they come
+    # more than once in five minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 100),
     ("grpc.http2.max_ping_strikes", 0),
-    # Two servers on one port would share its calls without a word.
+    # Otherwise two servers on one port would start without an error and share its calls.
     ("grpc.so_reuseport", 0),
 )
 _SPARE_CALLS = 64
@@ -52,26 +52,26 @@ class ServerFlags(Section):
     """Options of every server's command."""
 
     ready_file: Path | None = None
-    """Written once the server serves: JSON with `address`, `pid` and `metrics_port`."""
+    """File written once the server is serving: JSON with `address`, `pid` and `metrics_port`."""
     exit_with_parent: bool = False
-    """End when standard input does, as it does when the process that started this one is gone."""
+    """Stop when standard input is closed, which happens when the process that started this one is gone."""
     dry_run: bool = False
     """Check the configuration and print it; start nothing."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One gRPC service and how its servicer is added."""
+    """A gRPC service, with the function that adds its servicer to a server."""
 
     name: str
-    """With its package, such as `hiper.v1.PlannerService`."""
+    """Full name, such as `hiper.v1.PlannerService`."""
     add_to: Callable[[grpc.aio.Server], None]
     tells_failures: bool = False
     """Whether it answers, and so stays healthy, after what the services need has failed."""
 
 
 class GrpcServer:
-    """Services on one port."""
+    """Serves several services on one port."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class GrpcServer:
         registry: CollectorRegistry | None = None,
         message_bytes: int = MESSAGE_BYTES,
     ) -> None:
-        """A call with a message of more than `message_bytes` ends as RESOURCE_EXHAUSTED."""
+        """Calls with messages of more than `message_bytes` end as RESOURCE_EXHAUSTED."""
         self._settings = settings
         self._names = [service.name for service in services]
         self._telling = [service.name for service in services if service.tells_failures]
@@ -89,7 +89,7 @@ class GrpcServer:
         self._server = grpc.aio.server(
             interceptors=_interceptors(settings, self._registry),
             options=(*_OPTIONS, ("grpc.max_receive_message_length", message_bytes)),
-            # Above our own limit, which lets health through; this one also counts calls that only begin.
+            # Above our own limit, which excepts health checks; this one also counts calls that only begin.
             maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
         )
         for service in services:
@@ -100,7 +100,7 @@ class GrpcServer:
         self._metrics: MetricsPort | None = None
         self._expiry: asyncio.Task[None] | None = None
         self.address = ""
-        """`host:port`, once it has started."""
+        """Address as `host:port`; empty before the start."""
         self.metrics_port: int | None = None
 
     async def start(self) -> None:
@@ -117,7 +117,7 @@ class GrpcServer:
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
-        """Refuses new calls as UNAVAILABLE, lets those that run end within `drain_seconds`, and stops."""
+        """Refuses new calls as UNAVAILABLE, gives running ones `drain_seconds` to end, and stops."""
         if self._expiry is not None:
             self._expiry.cancel()
         await self._health.enter_graceful_shutdown()
@@ -173,7 +173,7 @@ class GrpcServer:
 def _interceptors(
     settings: ServerSettings, registry: CollectorRegistry
 ) -> tuple[grpc.aio.ServerInterceptor, ...]:
-    """The first is the outermost."""
+    """The interceptors of all calls; the first one is the outermost."""
     access = (AccessControl(),) if settings.tls.authority is not None else ()
     return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
 
@@ -188,7 +188,7 @@ async def serve_until_stopped(
     failure: Failure | None = None,
     telling_seconds: float | None = 0.0,
 ) -> None:
-    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains.
+    """Starts, reports that, and serves until SIGTERM, SIGINT or the end of the parent; then drains.
 
     Args:
         server: The server, not yet started.
@@ -236,6 +236,7 @@ async def _until(stop: asyncio.Event, seconds: float | None) -> None:
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    # A pipe from the parent closes however the parent ends, even by SIGKILL, which no handler can pass on.
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
@@ -246,6 +247,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 def _write_ready(path: Path, server: GrpcServer) -> None:
     ready = {"address": server.address, "pid": os.getpid(), "metrics_port": server.metrics_port}
+    # Renamed when complete: the parent polls for the file and reads it as soon as it exists.
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(json.dumps(ready), encoding="utf-8")
     unfinished.rename(path)

@@ -1,4 +1,4 @@
-"""gRPC credentials from PEM files, and where a server may do without."""
+"""gRPC credentials from PEM files, and the check that a server that needs them has them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 def check_exposure(listen: str, tls: TlsSettings) -> None:
-    """Checks that a server that other machines can reach knows who calls.
+    """Checks that a server that other machines can reach authenticates its callers.
 
     Raises:
-        InvalidInputError: it listens off loopback without `authority`, and nobody said `insecure`.
+        InvalidInputError: it can be reached and has neither `authority` nor `insecure` set.
     """
     if tls.authority is not None or is_loopback(listen.rpartition(":")[0]):
         return
@@ -43,9 +43,10 @@ def is_loopback(host: str) -> bool:
 
 
 def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials | None:
-    """None for plain connections; with `authority` set, clients must show a certificate that it signed.
+    """A server's credentials, or None for unencrypted connections.
 
-    Files that are renewed are taken at the next connection.
+    With `authority` set, clients must present a certificate that it has signed. Renewed files are used from
+    the next connection on.
     """
     if tls.certificate is None and tls.key is None and tls.authority is None:
         return None
@@ -71,7 +72,7 @@ def _server_configuration(found: Certificates) -> grpc.ServerCertificateConfigur
 
 
 def channel_files(tls: TlsSettings) -> CertificateFiles | None:
-    """The files of a client; None for plain connections."""
+    """A client's certificate files, or None for unencrypted connections."""
     if tls.certificate is None and tls.key is None and tls.authority is None:
         return None
     if (tls.certificate is None) != (tls.key is None):
@@ -80,14 +81,14 @@ def channel_files(tls: TlsSettings) -> CertificateFiles | None:
 
 
 def channel_credentials(found: Certificates) -> grpc.ChannelCredentials:
-    """A certificate is shown where there is one."""
+    """A client's credentials, with its certificate if there is one."""
     return grpc.ssl_channel_credentials(
         root_certificates=found.authority, private_key=found.key, certificate_chain=found.certificate
     )
 
 
 def keep_renewed(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Has a server of the standard library, which made `context` from the files, take renewed ones, too."""
+    """Makes a server of the standard library, whose `context` is from these files, use renewed ones."""
     files, current = CertificateFiles(tls), context
 
     def renew(socket: ssl.SSLObject, name: str | None, of_the_start: ssl.SSLContext) -> None:

@@ -1,4 +1,4 @@
-"""Prompts are rendered beside the event loop, which answers other calls, health and deadlines meanwhile."""
+"""Renders prompts in a thread, so that the event loop can answer other calls and health checks meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ResultT = TypeVar("ResultT")
 
 
 class PromptThread:
-    """Renders one prompt after the other: tokenizers are not made for several threads at once."""
+    """Renders one prompt at a time, because tokenizers are not made for use by several threads."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prompts")
@@ -23,6 +23,6 @@ class PromptThread:
         *arguments: ArgumentsT.args,
         **named: ArgumentsT.kwargs,
     ) -> ResultT:
-        """The result of `render`; a call that is cancelled while it waits is not rendered."""
+        """The result of `render`; a call that is cancelled while it is waiting is not rendered."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: render(*arguments, **named))
