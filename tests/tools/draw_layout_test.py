@@ -64,11 +64,14 @@ def test_every_arrow_points_down_and_stays_in_the_picture() -> None:
     for line in root.iter(f"{SVG}line"):
         x1, y1, x2, y2 = (float(line.attrib[name]) for name in ("x1", "y1", "x2", "y2"))
         assert y1 < y2
-        assert 0 < min(x1, x2) and max(x1, x2) < width and y2 < height
+        assert min(x1, x2) > 0 and max(x1, x2) < width and y2 < height
 
 
 def test_a_layout_is_read_from_the_literals_of_the_build() -> None:
-    text = '"""About."""\nMAY_IMPORT = {"a": [], "b": ["a"]}\nONLY_FROM = {("b", "a"): ["b/c"]}\ndef f():\n    pass\n'
+    text = (
+        '"""About."""\nMAY_IMPORT = {"a": [], "b": ["a"]}\n'
+        'ONLY_FROM = {("b", "a"): ["b/c"]}\ndef f():\n    pass\n'
+    )
     assert read_layout(text) == Layout({"a": [], "b": ["a"]}, {("b", "a"): ["b/c"]})
     with pytest.raises(KeyError, match="ONLY_FROM"):
         read_layout("MAY_IMPORT = {}\n")
