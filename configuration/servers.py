@@ -85,7 +85,7 @@ class ModelServerSettings(ServerSettings):
     @field_validator("temperature")
     @classmethod
     def _temperature_can_be_learnt_from(cls, temperature: float) -> float:
-        # trajectory/validation.py has the same limits: an episode must not be refused after it was played.
+        # As in trajectory/validation.py, so that episodes are not refused after they were played.
         if 0 < temperature < 0.01:
             raise ValueError("0, which takes the most likely token, or 0.01 to 100 is accepted")
         return temperature

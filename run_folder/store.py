@@ -1,4 +1,4 @@
-"""Finished episodes on disk: one SQLite file, written through before anything is acknowledged."""
+"""Finished episodes in an SQLite file; each is on disk before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from trajectory.episode import Episode, ending_of
 from trajectory.wire import episode_from_pb
 
 FORMAT = 1
-"""Of the tables below; a file of another format is refused."""
+"""Version of the tables below; a file with another one is refused."""
 
 _LOCK_SECONDS = 5.0
 """Time that a call waits for another process's lock."""
-# Also an I/O error: SQLite says `full` only where the database or its log is what had no room.
+# If another file than the database or its log does not fit on the disk, SQLite reports an I/O error.
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 _TABLES = """
 CREATE TABLE run (format INTEGER NOT NULL, run_id TEXT NOT NULL);
 CREATE TABLE episodes (
-    number INTEGER PRIMARY KEY,      -- place in the run: one episode each, whatever is retried
+    number INTEGER PRIMARY KEY,      -- place in the run; it has one episode, even if one is submitted twice
     task_id TEXT NOT NULL,
     seed TEXT NOT NULL,              -- unsigned 64 bits do not fit SQLite's integers
     attempt INTEGER NOT NULL,
@@ -78,26 +78,26 @@ class EpisodeSummary:
 
 @dataclass(frozen=True)
 class TurnAdvantages:
-    """What the estimator gave a turn, as the update used it."""
+    """The advantages of a turn, as the update used them."""
 
     low: float
     high: float
-    """0 off the segment starts."""
+    """Advantage of the subgoal; 0 except at segment starts."""
     switch: float | None
-    """None with two value heads."""
+    """Advantage of the decision; None with two value heads."""
 
 
 class EpisodeStore:
     """The episodes of one run. Safe to use from several threads; one process writes."""
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
-        """Opens the file for writing; with a run id, makes it first where there is none.
+        """Opens the file for writing; with a run id, creates it first if it does not exist.
 
-        The file gets its name only once it is whole, so that a crash while it is made leaves none.
+        A new file gets its name only when it is complete, so a crash while it is created leaves no file.
 
         Raises:
-            NotFoundError: there is no such file, and no run id to make it for.
-            PreconditionError: the file is another run's, or of another format.
+            NotFoundError: the file does not exist, and there is no run id.
+            PreconditionError: the file belongs to another run, or has another format.
             CorruptDataError: it is not an episode store.
             ExhaustedError: the disk is full.
             UnavailableError: another process holds the file's lock.
@@ -112,19 +112,19 @@ class EpisodeStore:
 
     @classmethod
     def of_run(cls, path: Path, new_run_id: str) -> Self:
-        """Opens the file for writing, whichever run's it is; makes it for `new_run_id` where there is none.
+        """Opens the file of any run for writing; creates it for `new_run_id` if it does not exist.
 
         Raises:
-            HiperError: as for a store that is opened by its constructor.
+            HiperError: as in the constructor.
         """
         return cls(path) if _is_made(path) else cls(path, new_run_id)
 
     @classmethod
     def reading(cls, path: Path) -> Self:
-        """Opens the file without ever changing it, for those who look at a run that may be going on.
+        """Opens the file for reading only, also while the run's learner writes to it.
 
         Raises:
-            HiperError: as for a store that is opened for writing.
+            HiperError: as in the constructor.
         """
         store = cls.__new__(cls)
         store._open(path, "ro")
@@ -153,7 +153,7 @@ class EpisodeStore:
         return str(row[1])
 
     def add(self, episode: pb.Episode) -> bool:
-        """Stores an episode; when this returns it is on disk. False if its place is taken already.
+        """Stores an episode, which is on disk when this returns. Returns False if its place has an episode.
 
         Raises:
             ExhaustedError: the disk is full; nothing was stored.
@@ -177,7 +177,7 @@ class EpisodeStore:
             return cursor.rowcount == 1
 
     def numbers(self) -> frozenset[int]:
-        """Places of the run that have their episode."""
+        """Places in the run that have an episode."""
         with self._lock:
             return frozenset(row[0] for row in self._db.execute("SELECT number FROM episodes"))
 
@@ -185,7 +185,7 @@ class EpisodeStore:
         """The episodes at these places, in this order.
 
         Raises:
-            NotFoundError: names the first place that has none.
+            NotFoundError: a place has no episode; the message names the first such place.
         """
         return tuple(self._load(number) for number in numbers)
 
@@ -206,13 +206,13 @@ class EpisodeStore:
             return tuple(_summary(row) for row in self._db.execute(query))
 
     def set_advantages(self, number: int, turns: Sequence[TurnAdvantages]) -> None:
-        """Keeps what an episode's turns were given, in place of what may stand there."""
+        """Stores the advantages of an episode's turns; replaces earlier ones."""
         rows = [(number, index, turn.low, turn.high, turn.switch) for index, turn in enumerate(turns)]
         with self._writing():
             self._db.executemany("INSERT OR REPLACE INTO advantages VALUES (?, ?, ?, ?, ?)", rows)
 
     def advantages(self, number: int) -> tuple[TurnAdvantages, ...]:
-        """One a turn; empty for an episode that no update has used yet."""
+        """The advantages of each turn; empty if no update has used the episode yet."""
         query = "SELECT low, high, switch FROM advantages WHERE number = ? ORDER BY turn"
         with self._lock:
             rows = self._db.execute(query, (number,)).fetchall()
@@ -246,7 +246,7 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _make(path: Path, run_id: str) -> None:
-    """Writes an empty store beside `path`, then gives it that name."""
+    """Writes an empty store beside `path`, then renames it to `path`."""
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         with contextlib.closing(_connected(unfinished, "rwc")) as db:
@@ -254,7 +254,7 @@ def _make(path: Path, run_id: str) -> None:
             db.execute("PRAGMA synchronous = FULL")
             db.executescript(_TABLES)
             db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id))
-        # What an unfinished store left beside itself must not be taken for the new one's log.
+        # Without this, SQLite would take an older, unfinished store's log for the log of the new one.
         for ending in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
         to_disk(unfinished)
@@ -263,7 +263,10 @@ def _make(path: Path, run_id: str) -> None:
 
 
 def _is_made(path: Path) -> bool:
-    """False for a file without run and episodes, which earlier versions left when killed while making it."""
+    """Whether there is a store.
+
+    A file without run and episodes does not count: earlier versions left one if killed while creating it.
+    """
     if not path.exists():
         return False
     try:
@@ -272,13 +275,13 @@ def _is_made(path: Path) -> bool:
             runs = db.execute("SELECT run_id FROM run").fetchall() if "run" in tables else []
             stored = db.execute("SELECT 1 FROM episodes LIMIT 1").fetchone() if "episodes" in tables else None
     except sqlite3.DatabaseError:
-        return True  # Opening it says what is wrong.
+        return True  # `_open` then says what is wrong with it.
     return bool(stored or tables - {"run", "episodes", "advantages"} or any(run for (run,) in runs))
 
 
 @contextlib.contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Converts SQLite's errors into ours."""
     try:
         yield
     except sqlite3.Error as error:

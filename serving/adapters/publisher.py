@@ -88,8 +88,8 @@ class AdapterPublisher:
             stub = pb_grpc.AdapterServiceStub(target.channel)
             await stub.Push(_parts(header, weights), timeout=self._try_seconds)
         except grpc.aio.AioRpcError as error:
-            # Core says so if the server ends the call while this side is still sending; the reason is lost, and
-            # the next attempt hears it.
+            # Core says so if the server ends the call while this side is still sending. The reason is lost;
+            # the next attempt gets it.
             lost = error.code() is grpc.StatusCode.INTERNAL and _LOST in (error.details() or "")
             if lost or error.code() in _WORTH_RETRYING:
                 return error.details() or error.code().name

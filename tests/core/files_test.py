@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -213,3 +215,49 @@ def test_a_manifest_that_cannot_be_read_is_corrupt(tmp_path: Path, content: str 
         (folder / MANIFEST).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CorruptDataError, match=f"has no readable {MANIFEST}"):
         check_manifest(folder)
+
+
+def test_only_what_was_to_get_certain_names_is_swept(tmp_path: Path) -> None:
+    for name in ("metrics.jsonl", "report.html"):
+        (tmp_path / f".{name}.new").write_text("half")
+    assert sweep_unfinished(tmp_path, of=("metrics.jsonl",)) == [".metrics.jsonl.new"]
+    assert [path.name for path in tmp_path.iterdir()] == [".report.html.new"]
+
+
+def test_a_folder_whose_replacement_was_killed_is_whole_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each of the renamings and removals of a replacement, and after the last one."""
+    rename, rmtree = Path.rename, shutil.rmtree
+    found = []
+    for survived in range(4):
+        folder = tmp_path / str(survived) / "7"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text("old")
+        left = [survived]
+
+        def until_killed(works: Callable[..., object], left: list[int] = left) -> Callable[..., object]:
+            def call(*arguments: object, **options: object) -> object:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise _Killed
+                return works(*arguments, **options)
+
+            return call
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", until_killed(rename))
+            patched.setattr(shutil, "rmtree", until_killed(rmtree))
+            try:
+                with written_beside(folder) as unfinished:
+                    (unfinished / "weights").write_text("new")
+            except _Killed:
+                assert survived < 3
+        sweep_unfinished(folder.parent)
+        assert [path.name for path in folder.parent.iterdir()] == ["7"]
+        found.append((folder / "weights").read_text())
+    assert found == ["old", "old", "new", "new"]
+
+
+class _Killed(BaseException):
+    """What ends a process without any of its clean-up, as far as files go."""

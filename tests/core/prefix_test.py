@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +11,9 @@ TOKENS = st.lists(st.integers(0, 2), max_size=8)
 
 
 @given(TOKENS, TOKENS)
-def test_it_is_what_comparing_character_by_character_gives(first: list[int], second: list[int]) -> None:
-    expected = len(os.path.commonprefix(["".join(map(str, first)), "".join(map(str, second))]))
+def test_it_is_the_longest_common_beginning(first: list[int], second: list[int]) -> None:
+    shortest = min(len(first), len(second))
+    expected = max(length for length in range(shortest + 1) if first[:length] == second[:length])
     assert shared_length(first, second) == shared_length(second, first) == expected
 
 

@@ -105,7 +105,7 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
         "planner switch @1 A_switch +4.500",
         "executor dance (invalid) @2 A_low +0.500",
         RULE,
-        "at last: seen 2",
+        "final observation: seen 2",
     ]
 
 
@@ -115,7 +115,7 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
         ([], r"RUN_DIR is missing: the folder of a run. usage: show RUN_DIR \[EPISODE\]"),
         (["{run}", "0", "1"], "unexpected argument '1'.* usage: show RUN_DIR"),
         (["--episode", "3"], "unknown option --episode"),
-        (["{run}", "nine"], "'nine' is no episode number"),
+        (["{run}", "nine"], "'nine' is not an episode number"),
         (["{run}", "9"], "no episode 9"),
         (["{run}/nothing"], "no episodes at"),
     ],

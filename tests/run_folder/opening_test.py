@@ -15,6 +15,7 @@ from core.errors import ConfigurationError, CorruptDataError, HiperError, Invali
 from core.exit_codes import REFUSED, of_error
 from run_folder import opening, saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.holding import hold_as_learner
 
 DEFAULTS = {"learner": {"updates": 7}}
 
@@ -79,10 +80,17 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
+    hold_as_learner(RunFolder(tmp_path), 0.0).release()
+    (tmp_path / ".configuration.toml.new").write_text("half")
+    (tmp_path / ".episodes.sqlite.ab12_xyz").mkdir()
+    opening.hold(tmp_path, configured(tmp_path)).release()
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(ConfigurationError, match="is no folder"):
+    with pytest.raises(ConfigurationError, match="is not a folder"):
         opening.check(file, configured(file))
 
 
@@ -167,7 +175,7 @@ def test_only_what_may_change_differs_in_a_resumed_run(name: str, number: int) -
         try:
             again = opened("--run-dir", folder, "--resume", f"--{name}={number}")
         except InvalidInputError as error:
-            same_run = "cannot go on with another configuration" not in str(error)
+            same_run = "cannot be resumed with another configuration" not in str(error)
             assert same_run or name not in opening.MAY_CHANGE
         else:
             before = configured(Path(folder))
