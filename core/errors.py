@@ -56,6 +56,14 @@ class AddressInUseError(UnavailableError):
     """A server cannot listen at its address: the port is in use, or the machine does not have the address."""
 
 
+class UnauthenticatedError(HiperError):
+    """The caller has not shown who it is."""
+
+
+class ForbiddenError(HiperError):
+    """The caller may not make this call; the message says who may."""
+
+
 class DivergedError(HiperError):
     """Training produced infinities or NaNs and cannot recover by itself."""
 

@@ -8,10 +8,12 @@ from core.errors import (
     AddressInUseError,
     ConflictError,
     CorruptDataError,
+    ForbiddenError,
     HiperError,
     InvalidInputError,
     NotFoundError,
     PreconditionError,
+    UnauthenticatedError,
 )
 
 FAILED = 1
@@ -27,6 +29,8 @@ EXIT_CODES: dict[type[HiperError], int] = {
     NotFoundError: REFUSED,
     ConflictError: REFUSED,
     AddressInUseError: REFUSED,
+    UnauthenticatedError: REFUSED,
+    ForbiddenError: REFUSED,
 }
 """Exit codes by class of error; a class that is missing here has the code of its nearest base class."""
 

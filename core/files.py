@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from safetensors import SafetensorError
 from core.errors import CorruptDataError, ExhaustedError
 
 MANIFEST = "manifest.json"
-_UNFINISHED = re.compile(r"\..+\.(?:new|[a-z0-9_]{8})")
+_UNFINISHED = re.compile(r"\.(?P<name>.+)\.(?:new|[a-z0-9_]{8})")
 """Names that `replace_file` and `written_beside` give to files and folders before they are complete."""
+_REPLACED = "replaced"
+"""Name of a folder while another one takes its place."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -145,9 +147,14 @@ def _take_place(unfinished: Path, folder: Path) -> None:
     else:
         # A folder cannot be renamed onto one that holds files: the old one is moved out of the way first.
         replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        folder.rename(replaced / "replaced")
-        unfinished.rename(folder)
-        shutil.rmtree(replaced)
+        folder.rename(replaced / _REPLACED)
+        try:
+            unfinished.rename(folder)
+        except BaseException:
+            (replaced / _REPLACED).rename(folder)
+            raise
+        finally:
+            shutil.rmtree(replaced)
     # The new name is an entry of the parent folder, which must reach the disk too.
     to_disk(folder.parent)
 
@@ -173,17 +180,32 @@ def replace_file(path: Path, text: str) -> None:
         to_disk(path.parent)
 
 
-def sweep_unfinished(folder: Path) -> list[str]:
+def unfinished_name(path: Path) -> str | None:
+    """The name that a half-written file or folder was to get; None for any other."""
+    match = _UNFINISHED.fullmatch(path.name)
+    return match["name"] if match else None
+
+
+def sweep_unfinished(folder: Path, of: Collection[str] | None = None) -> list[str]:
     """Removes half-written files and folders that killed processes left in `folder`; returns their names.
 
-    Only for a folder that no process writes to now: the unfinished work of a living one looks the same.
+    A folder that was about to be replaced when its process was killed gets its name back.
+
+    Args:
+        folder: No process may write to it now: the unfinished work of a living one looks the same.
+        of: Only that which was to get one of these names; None for all.
     """
-    if not folder.is_dir():
-        return []
-    left = sorted(path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name))
-    for path in left:
+    found = [(path, unfinished_name(path)) for path in _entries(folder)]
+    left = [(path, name) for path, name in found if name is not None and (of is None or name in of)]
+    for path, name in left:
+        if (path / _REPLACED).is_dir() and not (folder / name).exists():
+            (path / _REPLACED).rename(folder / name)
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    return [path.name for path in left]
+    return [path.name for path, _ in left]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -27,7 +27,12 @@ def progress(console: Console, title: str) -> Iterator[Progress]:
 
 
 def _bar(console: Console) -> Bar:
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     return Bar(*columns, console=console)
 
 
@@ -37,7 +42,8 @@ def _lines(console: Console, title: str) -> Progress:
     def report(share: float, message: str) -> None:
         nonlocal written
         if share * _LINES >= written:
-            console.print(f"{title}: {share:.0%}, {message}", highlight=False, soft_wrap=True)
+            text = f"{title}: {share:.0%}, {message}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
             written = int(share * _LINES) + 1
 
     return report

@@ -1,4 +1,4 @@
-"""Temporary folders that a killed process leaves behind only until the next one of its kind starts."""
+"""Temporary folders that are removed even if the process is killed: by the next process of its kind."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pathlib import Path
 
 
 class TemporaryFolder:
-    """A folder of this process, in the system's place for temporary files.
+    """A folder of this process, where the system keeps temporary files.
 
-    The process holds a lock on the folder itself, which the kernel releases however the process ends. A
-    folder with the same prefix that nobody holds is therefore left over, and is removed when the next one is
-    made.
+    The process locks the folder itself, and the kernel releases the lock however the process ends. A folder
+    with the same prefix that is not locked is thus left over, and is removed when the next one is made.
     """
 
     def __init__(self, prefix: str) -> None:
-        """Removes what dead processes left under `prefix`, then makes a folder."""
+        """Removes folders with this prefix that dead processes left, then makes one."""
         _remove_left_over(prefix)
         self.path, lock = _made_and_locked(prefix)
         self._lock: int | None = lock
 
     def close(self) -> None:
-        """Removes the folder; safe to repeat."""
+        """Removes the folder; can be called repeatedly."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -37,7 +36,7 @@ def _made_and_locked(prefix: str) -> tuple[Path, int]:
         lock = _open(path)
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Another process may have taken the folder for a left-over one before it was locked.
+            # Before it was locked, another process may have taken it for a left-over one and removed it.
             if path.exists():
                 return path, lock
             os.close(lock)
@@ -58,7 +57,7 @@ def _remove_left_over(prefix: str) -> None:
 
 
 def _open(path: Path) -> int | None:
-    """A descriptor of a folder; None for another user's, for one that is gone, and for what is no folder."""
+    """A descriptor of a folder; None if it is another user's, does not exist any more, or is not a folder."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

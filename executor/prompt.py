@@ -34,10 +34,10 @@ class ExecutorPrompt:
         max_new_tokens: int = 24,
     ) -> None:
         """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer."""
-        self._chat = Chat(tokenizer)
+        self._room = context_length - max_new_tokens
+        self._chat = Chat(tokenizer, self._room)
         self._format = _FORMATS[format]
         self._history = history
-        self._room = context_length - max_new_tokens
 
     def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Token ids of the prompt, including those of the chat template.

@@ -11,6 +11,7 @@ from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
+from serving.text.prompt_thread import PromptThread
 from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
 from trajectory.fence import Fence
 
@@ -35,6 +36,7 @@ class ExecutorService:
             engine.context_length,
             settings.max_new_tokens,
         )
+        self._rendering = PromptThread()
 
     async def act(
         self,
@@ -51,13 +53,15 @@ class ExecutorService:
             QueueFullError: too many calls are waiting.
             BehindError: the adapter that is served is behind `fence`.
         """
-        generation = await self._sampler.sample(self.prompt_ids(context, actions), seed, fence=fence)
+        prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
+        generation = await self._sampler.sample(prompt_ids, seed, fence=fence)
         parsed = self._parser.parse(generation.token_ids)
         return Act(parsed.action, parsed.valid, generation, parsed.action_span)
 
-    def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
+    async def prompt_only(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> Act:
         """The prompt of `act` without sampling an answer."""
-        generation = self._sampler.unsampled(self.prompt_ids(context, actions))
+        prompt_ids = await self._rendering.run(self.prompt_ids, context, actions)
+        generation = self._sampler.unsampled(prompt_ids)
         return Act("", False, generation, EMPTY_SPAN)
 
     def prompt_ids(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:

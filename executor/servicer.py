@@ -22,7 +22,7 @@ class ExecutorServicer(pb_grpc.ExecutorServiceServicer):
         turn = context_from_pb(request.context)
         actions = actions_from_pb(request.admissible_actions, request.told_actions)
         if request.prompt_only:
-            act = self._service.prompt_only(turn, actions)
+            act = await self._service.prompt_only(turn, actions)
         else:
             act = await self._service.act(turn, actions, request.seed, fence_from_pb(request))
         return pb.ActResponse(

@@ -16,7 +16,7 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
 from configuration import command
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
 from learner.imitation.first import first_adapters
@@ -29,6 +29,7 @@ from learner.update.ranks import ALONE, CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
 from run_folder.epoch import count_epoch
 from run_folder.folder import RunFolder
+from run_folder.holding import hold_as_learner
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.claims import ServerClaims
@@ -38,6 +39,12 @@ from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
 
 PROGRAM = "learner server"
+_END_SECONDS = 5.0
+"""Time that a learner of this folder whose run was killed needs to end, beyond its drain time."""
+
+_TELLING_SECONDS = 10.0
+"""Time for which a learner whose training has failed answers the run that started it: many times the pause
+between two requests for its status."""
 
 
 def services(run: TrainingRun) -> tuple[Service, ...]:
@@ -53,7 +60,7 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
 
     return (
         Service("hiper.v1.EpisodeService", register_episodes),
-        Service("hiper.v1.LearnerService", register_learner),
+        Service("hiper.v1.LearnerService", register_learner, tells_failures=True),
     )
 
 
@@ -61,7 +68,6 @@ def training_run(
     configuration: Configuration, folder: RunFolder, targets: dict[Role, Target], ranks: Ranks
 ) -> tuple[TrainingRun, ServerClaims]:
     """The run in `folder`, from whose store, checkpoints and metrics it continues; its claims."""
-    folder.root.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
@@ -81,6 +87,7 @@ def training_run(
         ),
         store=store,
         vocabulary=vocabulary_size(model),
+        final_prompts=configuration.estimator.bootstrap == "final",
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
@@ -125,12 +132,31 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
-    """Serves until it is told to end; the training goes on beside."""
-    run, claims = training_run(configuration, _folder(configuration), _targets(configuration), ranks)
+    """Serves until it is told to end; the training goes on beside.
+
+    A learner whose training has failed is not healthy, but answers what has failed: until it is stopped, or
+    for some seconds if a run has started it.
+
+    Raises:
+        ConfigurationError: another learner trains in the run's folder.
+        HiperError: the training has failed.
+    """
+    folder, targets = _folder(configuration), _targets(configuration)
+    # Never released: the thread of an update may write until the process ends.
+    hold_as_learner(folder, configuration.learner.drain_seconds + _END_SECONDS)
+    run, claims = training_run(configuration, folder, targets, ranks)
     training = asyncio.create_task(run.loop.run())
     renewing = asyncio.create_task(claims.keep())
+
+    async def failure() -> HiperError:
+        if error := await asyncio.shield(training):
+            return error
+        return await asyncio.Future()  # never: a run that is finished is served on
+
+    server = GrpcServer(configuration.learner, services(run))
     try:
-        await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
+        seconds = _TELLING_SECONDS if flags.exit_with_parent else None
+        await serve_until_stopped(server, flags, failure, seconds)
     finally:
         training.cancel()
         renewing.cancel()
@@ -164,7 +190,7 @@ def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str])
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; does not return once the training runs."""
+    """The command; does not return once the training runs, except by the error with which it failed."""
     line = command.read(argv, PROGRAM, ServerFlags)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if line.flags.dry_run:

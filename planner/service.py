@@ -10,6 +10,7 @@ from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
 from serving.engine import Engine
 from serving.sampler import Sampler
+from serving.text.prompt_thread import PromptThread
 from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
 from trajectory.fence import Fence
 
@@ -34,6 +35,7 @@ class PlannerService:
             engine.context_length,
             settings.max_new_tokens,
         )
+        self._rendering = PromptThread()
 
     async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """Samples a decision and, with SWITCH, a subgoal.
@@ -45,7 +47,8 @@ class PlannerService:
             BehindError: the adapter that is served is behind `fence`.
         """
         complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
-        generation = await self._sampler.sample(self.prompt_ids(context), seed, complete, fence)
+        prompt_ids = await self._rendering.run(self.prompt_ids, context)
+        generation = await self._sampler.sample(prompt_ids, seed, complete, fence)
         parsed = self._parser.parse(generation.token_ids, context.turn, context.goal, context.subgoal)
         return Plan(
             decision=parsed.decision,
@@ -56,9 +59,9 @@ class PlannerService:
             subgoal_span=parsed.subgoal_span,
         )
 
-    def prompt_only(self, context: TurnContext) -> Plan:
-        """The prompt of `plan` without sampling an answer, as a plan that keeps the subgoal."""
-        generation = self._sampler.unsampled(self.prompt_ids(context))
+    async def prompt_only(self, context: TurnContext) -> Plan:
+        """The prompt of `plan`, with nothing sampled: as if the subgoal were kept."""
+        generation = self._sampler.unsampled(await self._rendering.run(self.prompt_ids, context))
         decision = Decision.KEEP if context.turn > 0 else Decision.SWITCH
         return Plan(decision, context.subgoal, False, generation, EMPTY_SPAN, EMPTY_SPAN)
 

@@ -21,7 +21,7 @@ class PlannerServicer(pb_grpc.PlannerServiceServicer):
     async def Plan(self, request: pb.PlanRequest, context: grpc.aio.ServicerContext) -> pb.PlanResponse:
         turn = context_from_pb(request.context)
         if request.prompt_only:
-            plan = self._service.prompt_only(turn)
+            plan = await self._service.prompt_only(turn)
         else:
             plan = await self._service.plan(turn, request.seed, fence_from_pb(request))
         return pb.PlanResponse(

@@ -1,4 +1,4 @@
-"""Metrics on disk: a file of JSON lines, and the sinks that are told the same."""
+"""Metrics on disk: a file with a line of JSON per update, and sinks that get the same lines."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from core.files import replace_file
+from core.errors import CorruptDataError
+from core.files import appended_whole, replace_file
 from run_folder.metric_names import ADAPTER_VERSION
 
 log = logging.getLogger(__name__)
 
 
 Metrics = dict[str, float]
-"""Values by name, of one update; see metric_"""
+"""Values by name, of one update; see `run_folder/metric_names.py`."""
 
 
 class MetricsSink(Protocol):
-    """Where metrics go beside the file."""
+    """Another destination of the metrics, such as TensorBoard."""
 
     def begin(self, lines: Sequence[Metrics]) -> None:
-        """A process begins; these are the lines of the updates that were made before."""
+        """Called once when the learner starts, with the lines of all earlier updates."""
 
     def write(self, line: Metrics) -> None:
-        """An update was made; its step is `adapter/version`."""
+        """Called after each update with its line; `adapter/version` is the step."""
 
 
 class MetricsFile:
-    """A line for each update, in order, each once; sinks are told what it is told.
+    """A file with one line per update, in order; every line also goes to the sinks.
 
-    A sink that fails is left out from then on with a line in the log: the run and its file continue.
+    A sink that fails is not used again, and a line in the log says so. The run and its file continue.
     """
 
     def __init__(self, path: Path, sinks: Sequence[MetricsSink] = ()) -> None:
@@ -40,22 +41,47 @@ class MetricsFile:
         self._sinks = list(sinks)
 
     def append(self, line: Metrics) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Adds a line and flushes it to disk; first removes a last line that a crash cut off.
+
+        Raises:
+            ExhaustedError: the disk is full; nothing was added.
+        """
+        if self._path.exists():
+            _end_last_line(self._path)
+        with appended_whole(self._path), self._path.open("ab") as file:
+            file.write(json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self._tell(lambda sink: sink.write(line))
 
     def lines(self) -> list[Metrics]:
-        """The whole lines; one that a crash cut off is left out."""
+        """The complete lines; a last line that a crash cut off is ignored.
+
+        Raises:
+            CorruptDataError: another line holds no metrics; the message names the file and the line.
+        """
         if not self._path.exists():
             return []
-        return [
-            line for text in self._path.read_text(encoding="utf-8").splitlines() if (line := _parsed(text))
-        ]
+        *whole, last = self._path.read_bytes().split(b"\n")
+        lines = [self._checked(number, text) for number, text in enumerate(whole, 1)]
+        unended = _parsed(last)
+        return lines if unended is None else [*lines, unended]
+
+    def _checked(self, number: int, text: bytes) -> Metrics:
+        line = _parsed(text)
+        if line is None:
+            raise CorruptDataError(
+                f"{self._path} was changed or damaged: line {number} holds no metrics. "
+                "Without that line the file can be read"
+            )
+        return line
 
     def rewind(self, version: int) -> None:
-        """Drops what stands for updates after `version`, which will be made again, and a cut-off line."""
+        """Removes the lines of updates after `version`, which will be made again, and a cut-off last line.
+
+        Raises:
+            CorruptDataError: a line before the last holds no metrics.
+        """
         kept = [json.dumps(line) + "\n" for line in self.lines() if line[ADAPTER_VERSION] <= version]
         replace_file(self._path, "".join(kept))
         lines = self.lines()
@@ -65,14 +91,33 @@ class MetricsFile:
         for sink in list(self._sinks):
             try:
                 what(sink)
-            except Exception as error:  # of somebody else's library, its network or its disk
+            except Exception as error:  # A library may raise anything, and must not end the run.
                 log.warning("%s is left out from now on: %s", type(sink).__name__, error)
                 self._sinks.remove(sink)
 
 
-def _parsed(text: str) -> Metrics | None:
+def _parsed(text: bytes) -> Metrics | None:
+    """The metrics of a line; None if it holds anything else."""
     try:
         line = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and ADAPTER_VERSION in line else None
+    if not isinstance(line, dict) or not all(isinstance(value, int | float) for value in line.values()):
+        return None
+    return line if ADAPTER_VERSION in line else None
+
+
+def _end_last_line(path: Path) -> None:
+    """Completes a last line that lacks only its newline; removes one that was cut off earlier."""
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - 1))
+        if file.read() in (b"", b"\n"):
+            return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if _parsed(content[whole:]) is None:
+        os.truncate(path, whole)
+    else:
+        with path.open("ab") as file:
+            file.write(b"\n")

@@ -1,25 +1,25 @@
-"""Opening a run, new or resumed, in a folder that one process at a time may use."""
+"""Opens a new or resumed run in its folder, which only one process at a time may play in."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from configuration import command
 from configuration.command import CommandLine
-from configuration.files import read_toml, to_toml
 from configuration.keys import keys, value_of
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
-from core.files import replace_file
+from core.files import unfinished_name
 from core.paths import user_path
+from run_folder import saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.lock import Lock
+from run_folder.metrics import MetricsFile
 
 _SERVER_KEYS = (
     "address",
@@ -31,6 +31,7 @@ _SERVER_KEYS = (
     "tls.certificate",
     "tls.key",
     "tls.authority",
+    "tls.insecure",
 )
 _MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
 _LEARNER_KEYS = (
@@ -52,12 +53,15 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + [f"learner.{key}" for key in _LEARNER_KEYS]
     + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
 )
-"""Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
-a run that diverged may go on in smaller steps, one that hardly moves in larger ones."""
+"""Keys that may be changed when a run is resumed: they say where and how fast it runs, not what it computes.
+
+There are two exceptions: more updates make the run longer, and other learning rates may rescue a run that
+diverges or hardly learns.
+"""
 
 
 def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.now) -> Path:
-    """The folder that the configuration names, else one under runs/ that does not exist yet."""
+    """The folder that the configuration names; otherwise a new one in runs/."""
     if configuration.run.dir is not None:
         return user_path(configuration.run.dir)
     stem = now().strftime("%Y%m%d-%H%M%S")
@@ -68,7 +72,7 @@ def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.
 def open_run(
     argv: Sequence[str], program: str, flags: type[FlagsT], defaults: Mapping[str, Any], *, resumes: bool
 ) -> CommandLine[Configuration, FlagsT]:
-    """Parses the command line of a run, and decides its folder and whether it is resumed; writes nothing.
+    """Parses the command line of a run, chooses its folder, and decides whether to resume; writes nothing.
 
     A resumed run has the configuration saved in its folder; the file of `--config` and the other options
     override it.
@@ -78,14 +82,15 @@ def open_run(
         program: Name of the command, for `--help`.
         flags: Options of the command itself.
         defaults: The command's own defaults, for a new run without `--config`.
-        resumes: True if a folder with a run is always resumed, and any other starts a new run; False if
-            `--resume` decides, and a folder with a run is refused without it.
+        resumes: Whether a folder with a run is always resumed; otherwise only with `--resume`, and refused
+            without it.
 
     Returns:
-        The command line, with the decided `run.dir` and `run.resume`.
+        The command line, whose `run.dir` and `run.resume` are now set.
 
     Raises:
         ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
+        CorruptDataError: the run cannot be resumed, because a file is damaged; the message names it.
     """
     line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
     root = choose(line.configuration)
@@ -93,7 +98,7 @@ def open_run(
     if resume and line.configuration.run.dir is None:
         raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
     if resume:
-        line = command.read(argv, program, flags, base=saved_tree(root))
+        line = command.read(argv, program, flags, base=saved_configuration.read(root))
     placed = line.configuration.run.model_copy(update={"dir": root, "resume": resume})
     configuration = line.configuration.model_copy(update={"run": placed})
     check(root, configuration)
@@ -105,28 +110,12 @@ def names_file(argv: Sequence[str]) -> bool:
     return any(word == "--config" or word.startswith("--config=") for word in argv)
 
 
-def saved_tree(root: Path) -> dict[str, Any]:
-    """The configuration of the run in this folder, as nested tables.
-
-    Raises:
-        ConfigurationError: there is no run.
-    """
-    folder = RunFolder(root)
-    if not folder.configuration.exists():
-        raise ConfigurationError(
-            f"there is no run in {root} to resume; without --resume one is started there"
-        )
-    tree = read_toml(folder.configuration)
-    # Written by versions before `patience_seconds`, which must not keep their runs from being resumed.
-    tree.get("orchestrator", {}).pop("attempts", None)
-    return tree
-
-
 def check(root: Path, configuration: Configuration) -> None:
-    """Whether this run may be played in this folder; changes nothing.
+    """Checks that this run may be played in this folder; changes nothing.
 
     Raises:
         ConfigurationError: it may not; the message says what would be accepted.
+        CorruptDataError: the run to resume has damaged configuration or metrics; the message names the file.
     """
     if configuration.run.resume:
         _check_same_run(root, configuration)
@@ -135,16 +124,24 @@ def check(root: Path, configuration: Configuration) -> None:
             f"there is a run in {root} already: --run-dir {root} --resume continues it, "
             "another --run-dir starts a new one"
         )
-    elif root.is_dir() and set(root.iterdir()) - RunFolder(root).before_the_first_episode:
+    elif root.is_dir() and any(_is_foreign(RunFolder(root), path) for path in root.iterdir()):
         raise ConfigurationError(
-            f"{root} holds something that is no run; --run-dir takes a new or empty folder"
+            f"{root} holds something that is not a run; --run-dir takes a new or empty folder"
         )
     elif root.exists() and not root.is_dir():
-        raise ConfigurationError(f"{root} is no folder; --run-dir takes a new or empty one")
+        raise ConfigurationError(f"{root} is not a folder; --run-dir takes a new or empty one")
+
+
+def _is_foreign(folder: RunFolder, path: Path) -> bool:
+    """Whether `path` is something else than the files of a run whose learner never started."""
+    return path not in folder.before_the_first_episode and unfinished_name(path) not in (
+        folder.configuration.name,
+        folder.episodes.name,
+    )
 
 
 def _check_same_run(root: Path, configuration: Configuration) -> None:
-    saved = Configuration.model_validate(saved_tree(root))
+    saved = Configuration.model_validate(saved_configuration.read(root))
     differences = [
         f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
         for key in keys(Configuration)
@@ -152,34 +149,36 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
     ]
     if differences:
         raise ConfigurationError(
-            f"the run in {root} cannot go on with another configuration: {'; '.join(differences)}. "
+            f"the run in {root} cannot be resumed with another configuration: {'; '.join(differences)}. "
             "Leave these options out, or start a new run with another --run-dir"
         )
+    # The learner would say so too, but only after loading its model.
+    MetricsFile(RunFolder(root).metrics).lines()
 
 
 class HeldFolder:
-    """A run folder that is ours until `release` or until this process ends."""
+    """A run folder that is locked for this process until `release`, or until the process ends."""
 
-    def __init__(self, folder: RunFolder, lock: IO[str]) -> None:
+    def __init__(self, folder: RunFolder, lock: Lock) -> None:
         self.folder = folder
         self._lock = lock
 
     def release(self) -> None:
-        self._lock.close()
+        self._lock.release()
 
 
 def hold(root: Path, configuration: Configuration) -> HeldFolder:
-    """Makes the folder or takes it up again, and writes the configuration into it.
+    """Creates the folder if necessary, locks it, and writes the configuration into it.
 
     Raises:
-        ConfigurationError: the run may not be played here, or another process plays in it.
+        ConfigurationError: the run may not be played here, or another process plays here.
     """
     check(root, configuration)
     return hold_unchecked(root, configuration)
 
 
 def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
-    """As `hold`, for a folder that holds no run, such as that of evaluations.
+    """Like `hold`, for a folder without a run, such as that of evaluations.
 
     Raises:
         ConfigurationError: another process uses it.
@@ -187,23 +186,6 @@ def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
     folder = RunFolder(root)
     for part in (folder.logs, folder.services):
         part.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder.lock)
-    replace_file(folder.configuration, to_toml(configuration))
+    lock = Lock(folder.lock, "plays")
+    saved_configuration.write(folder, configuration)
     return HeldFolder(folder, lock)
-
-
-def _locked(path: Path) -> IO[str]:
-    lock = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise ConfigurationError(
-            f"process {holder} plays in {path.parent} now; wait for its end or take another folder"
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock

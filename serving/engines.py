@@ -1,4 +1,4 @@
-"""Which engine the settings ask for; an engine's packages are imported only when it is chosen."""
+"""Makes the engine that the settings ask for; an engine's packages are imported only if it is chosen."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from serving.model import ModelFolder
 
 
 def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
-    """An engine that has not started yet.
+    """An engine that has not been started.
 
     Raises:
-        PreconditionError: its packages are not installed; names the lock that has them.
+        PreconditionError: the engine's packages are not installed; names the lock file that has them.
     """
     if settings.engine == "vllm":
         return _vllm(model, settings)

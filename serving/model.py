@@ -1,4 +1,4 @@
-"""Base models: where one lies, what identifies it, and in which number format to compute."""
+"""Base models: finding one, comparing two by their fingerprints, and choosing a number format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import InvalidInputError, NotFoundError
 from core.paths import user_path
@@ -39,13 +39,13 @@ _SAMPLE_BYTES = 4096
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A base model on disk: config.json, safetensors weights, tokenizer."""
+    """A base model on disk: a folder with config.json, safetensors weights and a tokenizer."""
 
     path: Path
     name: str
-    """As it was asked for: `bundled`, a path, or a hub id."""
+    """Name that it was asked for by: `bundled`, a path, or a hub id."""
     fingerprint: str
-    """See `fingerprint`."""
+    """Result of `fingerprint` for the folder."""
 
 
 def resolve_model(name: str) -> ModelFolder:
@@ -74,13 +74,13 @@ def resolve_model(name: str) -> ModelFolder:
 
 
 def fingerprint(folder: Path) -> str:
-    """Hex SHA-256 that tells base models apart without reading all of their bytes.
+    """Hexadecimal SHA-256 that distinguishes base models without reading all of their bytes.
 
-    Covers config.json (parsed, without the keys that only say who wrote it) and, of each safetensors file in
-    order of name: its size, its header (names, types, shapes, offsets) and 64 samples of 4 KiB spread evenly.
-    The folder's place, file times and tokenizer do not count. Fine-tuned copies differ in the samples.
+    It covers config.json (parsed, without the keys that only say who wrote it) and, for each safetensors file
+    in the order of names, its size, its header (names, types, shapes, offsets) and 64 evenly spread samples
+    of 4 KiB. Path, file times and tokenizer do not count. Fine-tuned copies differ in the samples.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _config(folder)
     kept = {key: value for key, value in config.items() if key not in _CONFIG_KEYS_OF_THE_WRITER}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for file in sorted(folder.glob("*.safetensors")):
@@ -94,15 +94,15 @@ def vocabulary_size(model: ModelFolder) -> int:
     Raises:
         InvalidInputError: its config.json does not say.
     """
-    config = json.loads((model.path / "config.json").read_text(encoding="utf-8"))
-    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    config = _config(model.path)
+    size = config.get("vocab_size", (config.get("text_config") or {}).get("vocab_size"))
     if not isinstance(size, int):
         raise InvalidInputError(f"{model.path / 'config.json'} has no vocab_size")
     return size
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer, which must have a chat template."""
+    """The folder's tokenizer; raises `InvalidInputError` if it has no chat template."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -114,23 +114,24 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def use_gpus(numbers: Sequence[int]) -> None:
-    """Limits this process to these GPUs, none leaves it all of its machine's; before CUDA is used."""
+    """Limits this process to these GPUs, unless there are none; to be called before CUDA is used."""
     if numbers:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
 
 
 def compute_device() -> torch.device:
-    """The first GPU where there is one, else the CPU."""
+    """The first GPU if there is one, else the CPU."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def compute_dtype(name: DtypeName) -> torch.dtype:
-    """The number format for `name`; `auto` is bfloat16 where the hardware multiplies in it, else float32.
+    """The number format called `name`; `auto` is bfloat16 if the hardware can multiply in it, else float32.
 
-    Without such instructions a CPU converts back and forth, which is slower than float32. The CPU's flags
-    decide, not a timed probe: those are the same on every start, also on a busy machine.
+    Without such instructions a CPU converts back and forth, which is slower than float32. The choice depends
+    on the CPU's flags rather than on a timed probe, so that it is the same at every start, even on a busy
+    machine.
     """
     import torch
 
@@ -139,6 +140,17 @@ def compute_dtype(name: DtypeName) -> torch.dtype:
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else torch.float32
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not the configuration of a model: {error}") from error
+    if not isinstance(config, dict):
+        raise InvalidInputError(f"{path} is not the configuration of a model: it has no keys")
+    return config
 
 
 def _cpu_flags() -> frozenset[str]:

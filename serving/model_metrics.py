@@ -1,4 +1,4 @@
-"""What a model server counts, for Prometheus."""
+"""Metrics of a model server for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.engine import Engine
 
 
 class ModelMetrics(Collector):
-    """Tokens and adapter version of a model server, read when they are asked for."""
+    """Numbers of tokens and the adapter version of a model server, read when Prometheus asks."""
 
     def __init__(self, engine: Engine, slot: AdapterSlot) -> None:
         self._engine, self._slot = engine, slot

@@ -1,4 +1,4 @@
-"""What the planner's and the executor's process have in common: model, engine, adapter slot, gRPC server."""
+"""The process of a model server, planner or executor: model, engine, adapter slot and gRPC server."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ADAPTER_SERVICE = adapter_pb2.DESCRIPTOR.services_by_name["AdapterService"].full_name
 
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""Largest message that a model server accepts; the longest possible prompt is far shorter."""
+
 MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings], Service]
 """Makes the role's own gRPC service."""
 
@@ -36,7 +39,7 @@ MakeService = Callable[[Engine, "PreTrainedTokenizerBase", ModelServerSettings],
 def run_model_server(
     role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
 ) -> int:
-    """Serves until told to stop; the exit code."""
+    """Serves until told to stop; returns the exit code."""
     if flags.dry_run:
         print(to_toml(configuration))
         return 0
@@ -68,14 +71,15 @@ async def serve_model(
             make_service(engine, tokenizer, settings),
             adapter_service(slot, engine, settings.push_idle_seconds),
         )
-        await serve_until_stopped(GrpcServer(settings, services, registry), flags, engine.failure)
+        server = GrpcServer(settings, services, registry, MESSAGE_BYTES)
+        await serve_until_stopped(server, flags, engine.failure)
     finally:
         await engine.close()
         slot.close()
 
 
 def adapter_service(slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> Service:
-    """The gRPC service through which adapters come; see `AdapterServicer`."""
+    """The gRPC service that receives adapters; see `AdapterServicer`."""
     servicer = AdapterServicer(slot, engine, idle_seconds)
     return Service(
         ADAPTER_SERVICE,

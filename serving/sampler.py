@@ -1,4 +1,4 @@
-"""One answer of an engine, with all that the learner has to know of how it was drawn."""
+"""Samples an answer from an engine, recorded with all that the learner needs to know about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trajectory.fence import Fence
 
 @dataclass(frozen=True)
 class Sampler:
-    """Asks `engine` as the settings say."""
+    """Samples from `engine` with the temperature and length that the settings say."""
 
     engine: Engine
     settings: ModelServerSettings
@@ -28,7 +28,7 @@ class Sampler:
         complete_answers: frozenset[tuple[int, ...]] = frozenset(),
         fence: Fence | None = None,
     ) -> Generation:
-        """Draws an answer; one that is in `complete_answers` ends without a token that says so.
+        """Samples an answer; one of `complete_answers` ends without a stop token.
 
         Raises:
             BehindError: what is served is behind `fence`.
@@ -62,7 +62,7 @@ class Sampler:
         )
 
     def unsampled(self, prompt_ids: tuple[int, ...]) -> Generation:
-        """The prompt alone, as a generation of no tokens."""
+        """A generation with the prompt and no sampled tokens."""
         return Generation(prompt_ids, (), (), BASE_VERSION, self.settings.temperature, False, 0.0)
 
 

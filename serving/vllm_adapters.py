@@ -1,6 +1,6 @@
-"""Adapters in an engine that serves several at once: which one new requests take, and when one can go.
+"""Switches adapters in an engine that can serve several at a time, and removes the old ones later.
 
-Knows no vLLM, so that it is tested where vLLM is not installed.
+It does not import vLLM, so that it can be tested where vLLM is not installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RequestT = TypeVar("RequestT")
 
 
 class LoraEngine(Protocol):
-    """What is needed of vLLM's AsyncLLM."""
+    """The methods of vLLM's AsyncLLM that are needed."""
 
     async def add_lora(self, lora_request: Any) -> bool | None: ...
 
@@ -31,21 +31,21 @@ class LoraEngine(Protocol):
 
 
 class Served(Generic[RequestT]):
-    """What new requests are, or were, answered by."""
+    """An adapter, or the base model alone, with the number of requests running on it."""
 
     def __init__(self, adapter: LoadedAdapter | None, number: int, lora: RequestT | None) -> None:
         self.adapter = adapter
         self.number = number
-        """vLLM's id of the adapter."""
+        """Id of the adapter in vLLM."""
         self.lora = lora
-        """None for the base model alone."""
+        """Adapter as the engine knows it; None for the base model alone."""
         self._running = 0
         self._drained = asyncio.Event()
         self._drained.set()
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Counts a request in for as long as it runs."""
+        """Counts a request while it is running."""
         self._running += 1
         self._drained.clear()
         try:
@@ -64,15 +64,15 @@ class Served(Generic[RequestT]):
         return self._running
 
     async def drained(self) -> None:
-        """Returns when no request runs on it."""
+        """Waits until no request is running on it."""
         await self._drained.wait()
 
 
 class ServedAdapters(Generic[RequestT]):
-    """Loads each adapter beside the one before, which is removed when the last of its requests has ended."""
+    """Loads each adapter beside the one before, and removes that when its last request has ended."""
 
     def __init__(self, make_request: Callable[[LoadedAdapter, int], RequestT]) -> None:
-        """`make_request` makes what the engine knows an adapter by, from the adapter and a new id."""
+        """`make_request` makes the engine's description of an adapter from the adapter and a new id."""
         self._make_request = make_request
         self._served: Served[RequestT] = Served(None, 0, None)
         self._to_remove: list[Served[RequestT]] = []
@@ -86,19 +86,19 @@ class ServedAdapters(Generic[RequestT]):
 
     @contextmanager
     def request(self) -> Iterator[Served[RequestT]]:
-        """What a request that begins now is answered by until it ends."""
+        """The adapter for a request that begins now, which is not removed before the request ends."""
         served = self._served
         with served.request():
             yield served
 
     async def switch(self, engine: LoraEngine, adapter: LoadedAdapter | None) -> None:
-        """Returns once new requests are answered by `adapter` and those of the one before have ended.
+        """Switches to `adapter`; returns once the requests of the one before have ended.
 
         Raises:
-            InvalidInputError: the engine does not take it; nothing has changed.
+            InvalidInputError: the engine does not accept it; nothing has changed.
         """
         async with self._switching:
-            # What could not be removed before would take the place of the new one.
+            # An adapter that could not be removed earlier would take up the place of the new one.
             await self._remove_old(engine)
             new: Served[RequestT] = Served(None, 0, None)
             if adapter is not None:
@@ -131,7 +131,7 @@ async def _load(engine: LoraEngine, lora: object, name: str) -> None:
 
 
 async def _removed(engine: LoraEngine, number: int) -> bool:
-    # The switch has happened, whether or not the old adapter can be removed.
+    # An error here must not fail the switch, which has already happened.
     try:
         await engine.remove_lora(number)
     except Exception:
@@ -141,7 +141,7 @@ async def _removed(engine: LoraEngine, number: int) -> bool:
 
 
 class Closing:
-    """Ends what runs with an error once the engine is closed: vLLM would let it wait for ever."""
+    """Ends running requests with an error once the engine is closed; vLLM would let them wait for ever."""
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()
@@ -150,10 +150,10 @@ class Closing:
         self._closed.set()
 
     async def unless_closed(self, answer: Awaitable[ResultT]) -> ResultT:
-        """The answer.
+        """Waits for an answer.
 
         Raises:
-            UnavailableError: the engine was closed first; the answer is cancelled.
+            UnavailableError: the engine was closed first; the request is cancelled.
         """
         answering = asyncio.ensure_future(answer)
         closed = asyncio.ensure_future(self._closed.wait())
@@ -165,5 +165,5 @@ class Closing:
         finally:
             closed.cancel()
             answering.cancel()
-            # The request counts until the engine has dropped it, which a closed one may never do.
+            # The request counts as running until the engine has dropped it, which a closed one may never do.
             await asyncio.wait((answering,), timeout=_ABORT_SECONDS)

@@ -1,4 +1,4 @@
-"""The engine for GPUs: vLLM's own scheduler and LoRA, one adapter name for each version.
+"""The engine for GPUs: vLLM with its own scheduler and LoRA, and an adapter name for each version.
 
 Written against vLLM 0.32 (AsyncLLM of the V1 engine).
 """
@@ -34,15 +34,16 @@ from serving.vllm_adapters import Closing, ServedAdapters
 
 _POLL_SECONDS = 0.5
 _SEED_LIMIT = 1 << 63
-"""vLLM takes seeds as signed 64-bit numbers."""
+"""Upper limit of seeds, which vLLM takes as signed 64-bit numbers."""
 
 
 class VllmEngine:
     """Implements `serving.engine.Engine` on vLLM.
 
-    vLLM knows its cached prefixes by an adapter's name and path, so that a name is never used for other
-    weights: each version comes as a new name, id and folder. A switch loads the new adapter beside the old,
-    moves new requests to it, and removes the old when the last of its requests has ended; two adapters fit.
+    vLLM identifies cached prefixes by the adapter's name and path, so that a name must never be reused for
+    other weights: each version has a new name, id and folder. A switch loads the new adapter beside the old
+    one, directs new requests to it, and removes the old one when its last request has ended. Two adapters
+    fit.
     """
 
     def __init__(self, model: ModelFolder, settings: ModelServerSettings) -> None:
@@ -56,7 +57,7 @@ class VllmEngine:
             enable_lora=True,
             max_loras=2,
             max_lora_rank=settings.max_lora_rank,
-            # Of the distribution that is sampled from: with the temperature applied.
+            # Log-probabilities of the distribution that is sampled from, with the temperature applied.
             logprobs_mode="processed_logprobs",
         )
         self._llm: AsyncLLM | None = None
@@ -92,10 +93,16 @@ class VllmEngine:
         return self._result(request, output, complete, served.adapter)
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
-        await self._adapters.switch(self._engine, adapter)
+        engine = self._engine
+        try:
+            await self._adapters.switch(engine, adapter)
+        except HiperError as error:
+            if engine.errored:
+                raise EngineFailedError(f"vLLM has failed: {engine.dead_error}") from error
+            raise
 
     async def failure(self) -> EngineFailedError:
-        # vLLM tells those who wait for an answer only; an idle server must notice, too.
+        # vLLM reports a failure only to requests that are waiting; an idle server must notice it too.
         while self._llm is None or not self._llm.errored:
             await asyncio.sleep(_POLL_SECONDS)
         return EngineFailedError(f"vLLM has failed: {self._llm.dead_error}")
@@ -135,7 +142,7 @@ class VllmEngine:
     async def _sample(
         self, name: str, request: GenerationRequest, lora: LoRARequest | None
     ) -> tuple[RequestOutput, bool]:
-        """The last output, and whether one of the complete answers ended it."""
+        """The last output, and whether it ended because it is one of the complete answers."""
         stream = self._engine.generate(
             {"prompt_token_ids": list(request.prompt_ids)},
             _parameters(request),
@@ -187,11 +194,11 @@ def _parameters(request: GenerationRequest) -> SamplingParams:
         seed=request.seed % _SEED_LIMIT,
         max_tokens=request.max_new_tokens,
         stop_token_ids=sorted(request.stop_ids),
-        # Stop tokens are the request's alone, as in the other engine.
+        # Only the request's own stop tokens count, as in the embedded engine.
         ignore_eos=True,
         logprobs=0,
         detokenize=False,
-        # Complete answers are recognised token by token.
+        # Complete answers can only be recognised if every token is reported.
         output_kind=(
             RequestOutputKind.CUMULATIVE if request.complete_answers else RequestOutputKind.FINAL_ONLY
         ),

@@ -45,6 +45,7 @@ class _Compiler:
         self.problem = problem
         self.origin = origin
         pairs = problem.pairs
+        # Of all identifiers in the problem: the number in a name depends on how many its class has.
         self.names = display_names(
             name
             for facts in (*pairs.values(), ((mark,) for marks in problem.marks.values() for mark in marks))
@@ -62,6 +63,7 @@ class _Compiler:
         }
         self.objects = sorted({*self.object_types, *held})
         self.receptacles = sorted(self.receptacle_types)
+        # The start need not be at a receptacle, nor a place where an object lies.
         spots = {*self.where.values(), self.start, *(spot for _, spot in pairs["objectAtLocation"])}
         self.locations = {spot: index for index, spot in enumerate(sorted(spots))}
         self.bits = {name: 1 << index for index, name in enumerate(self.objects)}
@@ -130,6 +132,7 @@ class _Compiler:
 
     def _masks(self, facts: Iterable[tuple[str, str]], holders: list[str]) -> tuple[int, ...]:
         masks = dict.fromkeys(holders, 0)
+        # A dictionary, because facts name the holder; it keeps their order, which is that of their numbers.
         for name, holder in facts:
             masks[holder] |= self.bits[name]
         return tuple(masks.values())

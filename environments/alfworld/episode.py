@@ -166,6 +166,7 @@ class Episode:
     def _look(self, _: str) -> str:
         if self.game.locations[self.location].receptacles:
             return self._surroundings()
+        # Unlike the first observation, the grammar's answer to `look` does not list the room's places.
         return _MIDDLE.format("nothing")
 
     def _surroundings(self) -> str:
@@ -237,6 +238,7 @@ class Episode:
         place, index = self._place(source).index, self.game.object_index[name]
         self.contents[place] &= ~(1 << index)
         self.removed[place] |= 1 << index
+        # Held objects are at no location; `slice` and `look` depend on it.
         self.present[self.location] &= ~(1 << index)
         self.held = index
         self._changed()
@@ -273,6 +275,7 @@ class Episode:
         return f"You {verb} the {name} using the {tool}."
 
     def _use(self, name: str) -> str:
+        # Using a lamp again does not switch it off: no rule takes `isToggled` away.
         self.toggled |= 1 << self.game.object_index[name]
         self.won = self._is_won()
         return f"You turn on the {name}."

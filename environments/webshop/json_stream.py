@@ -53,16 +53,29 @@ class _Reader:
             # A value that is cut off at the end of the text looks broken: it is decoded again from its start
             # with more text. Chunks are large, so that this is rare.
             try:
-                value, self._at = _decoder.raw_decode(self._text, self._at)
-                return value
+                value, end = _decoder.raw_decode(self._text, self._at)
             except RecursionError as error:
                 raise self.broken("is nested too deeply") from error
             except json.JSONDecodeError as error:
                 if not self._more():
                     raise self.broken("holds broken JSON or ends too early") from error
+                continue
+            length = end - self._at
+            # What is left of a number that is cut off may be a number too: 5 of 5.1, or of 5e+1.
+            if isinstance(value, int | float) and len(self._text) - end <= len("e+") and self._more():
+                continue
+            self._at += length
+            return value
 
     def back(self) -> None:
         self._at -= 1
+
+    def end(self) -> None:
+        """Checks that nothing but blanks is left."""
+        while not (rest := self._text[self._at :].strip(_BLANK)) and self._more():
+            self._at = 0
+        if rest:
+            raise self.broken(f"has {rest[0]!r} after its end")
 
 
 def array_elements(path: Path) -> Iterator[Any]:
@@ -87,11 +100,11 @@ def _separators(reader: _Reader, opening: str, closing: str) -> Iterator[None]:
     """Yields once before each element, and checks the brackets and commas around them."""
     if reader.mark() != opening:
         raise reader.broken(f"does not start with '{opening}'")
-    if reader.mark() == closing:
-        return
-    reader.back()
-    yield
-    while (mark := reader.mark()) == ",":
+    if (mark := reader.mark()) != closing:
+        reader.back()
         yield
+        while (mark := reader.mark()) == ",":
+            yield
     if mark != closing:
         raise reader.broken(f"has {mark!r} where ',' or '{closing}' was expected")
+    reader.end()

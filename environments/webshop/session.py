@@ -53,6 +53,7 @@ def parse_action(action: str) -> tuple[str, str]:
     """
     line, _, _ = action.partition("\n")
     end = line.rfind("]")
+    # From index 1 and before `end - 1`, because neither the name nor the argument may be empty.
     start = line.rfind("[", 1, max(end - 1, 0))
     return ("", "") if start < 0 else (line[:start], line[start + 1 : end].lower())
 
@@ -67,6 +68,7 @@ def after_click(session: Session, target: str, catalogue: Catalogue) -> Session 
 
     As in the reference, the text alone decides: clicking an option with the value `buy now` buys.
     """
+    # The button of the start page: a search needs the action `search[…]` with a query.
     if target == "search":
         return None
     if target == "buy now":

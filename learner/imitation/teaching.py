@@ -18,7 +18,7 @@ from configuration.learner import ImitationSettings, LearnerSettings, LoraSettin
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
-from core.files import written_beside
+from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 from core.progress import Progress
 from core.role import Role
@@ -95,6 +95,7 @@ def warm_start(
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
             return WarmStart(AdapterPair.within(folder), cached=True)
+        sweep_unfinished(folder.parent, of=(folder.name,))
         losses = _teach(settings, model, answers, seed, folder, progress)
     return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 

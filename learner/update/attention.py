@@ -45,6 +45,7 @@ def prefix_tree_attention(
     Returns:
         The outputs [1, N, heads, head size], and None instead of attention weights.
     """
+    # Once here, so that all ways of computing below take products as they are.
     query = query * scaling
     if bias is not None:
         return _masked_attention(query, key, value, bias).transpose(1, 2), None
@@ -54,6 +55,7 @@ def prefix_tree_attention(
         )
         for branch in pack.branches
     ]
+    # The branches cover the rows of the pack in order, each row once.
     return torch.cat(outputs, dim=2).transpose(1, 2), None
 
 

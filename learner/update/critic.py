@@ -36,6 +36,7 @@ class ValueHeads(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Values [S, heads] of hidden states [S, hidden size]."""
+        # In float32: bfloat16 has less than three digits, too few for differences between values.
         return nn.functional.linear(hidden.float(), self.weight, self.bias)
 
 
@@ -157,6 +158,8 @@ class Critic:
         """
         members = list(one.members)
         learns = self._tensor(targets.learns[members])
+        # At least 1, because a head may have nothing to learn from: V_high in a minibatch without segment
+        # starts.
         share = learns / self._tensor(counts.clip(min=1))
         target, before = self._tensor(targets.values[members]), self._tensor(old[members])
         values = self._read(one)

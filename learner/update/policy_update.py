@@ -79,6 +79,7 @@ class PolicyUpdate:
             return {names.SKIPPED_STEPS: 0.0, names.TOKENS: 0.0}
         began = time.perf_counter()
         packs = pack([sample.sequence for sample in samples], self._pack_tokens, self._model.device)
+        # Of all packs, not only of this rank's: a step's loss is the mean over its tokens on all ranks.
         learning = np.array([sum(samples[place].learns.sum() for place in p.members) for p in packs])
         own = [place for place in range(len(packs)) if self._ranks.owns(place)]
         batches = {
@@ -121,6 +122,7 @@ class PolicyUpdate:
     def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
         """Takes a step on this rank's part of a minibatch with `total` learning tokens on all ranks."""
         sums = (self._backward(batch, total) for batch in minibatch)
+        # A rank without packs in this minibatch must get here too: the sum waits for every rank.
         whole = sum(sums, TokenSums.of_nothing(self._model.device)).over(self._ranks)
         loss = whole.mean("loss")
         # If the loss is not finite, the importance weights are not either, and the message would mislead.
@@ -144,6 +146,7 @@ class PolicyUpdate:
         # With a single step, the learner before the update is the learner now.
         old = scores.logprobs.detach() if batch.old is None else batch.old
         sums = token_losses(scores, old, batch.reference, batch.tokens, self._settings)
+        # Divided by the tokens of the whole minibatch: the gradients of its packs then add up to the mean.
         (sums.loss / total).backward()
         return sums.detached()
 

@@ -105,6 +105,7 @@ def token_losses(
         settings: Settings of the update.
     """
     learns = tokens.learns.float()
+    # Without a gradient: neither the sampler nor the learner before the update depends on the parameters.
     weight = _exp(old - tokens.sampled)
     low, high = settings.importance_band
     inside = ((weight >= low) & (weight <= high)).float() * learns
@@ -114,9 +115,11 @@ def token_losses(
     ratio = _exp(scores.logprobs - old)
     plain = -tokens.advantages * ratio
     clipped = -tokens.advantages * ratio.clamp(1 - settings.clip, 1 + settings.clip)
+    # The greater of two losses, and thus PPO's smaller of two gains: clipping never hides a loss.
     surrogate = weight * torch.maximum(plain, clipped)
     kl = torch.zeros_like(old) if reference is None else _k3(scores.logprobs, reference)
     loss = surrogate + settings.kl_coefficient * kl - settings.entropy_coefficient * scores.entropy
+    # Tokens outside the band add nothing to the loss, but count in its mean and in most statistics.
     return TokenSums(
         tokens=learns.sum(),
         loss=(loss * inside).sum(),

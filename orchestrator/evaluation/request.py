@@ -20,7 +20,7 @@ from environments.benchmark import Benchmark, Task
 from orchestrator.evaluation.games import chosen_tasks
 from orchestrator.evaluation.run import Job
 from orchestrator.preflight.checks import check_model
-from run_folder import opening
+from run_folder import opening, saved_configuration
 from run_folder.adapters import WARM_START, AdapterChoice, named, of_no_run, of_run, run_of
 from run_folder.folder import RunFolder
 from serving.adapters.pair import AdapterPair
@@ -75,7 +75,7 @@ def read(argv: Sequence[str]) -> Request:
     named = _listed(flags.checkpoint)
     root = _run_folder(named, line.configuration)
     if root is not None and not opening.names_file(argv):
-        line = command.read(argv, PROGRAM, Flags, base=opening.saved_tree(root))
+        line = command.read(argv, PROGRAM, Flags, base=saved_configuration.read(root))
     placed = line.configuration.run.model_copy(update={"dir": root})
     configuration = line.configuration.model_copy(update={"run": placed})
     check_model(configuration.planner.model)

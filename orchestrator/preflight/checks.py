@@ -28,8 +28,9 @@ def check_inputs(configuration: Configuration) -> Inputs:
     """Checks the settings and the model's folder, and loads the benchmark.
 
     Raises:
-        ConfigurationError: settings contradict each other, the model's folder is missing or lacks files, or
-            the split has no tasks.
+        ConfigurationError: settings contradict each other, or the split has no tasks.
+        NotFoundError: the model's folder is missing.
+        InvalidInputError: the model's folder lacks files.
         BenchmarkError: the environment or the split is unknown, or data is missing.
     """
     check_settings(configuration)
@@ -50,8 +51,10 @@ def check_settings(configuration: Configuration) -> None:
     """Checks all that does not depend on the benchmark's data.
 
     Raises:
-        ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, the
-            model's folder is missing or lacks files, or a package that is asked for is not installed.
+        ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, or a
+            package that is asked for is not installed.
+        NotFoundError: the model's folder is missing.
+        InvalidInputError: the model's folder lacks files.
     """
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     for role, server in servers.items():
@@ -73,7 +76,8 @@ def check_model(name: str) -> None:
     """Checks that a local model is complete; a model on the hub is left to the servers, which download it.
 
     Raises:
-        ConfigurationError: the folder is missing or lacks files; says which.
+        NotFoundError: there is no such folder.
+        InvalidInputError: the folder lacks files; says which.
     """
     if name == BUNDLED or _on_the_hub(name):
         return

@@ -126,6 +126,8 @@ def summary(tally: Tally, episodes: int) -> str:
     parts = [f"episodes {max(stored, tally.episodes)}/{episodes}"]
     if tally.episodes:
         parts.append(f"won {tally.wins}/{tally.episodes}")
+    if tally.set_aside:
+        parts.append(f"{tally.set_aside} not trained on (see the learner's log)")
     if tally.playing_seconds:
         parts.append(f"{tally.turns / tally.playing_seconds:.1f} turns/s")
         parts.append(f"{tally.tokens / tally.playing_seconds:.0f} tokens/s")
@@ -134,7 +136,9 @@ def summary(tally: Tally, episodes: int) -> str:
     if tally.status and tally.status.updates_done:
         parts.append(f"updates {tally.status.updates_done}/{tally.status.updates_total}")
     parts.append(clock_text(tally.seconds))
-    if tally.stopping:
+    if tally.stop_unconfirmed:
+        parts.append("the learner has not confirmed yet that it stops")
+    elif tally.stopping:
         parts.append("ends after the update in flight")
     elif tally.seconds_left:
         parts.append(f"about {clock_text(tally.seconds_left)} left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.errors import HiperError
 from orchestrator.progress.display import Display
 from orchestrator.progress.tally import Tally
 from trajectory.episode import Episode, Turn
@@ -44,3 +45,12 @@ class Report:
         """Shows that the run ends after the current update."""
         self.tally.stopping = True
         self.say("stopping after the update in flight")
+
+    def not_stopping_yet(self, error: HiperError) -> None:
+        """Shows that the learner could not be asked to stop, until `stop_confirmed`."""
+        self.tally.stop_unconfirmed = True
+        self.say(f"the learner has not confirmed that it stops, and is asked again: {error}")
+
+    def stop_confirmed(self) -> None:
+        """Notes that the learner has been asked to stop."""
+        self.tally.stop_unconfirmed = False

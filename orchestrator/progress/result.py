@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,8 +96,8 @@ def show(
 
 
 def show_command(root: Path) -> str:
-    return f"./bazelw run //orchestrator:show -- {root}"
+    return f"./bazelw run //orchestrator:show -- {shlex.quote(str(root))}"
 
 
 def resume_command(root: Path) -> str:
-    return f"./bazelw run //orchestrator:rollout -- --run-dir {root} --resume"
+    return f"./bazelw run //orchestrator:rollout -- --run-dir {shlex.quote(str(root))} --resume"

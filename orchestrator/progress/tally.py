@@ -38,9 +38,16 @@ class Tally:
         self.executor_version: int | None = None
         self.stopping = False
         """Whether the run is to end after the current update."""
+        self.stop_unconfirmed = False
+        """Whether the learner could not be asked to stop yet."""
         self.status: LearnerStatus | None = None
         self.metrics: dict[int, Metrics] = {}
         """Metrics of each update that was seen, by the version that it made."""
+
+    @property
+    def set_aside(self) -> int:
+        """Number of episodes that the updates seen here could not train on."""
+        return int(sum(line.get(names.SET_ASIDE, 0) for line in self.metrics.values()))
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import HiperError, NotFoundError
 from core.intervals import Mean, Proportion
+from run_folder import saved_configuration
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
@@ -71,10 +72,13 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
 
     Raises:
         NotFoundError: the folder does not hold a run.
+        ConfigurationError: its configuration is not TOML.
+        CorruptDataError: its configuration or metrics are damaged; names the file.
     """
     folder = RunFolder(root)
     if not folder.configuration.is_file():
         raise NotFoundError(f"{root} is not the folder of a run: it has no {folder.configuration.name}")
+    saved_configuration.read(root)
     run_id, summaries, won, lost = _episodes(folder.episodes)
     return RunData(
         folder=folder,

@@ -113,14 +113,25 @@ class Service:
         """
         try:
             async with asyncio.timeout(seconds):
-                while not self.spec.ready_file.exists():
+                while (address := self._written_address()) is None:
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise UnavailableError(
                 f"the {self.spec.name} did not start within {seconds:g} s (--orchestrator.start_seconds). "
                 f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}"
             ) from None
-        return str(json.loads(self.spec.ready_file.read_text(encoding="utf-8"))["address"])
+        return address
+
+    def _written_address(self) -> str | None:
+        """The address in the ready file, if this process or one that it launched has written it.
+
+        A server whose run was killed while it started can write its own into the next run's file.
+        """
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            ready = json.loads(self.spec.ready_file.read_text(encoding="utf-8"))
+            if os.getpgid(ready["pid"]) == self.pid:
+                return str(ready["address"])
+        return None
 
     async def died(self) -> ServiceDiedError | None:
         """Waits until the process has ended; returns an error unless it was asked to stop."""

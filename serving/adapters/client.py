@@ -11,16 +11,16 @@ from serving.rpc.connection import Connection
 
 @dataclass(frozen=True)
 class AdapterState:
-    """What a model server serves."""
+    """The state of a model server."""
 
     role: str
-    """`planner` or `executor`."""
+    """Name of the role: `planner` or `executor`."""
     model: str
     base_model: str
     """Fingerprint of the base model."""
     run_id: str
     version: int
-    """-1 for the base model alone."""
+    """Version of the adapter; -1 for the base model alone."""
     generated_tokens: int
     prompt_tokens: int
     shared_prompt_tokens: int
@@ -34,14 +34,14 @@ _ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "execu
 
 
 class AdapterClient:
-    """Reads and sets what a model server serves."""
+    """Reads and changes which adapter a model server uses."""
 
     def __init__(self, connection: Connection) -> None:
         self._stub = adapter_pb2_grpc.AdapterServiceStub(connection.channel)
         self._connection = connection
 
     async def state(self) -> AdapterState:
-        """The state now. A `HiperError` names the server."""
+        """The current state; a `HiperError` names the server."""
         request = adapter_pb2.GetStateRequest()
         state = await self._connection.call(self._stub.GetState, request)
         return AdapterState(

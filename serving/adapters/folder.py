@@ -1,4 +1,4 @@
-"""Adapters: PEFT folders of plain LoRA, read, written, and checked against a base model."""
+"""PEFT folders of plain LoRA adapters: reading them, and checking them against a base model."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _UNSUPPORTED = {
     "alpha_pattern": ({}, None),
     "layer_replication": (None,),
 }
-"""What PEFT knows and we do not: key of adapter_config.json, and the values under which it is off."""
+"""Features of PEFT that are not supported: key of adapter_config.json, and the values that turn it off."""
 _NUMBER_FORMATS = ("torch.float32", "torch.bfloat16", "torch.float16", "torch.float64")
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """What is needed of an adapter_config.json."""
+    """The fields of an adapter_config.json that are needed."""
 
     rank: int
     alpha: float
@@ -48,7 +48,7 @@ class AdapterConfig:
 
     @property
     def scaling(self) -> float:
-        """Factor of B A: alpha / r, or alpha / sqrt(r) where it is rank-stabilised (rsLoRA)."""
+        """Factor of the product B A: alpha / r, or alpha / sqrt(r) if rank-stabilised (rsLoRA)."""
         return self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
 
 
@@ -57,16 +57,16 @@ class LoraPair:
     """The change scaling · b a of one matrix of the base model."""
 
     parameter: str
-    """Its name in the base model, such as `model.layers.0.self_attn.q_proj.weight`."""
+    """Name of the matrix in the base model, such as `model.layers.0.self_attn.q_proj.weight`."""
     a: torch.Tensor
-    """[rank, in]"""
+    """[rank, in] matrix A."""
     b: torch.Tensor
-    """[out, rank]"""
+    """[out, rank] matrix B."""
     scaling: float
 
 
 def adapter_hash(config_json: bytes, weights: Path) -> bytes:
-    """SHA-256 of adapter_config.json followed by adapter_model.safetensors; 32 bytes."""
+    """SHA-256 (32 bytes) of adapter_config.json followed by adapter_model.safetensors."""
     digest = hashlib.sha256(config_json)
     with weights.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -75,10 +75,10 @@ def adapter_hash(config_json: bytes, weights: Path) -> bytes:
 
 
 def read_config(config_json: bytes, max_rank: int) -> AdapterConfig:
-    """Reads and checks the content of an adapter_config.json.
+    """Reads and checks the contents of an adapter_config.json.
 
     Raises:
-        InvalidInputError: not plain LoRA, or a rank over `max_rank`.
+        InvalidInputError: it is not plain LoRA, or its rank is above `max_rank`.
     """
     fields = _parse(config_json)
     if (kind := fields.get("peft_type")) != "LORA":
@@ -98,7 +98,7 @@ def read_config(config_json: bytes, max_rank: int) -> AdapterConfig:
 
 
 def base_shapes(model: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors of a base model, by name; reads only the headers of its files."""
+    """Shapes of all tensors of a base model by name; reads only the headers of its files."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(model.glob("*.safetensors")):
         with safe_open(path, "np") as file:
@@ -107,23 +107,23 @@ def base_shapes(model: Path) -> dict[str, tuple[int, ...]]:
 
 
 def largest_weights(shapes: Mapping[str, tuple[int, ...]], max_rank: int) -> int:
-    """Bytes that adapter_model.safetensors of this base model can have at most: float32, every matrix."""
+    """Largest possible size of adapter_model.safetensors in bytes: float32, with every matrix adapted."""
     matrices = [shape for shape in shapes.values() if len(shape) == 2]
     header = 100_000 + 500 * len(matrices)
     return header + sum(4 * max_rank * (rows + columns) for rows, columns in matrices)
 
 
 def check_adapter(folder: Path, shapes: Mapping[str, tuple[int, ...]], max_rank: int) -> None:
-    """Checks that an adapter fits a base model and holds numbers only.
+    """Checks that an adapter fits a base model and holds only finite numbers.
 
     Args:
         folder: PEFT folder.
-        shapes: Of the base model, see `base_shapes`.
-        max_rank: Highest rank that is accepted.
+        shapes: Shapes of the base model's tensors, see `base_shapes`.
+        max_rank: Highest accepted rank.
 
     Raises:
-        NotFoundError: no such folder, or a file of it is missing.
-        InvalidInputError: names the tensor and what is wrong with it.
+        NotFoundError: the folder or one of its files is missing.
+        InvalidInputError: a tensor is wrong; names it and says why.
     """
     config = read_config(_read_config_file(folder), max_rank)
     sides: dict[str, set[str]] = {}
@@ -141,7 +141,7 @@ def check_adapter(folder: Path, shapes: Mapping[str, tuple[int, ...]], max_rank:
 
 
 def read_lora_pairs(folder: Path) -> Iterator[LoraPair]:
-    """The matrices of an adapter that `check_adapter` has accepted, one after the other."""
+    """Yields the matrices of an adapter that `check_adapter` has accepted."""
     scaling = read_config(_read_config_file(folder), max_rank=1 << 30).scaling
     with safe_open(folder / WEIGHTS_FILE, "pt") as file:
         for name in sorted(file.keys()):
@@ -208,7 +208,7 @@ def _parse(config_json: bytes) -> dict[str, Any]:
 
 
 def _finite(value: object) -> float | None:
-    """The number as a float; None for what is not a number, and for one beyond the range of floats."""
+    """The value as a float; None if it is not a number or is beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -219,5 +219,5 @@ def _finite(value: object) -> float | None:
 
 
 def _shown(value: object) -> str:
-    """A value of the sender for a message: shortened, however long or deeply nested it is."""
+    """A value that the sender gave, shortened for a message however long or deeply nested it is."""
     return reprlib.repr(value)

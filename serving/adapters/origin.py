@@ -1,4 +1,4 @@
-"""Where an adapter comes from: a JSON file of ours beside PEFT's, which have no place for it."""
+"""The origin of an adapter: our own JSON file beside PEFT's files, which have no fields for it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ ORIGIN_FILE = "hiper.json"
 
 @dataclass(frozen=True)
 class AdapterOrigin:
-    """What an adapter was made on, and as what."""
+    """The base model, role and version of an adapter."""
 
     base_fingerprint: str
     role: str
     version: int
 
     def write(self, folder: Path) -> None:
-        """Writes it into a PEFT folder."""
+        """Writes the origin into a PEFT folder."""
         (folder / ORIGIN_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def base_of(folder: Path) -> str | None:
-    """Fingerprint of the base model that the adapter in a PEFT folder was made on; None if it does not say.
+    """Fingerprint of the base model that a PEFT folder's adapter was trained on; None if it is not recorded.
 
     Raises:
-        CorruptDataError: the file is there and cannot be read.
+        CorruptDataError: the file exists but cannot be read.
     """
     path = folder / ORIGIN_FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The adapters of both roles, which are made, kept, evaluated and served together."""
+"""The pair of adapters, planner's and executor's, which are made, kept, evaluated and served together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
 
 @dataclass(frozen=True)
 class AdapterPair:
-    """PEFT folders of both adapters."""
+    """The PEFT folders of both adapters."""
 
     planner: Path
     executor: Path
@@ -31,7 +31,7 @@ class AdapterPair:
         return ((role, self.of(role)) for role in Role)
 
     def missing(self) -> tuple[Role, Path] | None:
-        """The first file that a PEFT folder needs and that is not there, with its role; None if all are."""
+        """The first file that is missing in the PEFT folders, with its role; None if they are complete."""
         for role, folder in self.items():
             for name in (CONFIG_FILE, WEIGHTS_FILE):
                 if not (folder / name).is_file():
@@ -40,7 +40,9 @@ class AdapterPair:
 
     def hashes(self) -> dict[Role, str]:
         """SHA-256 of each folder's configuration and weights, in hexadecimal digits."""
-        return {
-            role: adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()
-            for role, folder in self.items()
-        }
+        return {role: self.hash_of(role) for role in Role}
+
+    def hash_of(self, role: Role) -> str:
+        """SHA-256 of a role's configuration and weights, in hexadecimal digits."""
+        folder = self.of(role)
+        return adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()

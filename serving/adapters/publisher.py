@@ -1,4 +1,4 @@
-"""Brings adapters to the model servers: in chunks, with a hash, again where a server is not ready."""
+"""Sends adapters to the model servers in chunks, with a hash, and retries while a server is not ready."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from serving.rpc.codes import REASONS, reason_of
 _CHUNK_BYTES = 512 * 1024
 _WORTH_RETRYING = (
     grpc.StatusCode.UNAVAILABLE,
-    # As many pushes as the server takes at once arrive, or its disk is full.
+    # The server is receiving as many pushes as it allows, or its disk is full.
     grpc.StatusCode.RESOURCE_EXHAUSTED,
-    # gRPC's answer where the server ended during the call.
+    # gRPC's code if the server ended during the call.
     grpc.StatusCode.CANCELLED,
-    # One try has taken too long; the whole of them has not.
+    # This attempt took too long, but there is time for another.
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
+_LOST = "Internal error from Core"
 _ROLES = {Role.PLANNER: pb.ROLE_PLANNER, Role.EXECUTOR: pb.ROLE_EXECUTOR}
 
 
 @dataclass(frozen=True)
 class Target:
-    """A model server that adapters of one role go to."""
+    """The model server that receives the adapters of a role."""
 
     address: str
     channel: grpc.aio.Channel
@@ -53,7 +54,7 @@ class AdapterPublisher:
         claims: ServerClaims | None = None,
         take_over: bool = False,
     ) -> None:
-        """`seconds` bounds the whole of a push, its `pause`s between tries included.
+        """`seconds` limits a push as a whole, with all attempts and the `pause`s between them.
 
         Each try ends after `try_seconds`, a third of that unless given: what a server has taken by then is
         acknowledged when it is sent again. With `claims`, each server is claimed for the run first; with
@@ -68,7 +69,7 @@ class AdapterPublisher:
         self._epoch, self._claims, self._take_over = epoch, claims, take_over
 
     async def publish(self, role: Role, version: int, folder: Path) -> None:
-        """Returns once the server answers new calls with this version.
+        """Pushes an adapter; returns once the server answers new calls with it.
 
         Raises:
             UnavailableError: the server could not be reached in time; names it.
@@ -91,14 +92,17 @@ class AdapterPublisher:
             raise kind(f"{name} refused version {version}: {error.details()}") from error
 
     async def _push(self, target: Target, header: pb.AdapterHeader, weights: Path) -> str | None:
-        """One try; why the server does not take it yet, None once it has."""
+        """Makes one attempt; returns why the server cannot take the adapter yet, or None if it has."""
         try:
             if self._claims is not None:
                 await self._claims.claim(target.channel)
             stub = pb_grpc.AdapterServiceStub(target.channel)
             response = await stub.Push(_parts(header, weights), timeout=self._try_seconds)
         except grpc.aio.AioRpcError as error:
-            if error.code() in _WORTH_RETRYING:
+            # Core says so if the server ends the call while this side is still sending. The reason is lost;
+            # the next attempt gets it.
+            lost = error.code() is grpc.StatusCode.INTERNAL and _LOST in (error.details() or "")
+            if lost or error.code() in _WORTH_RETRYING:
                 return error.details() or error.code().name
             raise
         _check_served(target, header, response.state)

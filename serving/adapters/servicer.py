@@ -1,4 +1,4 @@
-"""hiper.v1.AdapterService over an adapter slot."""
+"""The gRPC service hiper.v1.AdapterService, which passes calls on to an adapter slot."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ROLE_TO_PB = {role: number for number, role in _ROLE_FROM_PB.items()}
 
 
 class AdapterServicer(pb_grpc.AdapterServiceServicer):
-    """Takes adapters in, and tells what is served."""
+    """Receives adapters, and reports the state."""
 
     def __init__(self, slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> None:
-        """A push none of whose parts has come for `idle_seconds` is ended."""
+        """A push is ended if none of its parts arrives for `idle_seconds`."""
         self._slot, self._engine, self._idle_seconds = slot, engine, idle_seconds
 
     async def Push(
@@ -82,7 +82,7 @@ def _claim_to_pb(claim: Claim | None) -> pb.AdapterClaim | None:
 async def _each_within(
     seconds: float, parts: AsyncIterator[pb.PushRequest]
 ) -> AsyncGenerator[pb.PushRequest, None]:
-    """The parts; each must come within that many seconds of the one before."""
+    """Yields the parts, each of which must arrive within that many seconds of the one before."""
     while True:
         try:
             async with asyncio.timeout(seconds):

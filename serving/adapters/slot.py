@@ -1,4 +1,4 @@
-"""The place of the adapter in a model server: staged, checked, switched to, kept, rolled back to."""
+"""The adapter slot of a model server: receives, checks, serves and keeps adapters, and rolls back to them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from serving.model import ModelFolder
 ResultT = TypeVar("ResultT")
 
 _LOCAL_RUN = "local"
-"""Run of an adapter that the server was started with."""
+"""Run id of an adapter that the server was started with."""
 
 
 @dataclass(frozen=True)
 class SlotState:
-    """What is served, and what a rollback can go to."""
+    """The version that is served, and those that a rollback can return to."""
 
     run_id: str
     epoch: int
@@ -51,7 +51,7 @@ class SlotState:
     sha256: bytes
     """Empty while the base model alone is served."""
     kept_versions: tuple[int, ...]
-    """Oldest first, the current one among them."""
+    """Versions from the oldest to the newest, including the current one."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class _Branch:
 class AdapterSlot:
     """Holds the last adapters of one run and epoch, and has the engine serve one of them.
 
-    A failure at any point leaves the engine with what it served. Changes wait for one another.
+    After a failure at any point, the engine serves the same adapter as before. Changes are made one at a
+    time.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class AdapterSlot:
         max_arriving: int = 4,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`keep` adapters are held, the current one among them, in a temporary folder until `close`.
+        """Keeps up to `keep` adapters, including the current one, in a temporary folder until `close`.
 
         At most `max_arriving` adapters are taken in at once: each needs room on the disk. `clock` gives
         seconds, for the claim.
@@ -112,10 +113,10 @@ class AdapterSlot:
         return SlotState(branch.run_id, branch.epoch, branch.current, sha256, kept)
 
     async def take(self, manifest: AdapterManifest, chunks: AsyncIterator[bytes]) -> bool:
-        """Takes an adapter in, checks it and switches to it; True if it was held already.
+        """Receives an adapter, checks it and switches to it; returns True if it was kept already.
 
-        Whatever ends the arrival, a cancelled caller too, leaves nothing on the disk. Once all has arrived
-        the change runs to its end even if the caller is cancelled, so that slot and engine never disagree.
+        An upload that fails or is cancelled leaves nothing on the disk. Once everything has arrived, the
+        change is completed even if the caller is cancelled, so that slot and engine never disagree.
 
         Raises:
             InvalidInputError: a malformed header, not plain LoRA, a rank or size over the limit, or a tensor
@@ -164,7 +165,7 @@ class AdapterSlot:
         await _to_the_end(self._rollback(version, run_id, take_over))
 
     async def load(self, folder: Path) -> None:
-        """Serves an adapter from a PEFT folder, as version 0; used before the first call."""
+        """Serves an adapter from a PEFT folder as version 0; to be called before the server starts."""
         check_adapter(folder, self._shapes, self._max_rank)
         sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
         name = f"{_LOCAL_RUN}/{self._role.value}@0.0"
@@ -295,5 +296,5 @@ class AdapterSlot:
 
 
 async def _to_the_end(change: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Awaits a change that a cancelled caller does not stop half-way."""
+    """Awaits a change that is completed even if the caller is cancelled half-way."""
     return await asyncio.shield(asyncio.ensure_future(change))

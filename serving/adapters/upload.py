@@ -1,4 +1,4 @@
-"""An adapter on its way in: what its sender says of it, and its bytes on disk as they arrive."""
+"""An adapter that is being received: its sender's description, and its bytes on disk as they arrive."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 
 @dataclass(frozen=True)
 class AdapterManifest:
-    """What the sender says of an adapter before its weights arrive."""
+    """The sender's description of an adapter, which comes before the weights."""
 
     run_id: str
     role: Role | None
-    """None where the sender named none that is known."""
+    """Role of the adapter; None if the sender named none or an unknown one."""
     version: int
     base_model: str
     config_json: bytes
     weights_size: int
-    """Bytes."""
+    """Size of adapter_model.safetensors in bytes."""
     sha256: bytes
     epoch: int = 0
     take_over: bool = False
@@ -34,10 +34,10 @@ class AdapterManifest:
 
 
 class AdapterUpload:
-    """The folder that an adapter arrives in; whoever made it calls `discard`, whatever happens."""
+    """The folder that receives an adapter; the caller must finally call `discard`, whatever happens."""
 
     def __init__(self, manifest: AdapterManifest, parent: Path) -> None:
-        """Makes a folder of its own in `parent`.
+        """Makes a new folder in `parent`.
 
         Raises:
             ExhaustedError: there is no room on the disk.
@@ -56,10 +56,10 @@ class AdapterUpload:
             raise
 
     def add(self, chunk: bytes) -> None:
-        """Takes the next bytes of adapter_model.safetensors.
+        """Adds the next bytes of adapter_model.safetensors.
 
         Raises:
-            InvalidInputError: more bytes than were announced.
+            InvalidInputError: there are more bytes than the header announced.
             ExhaustedError: there is no room on the disk.
         """
         self._received += len(chunk)
@@ -72,10 +72,10 @@ class AdapterUpload:
             self._file.write(chunk)
 
     def finish(self) -> None:
-        """Checks that what has arrived is what was sent.
+        """Checks that the adapter has arrived as it was sent.
 
         Raises:
-            CorruptDataError: bytes are missing, or the hash does not fit.
+            CorruptDataError: bytes are missing, or the hash differs.
             ExhaustedError: there is no room on the disk.
         """
         with room_for(self.folder):
@@ -91,8 +91,8 @@ class AdapterUpload:
             )
 
     def discard(self) -> None:
-        """Removes the folder; safe to repeat."""
-        # Closing writes what is buffered, which fails again on a full disk.
+        """Removes the folder; can be called repeatedly."""
+        # Closing writes buffered bytes, which fails again if the disk is full.
         with suppress(OSError):
             self._file.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""The embedded engine: transformers' own model code under a token-level continuous batch of ours."""
+"""The embedded engine: transformers' model code, with our own continuous batching at the level of tokens."""

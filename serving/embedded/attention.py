@@ -1,4 +1,4 @@
-"""Attention of one packed step: all tokens of all sequences stand in one row, keys and values in slots."""
+"""Attention of one step: the tokens of all sequences form one row, and keys and values are in slots."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from transformers import AttentionInterface
 from serving.embedded.kv_cache import KvCache
 
 NAME = "hiper_slots"
-"""Under which transformers finds `slot_attention`."""
+"""Name under which transformers finds `slot_attention`."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Tokens of one prompt that are computed in a step; they follow `start` tokens that are in the slot."""
+    """The tokens of a prompt that a step computes, after `start` tokens that are already in the slot."""
 
     slot: int
     start: int
@@ -26,9 +26,9 @@ class Segment:
 
 
 class Step:
-    """One forward pass: the newest token of each running sequence, then the prompts that begin.
+    """One forward pass: the newest token of each running sequence, then the prompts of new sequences.
 
-    Running sequence i sits in slot i.
+    Running sequence i occupies slot i.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Step:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        """`newest` and `positions`: the running sequences' last tokens, and where these stand."""
+        """`newest` and `positions` are the last tokens of the running sequences and their positions."""
         self.cache = cache
         self.segments = tuple(segments)
         self.running = len(newest)
@@ -52,9 +52,10 @@ class Step:
         self.input_ids = torch.tensor([ids], device=device)
         self.position_ids = torch.tensor([places], device=device)
         self.last = torch.tensor(last, device=device)
-        """Index of each sequence's last token, in the order of running sequences and segments."""
+        """Index of each sequence's last token, first of the running sequences, then of the segments."""
         self.rows = torch.arange(self.running, device=device)
         self.row_positions = self.position_ids[0, : self.running]
+        # Attention of the running sequences covers only as many positions as the longest of them has.
         self.span = max(positions, default=-1) + 1
         self.row_mask = _row_mask(self.row_positions, self.span, dtype)
         self.segment_masks = tuple(_segment_mask(segment, device) for segment in segments)
@@ -71,15 +72,19 @@ def slot_attention(
     step: Step,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Writes the new keys and values into their slots and attends to all of each slot.
+    """Writes the new keys and values into their slots, and attends to all that is in each slot.
 
     Args:
+        module: Attention layer.
         query: [1, head, token, head_dim], tokens in the order of `step.input_ids`.
-        key: [1, kv_head, token, head_dim]; `value` likewise.
-        attention_mask: None; the step knows which token sees which.
+        key: [1, kv_head, token, head_dim].
+        value: [1, kv_head, token, head_dim].
+        attention_mask: None; the step determines which token attends to which.
+        scaling: Factor of the products.
+        step: The step, which the caller passes to the model's forward under this name.
 
     Returns:
-        [1, token, head, head_dim]
+        The outputs [1, token, head, head_dim], and None instead of attention weights.
     """
     layer = cast(int, module.layer_idx)
     keys, values = step.cache.keys(layer), step.cache.values(layer)
@@ -109,7 +114,10 @@ def _running(
     scaling: float | None,
     step: Step,
 ) -> torch.Tensor:
-    """[running, head, head_dim]; query heads that share a key head stand along the query axis: no copies."""
+    """[running, head, head_dim] outputs of the running sequences.
+
+    Query heads that share a key head are put along the query axis, so that keys need not be copied.
+    """
     count, kv_heads, head_dim = step.running, keys.shape[1], keys.shape[3]
     keys[step.rows, :, step.row_positions] = key[0, :, :count].transpose(0, 1)
     values[step.rows, :, step.row_positions] = value[0, :, :count].transpose(0, 1)
@@ -128,7 +136,7 @@ def _segment(
     mask: torch.Tensor | None,
     scaling: float | None,
 ) -> torch.Tensor:
-    """[token, head, head_dim]"""
+    """[token, head, head_dim] outputs of one prompt's tokens."""
     groups = query.shape[1] // keys.shape[0]
     output = scaled_dot_product_attention(
         query,
@@ -142,7 +150,7 @@ def _segment(
 
 
 def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.Tensor:
-    """[row, 1, 1, span]: 0 up to the row's own position, minus infinity after it."""
+    """[row, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
     unseen = torch.arange(span, device=positions.device) > positions[:, None]
     return torch.zeros(unseen.shape, dtype=dtype, device=positions.device).masked_fill_(
         unseen, float("-inf")
@@ -150,7 +158,7 @@ def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.T
 
 
 def _segment_mask(segment: Segment, device: torch.device) -> torch.Tensor | None:
-    """[token, start + token], True where seen; None for a whole prompt, which is plainly causal."""
+    """[token, start + token] True where a token attends; None for a whole prompt, which needs no mask."""
     if segment.start == 0:
         return None
     count = len(segment.token_ids)

@@ -1,4 +1,8 @@
-"""The engine that needs nothing but transformers: one thread runs the model, asyncio waits outside."""
+"""The engine that needs only transformers: one thread runs the model, and asyncio callers wait for it.
+
+The waiting queue, the pending switch and `_closed` are shared with the callers and guarded by `_wake`; the
+rest is changed by the model's thread alone.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +41,13 @@ from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype
 _log = logging.getLogger(__name__)
 
 _FAILING_STEPS = 3
-"""In a row: then it is not one batch's fault, and only a new process helps."""
+"""Number of failed steps in a row after which the fault is not a single batch's, and only a new process
+helps."""
 
 
 @dataclass(frozen=True)
 class _Switch:
-    """Merged weights that wait for the batch to run empty."""
+    """Merged weights that are waiting until no request is running."""
 
     adapter: LoadedAdapter | None
     staged: Mapping[str, torch.Tensor]
@@ -52,8 +57,9 @@ class _Switch:
 class EmbeddedEngine:
     """Implements `serving.engine.Engine` on transformers' model code.
 
-    The current adapter is merged into the weights, so that it costs nothing per token. A switch merges beside
-    the serving, then waits until the running answers have ended; new ones wait for it.
+    The current adapter is merged into the weights, so that it costs no time per token. A switch merges the
+    new adapter while the old one serves, then waits until the running answers have ended; new ones wait for
+    it.
     """
 
     def __init__(
@@ -159,7 +165,7 @@ class EmbeddedEngine:
         return self._runner
 
     def _stage(self, folder: Path | None) -> Mapping[str, torch.Tensor]:
-        # A new thread computes with as many threads as there are cores, unless it is told otherwise.
+        # torch's number of threads is set per thread: a new one would use all cores.
         torch.set_num_threads(self._threads)
         return self._loaded.weights.stage(folder)
 
@@ -181,7 +187,7 @@ class EmbeddedEngine:
         self._end(self._steps(self._runner))
 
     def _steps(self, runner: ModelRunner) -> UnavailableError:
-        """Runs the model until the engine is closed or broken; says which."""
+        """Runs the model until the engine is closed or has failed; returns the reason."""
         try:
             while self._wait_for_work():
                 self._try_step(runner)
@@ -195,7 +201,7 @@ class EmbeddedEngine:
         return UnavailableError("the engine was closed before the answer was complete")
 
     def _end(self, reason: UnavailableError) -> None:
-        """Lets nobody wait for a thread that has ended."""
+        """Gives all waiting callers the reason why the thread has ended."""
         with self._wake:
             self._closed = True
             if isinstance(reason, EngineFailedError):
@@ -211,7 +217,7 @@ class EmbeddedEngine:
             why = f"the model could not be run: {type(error).__name__}: {error}"
             self._fail_running(HiperError(why))
             self._failed_steps += 1
-            # After an error of the GPU every later call on it fails, too.
+            # After an error of the GPU, every later call to it fails too.
             if isinstance(error, torch.AcceleratorError) or self._failed_steps >= _FAILING_STEPS:
                 raise EngineFailedError(why) from error
 
@@ -229,7 +235,7 @@ class EmbeddedEngine:
         running = list(scheduler.running)
         if not running and not beginning:
             return
-        # Before the computation, so that they are in the batch that fails if it does.
+        # Before the computation: if it fails, these requests are among those that get the error.
         scheduler.running += beginning
         logits, copied = runner.forward(running, beginning)
         self._copied += copied
@@ -237,6 +243,7 @@ class EmbeddedEngine:
         self._take(runner, logits)
 
     def _begin(self, runner: ModelRunner) -> list[Sequence]:
+        """The sequences that start in this step; none while a switch waits for running ones to end."""
         with self._wake:
             if self._pending is None:
                 return self._scheduler.admit(runner.copyable)
@@ -253,13 +260,13 @@ class EmbeddedEngine:
             _settle(switch.future, error)
             raise
         runner.forget()
-        # What the version before took goes back to the system; else the process grows with each switch.
+        # Without this, the memory of the old weights stays with the process, which grows with each switch.
         return_free_memory()
         self._adapter = switch.adapter
         _settle(switch.future, None)
 
     def _take(self, runner: ModelRunner, logits: torch.Tensor) -> None:
-        """Samples a token for every running sequence, and lets those go that have ended."""
+        """Samples a token for every running sequence, and removes the sequences that have ended."""
         sequences = list(self._scheduler.running)
         tokens, logprobs = sample(
             logits,
@@ -267,7 +274,7 @@ class EmbeddedEngine:
             [s.next_uniform() for s in sequences],
         )
         self._generated += len(sequences)
-        # From the last to the first, so that a move into a gap concerns a sequence that was dealt with.
+        # From the last to the first: removing one moves the last one into its place, which is done already.
         for index in reversed(range(len(sequences))):
             sequence = sequences[index]
             if not math.isfinite(logprobs[index]):
@@ -309,7 +316,7 @@ class EmbeddedEngine:
 
 
 def _settle(future: Future, outcome: object) -> None:
-    """Hands an outcome to whoever waits; nobody does where the call was cancelled."""
+    """Gives the outcome to the waiting caller, unless the call was cancelled."""
     try:
         if isinstance(outcome, Exception):
             future.set_exception(outcome)

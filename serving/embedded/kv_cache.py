@@ -1,4 +1,4 @@
-"""Keys and values of the running sequences, preallocated; one slot a sequence."""
+"""Preallocated keys and values of the running sequences, one slot per sequence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import PretrainedConfig
 class KvCache:
     """Slots of keys and values.
 
-    Rows 0 to n - 1 are the n running sequences, without gaps, so that a batch is a view and never a copy.
+    The n running sequences occupy slots 0 to n - 1 without gaps, so that a batch is a view and never a copy.
     """
 
     def __init__(
@@ -25,37 +25,41 @@ class KvCache:
         self._data = self._zeros()  # [layer, key or value, slot, head, position, head_dim]
 
     def keys(self, layer: int) -> torch.Tensor:
-        """[slot, head, position, head_dim]"""
+        """[slot, head, position, head_dim] keys of a layer."""
         return self._data[layer, 0]
 
     def values(self, layer: int) -> torch.Tensor:
-        """[slot, head, position, head_dim]"""
+        """[slot, head, position, head_dim] values of a layer."""
         return self._data[layer, 1]
 
     def clear(self) -> None:
-        """Forgets all slots. What masks hide is multiplied by zero, so that one NaN would spoil its row."""
-        # Before the new ones are made, so that there is room for them.
+        """Sets all slots to zero: hidden values are multiplied by zero, so that a NaN would spoil its row."""
+        # The old ones are deleted first, to have room for the new ones.
         del self._data
         self._data = self._zeros()
 
     def clear_slot(self, slot: int) -> None:
+        """Sets one slot to zero."""
         self._data[:, :, slot] = 0
 
     def copy_out(self, slot: int, length: int) -> torch.Tensor:
-        """The first `length` positions of a slot: [layer, key or value, head, position, head_dim]."""
+        """A copy of a slot's first `length` positions, [layer, key or value, head, position, head_dim]."""
         return self._data[:, :, slot, :, :length].clone()
 
     def copy_in(self, slot: int, prefix: torch.Tensor, length: int) -> None:
-        """Writes the first `length` positions of `prefix` into a slot."""
+        """Copies the first `length` positions of `prefix` into a slot."""
         self._data[:, :, slot, :, :length] = prefix[:, :, :, :length]
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Moves the first `length` positions of a slot to another one."""
+        """Copies the first `length` positions of a slot to another one."""
         self._data[:, :, target, :, :length] = self._data[:, :, source, :, :length]
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Zeros, since masked garbage may be NaN; on a CPU from calloc, so that unused slots take no memory."""
+    """Zeros, because garbage may contain NaN, which spreads even where a mask hides it.
+
+    On a CPU they come from numpy, whose calloc takes no memory for slots that are never used.
+    """
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
     words = np.zeros(shape, dtype=np.uint16 if dtype.itemsize == 2 else np.uint32)

@@ -1,4 +1,4 @@
-"""Prompts that were computed, kept so that a later prompt can copy what it shares with one of them."""
+"""Keeps computed prompts, so that a later prompt can copy the prefix that it shares with one of them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import torch
 from core.prefix import shared_length
 
 _TAIL = 32
-"""Tokens that a prompt may end in otherwise than the one before it, and still take its place."""
+"""Number of tokens at the end in which a kept prompt may differ from a longer one that replaces it."""
 _MOSTLY_SHARED = 4 * _TAIL
-"""A shorter prompt keeps its place: its tail would be too much of it."""
+"""Length below which a prompt is never replaced: the tail would be too large a part of it."""
 
 
 class PrefixStore:
-    """Keys and values of recent prompts of one adapter version, the least recently used dropped first.
+    """Keys and values of recent prompts of one adapter version; drops the least recently used ones first.
 
-    A prompt that goes on from a kept one takes its place: an episode whose prompts are transcripts then has
-    one prompt here, however many turns it has.
+    A prompt that continues a kept one replaces it: an episode whose prompts are transcripts takes the place
+    of one prompt, however many turns it has.
     """
 
     def __init__(self, capacity: int) -> None:
-        """`capacity` is in tokens, of all prompts together."""
+        """`capacity` is the largest number of tokens of all prompts together."""
         self._capacity = capacity
-        # The least recently used first. Not an OrderedDict, which hashes each key when it is iterated over.
+        # Least recently used first. Not an OrderedDict, which hashes every key when it is iterated over.
         self._kept: dict[tuple[int, ...], torch.Tensor] = {}
 
     def longest(self, prompt_ids: tuple[int, ...]) -> tuple[int, torch.Tensor | None]:
-        """How many tokens can be copied, and keys and values to copy them from.
+        """The number of tokens that can be copied, and the keys and values to copy them from.
 
-        The last token of a prompt is never copied: its computation gives the first answer token.
+        The last token of a prompt is always computed: its output gives the first answer token.
         """
         best, found, most = 0, None, len(prompt_ids) - 1
         for ids in self._kept:
-            # Most prompts differ from this one in the next token already, and nothing else is compared.
+            # To be longer than the best so far, a prefix must agree at the next token, and most do not.
             if best < min(len(ids), most) and ids[best] == prompt_ids[best]:
                 shared = min(shared_length(ids, prompt_ids), most)
                 if shared > best:
@@ -53,15 +53,15 @@ class PrefixStore:
         return prompt_ids in self._kept
 
     def clear(self) -> None:
-        """Forgets everything: another adapter computes other keys and values."""
+        """Drops everything; needed after a switch, as another adapter computes other keys and values."""
         self._kept.clear()
 
 
 def _goes_on(prompt_ids: tuple[int, ...], before: tuple[int, ...]) -> bool:
-    """Whether a prompt repeats the one before it, the tail aside: nothing else is lost when it is dropped."""
+    """Whether a prompt repeats an earlier one except for its tail: only that is lost by dropping it."""
     repeated = len(before) - _TAIL
     if len(before) < _MOSTLY_SHARED or len(prompt_ids) < repeated:
         return False
-    # The last of these tokens first: in most prompts it is another one, and nothing else is compared.
+    # The last of these tokens first: it differs in most prompts, and the long comparison is avoided.
     last = repeated - 1
     return prompt_ids[last] == before[last] and prompt_ids[:last] == before[:last]

@@ -1,4 +1,4 @@
-"""Runs the model for one step of the batch."""
+"""Runs the model for a step of the batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from serving.embedded.scheduler import Scheduler, Sequence
 from serving.embedded.weights import MergedWeights
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
-"""Decoders whose attention is the plain one: transformers hands it to us, and nothing else is needed."""
+"""Decoders with plain attention, for which `slot_attention` is all that must be replaced."""
 
 _LEAST_COPY = 16
-"""Shorter shared prefixes are computed: that costs no more than copying."""
+"""Length below which a shared prefix is computed, which takes no longer than copying it."""
 
 
 class ModelRunner:
-    """The model, its keys and values, and the prompts that can be copied from."""
+    """The model with its keys and values, and the kept prompts to copy from."""
 
     def __init__(
         self, folder: Path, dtype: torch.dtype, device: torch.device, max_batch: int, context_length: int
@@ -46,10 +46,10 @@ class ModelRunner:
     def forward(self, running: Seq[Sequence], beginning: Seq[Sequence]) -> tuple[torch.Tensor, int]:
         """Computes the newest token of the running sequences, and the prompts of those that begin.
 
-        Those that begin get the slots after the running ones.
+        Beginning sequences get the slots after the running ones.
 
         Returns:
-            Logits [running + beginning, word], and how many prompt tokens were copied.
+            Logits [running + beginning, word], and the number of prompt tokens that were copied.
         """
         segments = [self._begin(s, slot) for slot, s in enumerate(beginning, start=len(running))]
         newest = [sequence.token_ids[-1] for sequence in running]
@@ -68,23 +68,23 @@ class ModelRunner:
 
     @torch.inference_mode()
     def remove(self, scheduler: Scheduler, index: int) -> None:
-        """Takes a sequence out of the batch, and closes the gap that its slot leaves."""
+        """Removes a sequence from the batch, and moves the last one into the slot that becomes free."""
         if (source := scheduler.remove(index)) is not None:
             self._cache.move(source, index, scheduler.running[index].position)
 
     @torch.inference_mode()
     def clear_slot(self, index: int) -> None:
-        """Removes what a sequence computed that is not finite: the next one in its slot would fail, too."""
+        """Clears a slot with values that are not finite, which would spoil the next sequence too."""
         self._cache.clear_slot(index)
 
     @torch.inference_mode()
     def forget(self) -> None:
-        """Drops all that was computed with the weights before."""
+        """Drops everything that was computed with the old weights."""
         self.prefixes.clear()
         self._cache.clear()
 
     def copyable(self, prompt_ids: tuple[int, ...]) -> int:
-        """How many tokens of a prompt are copied instead of being computed."""
+        """The number of tokens of a prompt that would be copied instead of computed."""
         shared, _ = self.prefixes.longest(prompt_ids)
         return shared if shared >= _LEAST_COPY else 0
 
@@ -102,7 +102,7 @@ class ModelRunner:
 
 
 def check_config(config: PreTrainedConfig, context_length: int) -> None:
-    """Refuses what `slot_attention` does not compute.
+    """Refuses models that `slot_attention` would compute wrongly.
 
     Raises:
         InvalidInputError: another architecture, a sliding window, or a context longer than the model's.

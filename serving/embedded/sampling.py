@@ -1,4 +1,4 @@
-"""Drawing the next tokens, each sequence from its own random stream."""
+"""Samples the next tokens, each sequence with its own random stream."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 def sample(
     logits: torch.Tensor, temperatures: Sequence[float], uniforms: Sequence[float]
 ) -> tuple[list[int], list[float]]:
-    """Draws one token a row by inverting the cumulative distribution.
+    """Samples a token for each row by inverting the cumulative distribution.
 
     Args:
-        logits: [row, word], any floating type.
-        temperatures: One a row; 0 takes the most likely token.
-        uniforms: One number in [0, 1) a row, from the row's own stream.
+        logits: [row, word] of any floating type.
+        temperatures: Temperature of each row; 0 takes the most likely token.
+        uniforms: Random number in [0, 1) for each row.
 
     Returns:
-        Tokens, and the natural logarithm of each one's probability under the distribution it was drawn
-        from, in float32; at temperature 0 under that of temperature 1.
+        The tokens, and the natural logarithm of each token's probability under the distribution it was drawn
+        from, in float32; at temperature 0 that of temperature 1.
     """
     scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
     logprobs = (logits.float() / scale[:, None]).log_softmax(-1)
@@ -32,9 +32,10 @@ def sample(
 
 
 def _invert(logprobs: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-    # In float32 the cumulative sum of 50,000 words would lose the rare ones.
+    # In float64: a float32 sum over 50,000 words would lose the rare ones.
     cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
     total = cumulative[:, -1:]
     target = torch.tensor(uniforms, dtype=torch.float64, device=logprobs.device)[:, None] * total
+    # Rounding must not put the target at the very end, beyond all words that have a probability.
     below = torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(cumulative, below, right=True)[:, 0].clamp_(max=logprobs.shape[-1] - 1)

@@ -1,4 +1,4 @@
-"""Who is in the batch: token-level continuous batching, without any arithmetic."""
+"""Decides which sequences are in the batch: continuous batching at the level of tokens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from serving.engine import FinishReason, GenerationRequest, GenerationResult
 
 _PROMPT_TOKENS_A_STEP = 1024
 _WORTH_WAITING = 64
-"""Tokens that a prompt must share with one being computed, to wait for it and copy them."""
+"""Number of tokens that a prompt must share with one being computed, to wait a step and copy them."""
 
 
 @dataclass(eq=False)
 class Sequence:
-    """A request in the batch or on its way there."""
+    """A request that is in the batch or waiting for it."""
 
     request: GenerationRequest
     future: Future[GenerationResult]
@@ -30,15 +30,15 @@ class Sequence:
 
     @property
     def position(self) -> int:
-        """Where the newest token stands."""
+        """Position of the newest token."""
         return len(self.request.prompt_ids) + len(self.token_ids) - 1
 
     def next_uniform(self) -> float:
-        """The next number in [0, 1) of this request's own stream."""
+        """The next random number in [0, 1) of this request's own stream."""
         return self._random.random()
 
     def append(self, token: int, logprob: float) -> FinishReason | None:
-        """Takes a sampled token; returns why the answer has ended, if it has."""
+        """Adds a sampled token; returns why the answer has ended, or None."""
         self.token_ids.append(token)
         self.logprobs.append(logprob)
         if token in self.request.stop_ids or tuple(self.token_ids) in self.request.complete_answers:
@@ -47,7 +47,7 @@ class Sequence:
 
 
 class Scheduler:
-    """The waiting and the running; running sequence i sits in slot i."""
+    """The waiting and the running sequences; running sequence i occupies slot i."""
 
     def __init__(self, max_batch: int) -> None:
         self._max_batch = max_batch
@@ -55,12 +55,12 @@ class Scheduler:
         self.running: list[Sequence] = []
 
     def admit(self, copyable: Callable[[tuple[int, ...]], int]) -> list[Sequence]:
-        """Takes sequences out of the queue whose prompts are computed in the next step.
+        """Takes the sequences whose prompts are computed in the next step out of the queue.
 
-        A sequence that shares a long prefix with one that is taken waits one step, and copies it then.
+        A sequence that shares a long prefix with one of these waits one step, so that it can copy the prefix.
 
         Args:
-            copyable: How many tokens of a prompt can be copied already.
+            copyable: Returns the number of tokens of a prompt that can be copied now.
         """
         taken: list[Sequence] = []
         left: deque[Sequence] = deque()
@@ -69,6 +69,7 @@ class Scheduler:
             candidate = self.waiting.popleft()
             known = copyable(candidate.request.prompt_ids)
             cost = len(candidate.request.prompt_ids) - known
+            # The first one is always taken, however long, or it would wait for ever.
             if taken and tokens + cost > _PROMPT_TOKENS_A_STEP:
                 left.append(candidate)
                 break
@@ -77,11 +78,16 @@ class Scheduler:
                 continue
             taken.append(candidate)
             tokens += cost
+        # Back to the front of the queue in their order: they were first, and keep their turn.
         self.waiting.extendleft(reversed(left))
         return taken
 
     def remove(self, index: int) -> int | None:
-        """Takes running sequence `index` out; the last one moves to its slot. Returns where that was."""
+        """Removes running sequence `index`, and moves the last one into its place.
+
+        Returns:
+            The earlier slot of the sequence that was moved, or None if none was.
+        """
         last = len(self.running) - 1
         self.running[index] = self.running[last]
         self.running.pop()

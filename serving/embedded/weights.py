@@ -1,4 +1,4 @@
-"""The weights that are served: the base model's, with the current adapter merged into them."""
+"""The served weights: the base model's, with the current adapter merged into them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serving.adapters.folder import read_lora_pairs
 
 
 class MergedWeights:
-    """Puts adapters into the weights of a model, each from the base model's file: no error adds up."""
+    """Merges adapters into a model's weights, each time anew from the file, so that no errors add up."""
 
     def __init__(self, model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
         self._parameters = dict(model.named_parameters())
@@ -23,12 +23,12 @@ class MergedWeights:
 
     @torch.no_grad()
     def stage(self, adapter: Path | None) -> Mapping[str, torch.Tensor]:
-        """New values of all parameters that `adapter` changes, or that are changed now; changes nothing.
+        """Computes new values of all parameters that `adapter` changes or that are changed now.
 
-        W + scaling · B A in float32, then cast.
+        A value is W + scaling · B A, computed in float32 and then converted. The model stays as it is.
 
         Raises:
-            InvalidInputError: a value is beyond the number format, which finite A, B and scaling can come to.
+            InvalidInputError: a value is not finite in the number format, although A, B and scaling are.
         """
         staged = {}
         for pair in read_lora_pairs(adapter) if adapter else ():
@@ -45,7 +45,7 @@ class MergedWeights:
         return staged
 
     def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> None:
-        """Serves what `stage` returned for `adapter`; nothing is copied."""
+        """Puts the values that `stage` returned for `adapter` into the model, without copying them."""
         for name, value in staged.items():
             self._parameters[name].data = value
         self._changed = frozenset(staged) if adapter else frozenset()
@@ -59,7 +59,7 @@ class MergedWeights:
 
 
 def _is_finite(values: torch.Tensor) -> bool:
-    # Least and greatest are NaN where one value is. One pass, without a tensor of booleans of that size.
+    # The minimum and maximum are NaN if any value is. One pass, without a tensor of booleans of that size.
     return bool(torch.stack(values.aminmax()).isfinite().all())
 
 

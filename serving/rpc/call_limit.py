@@ -1,4 +1,4 @@
-"""A limit of the calls that a server handles at once."""
+"""Limits the number of calls that a server handles at a time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _HEALTH = f"/{health.SERVICE_NAME}/"
 
 
 class CallLimit(grpc.aio.ServerInterceptor):
-    """Refuses calls beyond `most` at once with `ExhaustedError`, but those of the health service.
+    """Refuses calls with `ExhaustedError` while `most` others are running, except for health checks.
 
-    A server that is full is healthy: one that did not say so would be restarted for it.
+    A full server is healthy; if it did not answer health checks, it would be restarted.
     """
 
     def __init__(self, most: int) -> None:

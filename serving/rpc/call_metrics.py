@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus."""
+"""Metrics of a server's calls for Prometheus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class CallMetrics(grpc.aio.ServerInterceptor):
-    """Calls by method and status code, their seconds, and how many run now."""
+    """Counts calls by method and status code, measures their seconds, and counts those running now."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = Counter("hiper_calls", "Calls that have ended.", ("method", "code"), registry=registry)

@@ -1,4 +1,4 @@
-"""Errors and the gRPC status codes that stand for them: the only place that knows both."""
+"""The gRPC status code of each class of errors, for servers and clients."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from core.errors import (
     CorruptDataError,
     DivergedError,
     ExhaustedError,
+    ForbiddenError,
     HiperError,
     InvalidInputError,
     LapsedError,
     NotFoundError,
     PreconditionError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -27,6 +29,8 @@ CODES: dict[type[HiperError], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     ConflictError: grpc.StatusCode.ALREADY_EXISTS,
     ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     DivergedError: grpc.StatusCode.ABORTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }

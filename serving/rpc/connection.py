@@ -1,4 +1,4 @@
-"""Failed calls as errors of our own tree, with messages that name the server."""
+"""Calls to a server, whose failures become errors of `core.errors` with messages that name the server."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NOBODY_THERE = (
 
 @dataclass(frozen=True)
 class Server:
-    """A server as messages name it."""
+    """A server, by the names that messages use."""
 
     section: str
-    """`planner`, `executor` or `learner`: its section of the configuration."""
+    """Section of the configuration: `planner`, `executor` or `learner`."""
     address: str
 
     def __str__(self) -> str:
@@ -39,11 +39,11 @@ class Server:
 
 
 class WrongServerError(PreconditionError):
-    """Somebody answers, but does not know the call."""
+    """A server answers, but does not know the call."""
 
 
 class Connection:
-    """A channel to one server: calls have a deadline, and are tried again while the server is not ready."""
+    """A channel to one server; calls have a deadline and are retried while the server is not ready."""
 
     def __init__(
         self, channel: grpc.aio.Channel, server: Server, seconds: float, policy: RetryPolicy
@@ -54,10 +54,10 @@ class Connection:
         self._retrier = Retrier(policy)
 
     async def call(self, method: Callable[..., Awaitable[ResponseT]], request: Any) -> ResponseT:
-        """The response.
+        """Calls the method and returns its response.
 
         Raises:
-            HiperError: of the kind that the status code stands for; the message names the server.
+            HiperError: the class is the one that the status code stands for; the message names the server.
         """
         return await self._retrier(lambda: self._attempt(method, request))
 
@@ -79,7 +79,7 @@ def explained(
     if code is grpc.StatusCode.UNAVAILABLE and any(sign in details.lower() for sign in _NOBODY_THERE):
         return UnavailableError(f"{server} is not there ({details})")
     if code is grpc.StatusCode.CANCELLED:
-        # Not by us, as that is another exception: gRPC's word for a call that met the end of its server.
+        # A call that we cancel raises another exception: this is gRPC's code if the server ended meanwhile.
         return UnavailableError(f"{server} ended when it was asked ({details})")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return WrongServerError(

@@ -29,27 +29,28 @@ class RetryPolicy:
     patience: float
     """Seconds from the first try to the beginning of the last; with 0 there is only one."""
     first_pause: float = 0.25
-    """Seconds before the second try at most."""
+    """Longest pause before the second attempt, in seconds."""
     growth: float = 2.0
+    """Factor by which the longest pause grows with each attempt."""
     longest_pause: float = 5.0
-    """Seconds."""
+    """Limit of all pauses in seconds."""
     seed: int = 0
-    """Of the jitter."""
+    """Seed of the jitter."""
     sleep: Sleep = field(default=asyncio.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     """Seconds."""
 
     def pause(self, failures: int, jitter: random.Random) -> float:
-        """Seconds after that many failures: between half and all of the growing bound.
+        """Pause in seconds after that many failures: between half and all of the growing bound.
 
-        The jitter keeps callers that failed together from coming back together.
+        The jitter keeps callers that failed at the same time from all retrying at the same time.
         """
         bound = min(self.longest_pause, self.first_pause * self.growth ** min(failures - 1, _MOST_GROWTH))
         return bound * (0.5 + 0.5 * jitter.random())
 
 
 class Retrier:
-    """Tries the calls of one client."""
+    """Retries the calls of one client."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy

@@ -1,79 +1,95 @@
-"""The set-up of every service: health, reflection, errors, limits, TLS, metrics, and a clean end."""
+"""The set-up of all gRPC servers: health, reflection, errors, limits, TLS, metrics, clean shutdown."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
 from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
+from serving.rpc.access import AccessControl
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
-from serving.rpc.channel import MESSAGE_BYTES
+from serving.rpc.certificates import CertificateFiles
+from serving.rpc.channel import MESSAGE_BYTES, Keepalive
+from serving.rpc.metrics_port import MetricsPort
 from serving.rpc.status import StatusInterceptor
-from serving.rpc.tls import server_credentials
+from serving.rpc.tls import check_exposure, server_credentials
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
-    # Two servers on one port would share its calls without a word.
+    *Keepalive().options(),
+    # Clients may send pings as often as they like; by default gRPC closes a connection on which they come
+    # more than once in five minutes.
+    ("grpc.http2.min_ping_interval_without_data_ms", 100),
+    ("grpc.http2.max_ping_strikes", 0),
+    # Otherwise two servers on one port would start without an error and share its calls.
     ("grpc.so_reuseport", 0),
 )
 _SPARE_CALLS = 64
-_LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+_EXPIRY_CHECK_SECONDS = 12 * 3600
 
 
 class ServerFlags(Section):
     """Options of every server's command."""
 
     ready_file: Path | None = None
-    """Written once the server serves: JSON with `address`, `pid` and `metrics_port`."""
+    """File written once the server is serving: JSON with `address`, `pid` and `metrics_port`."""
     exit_with_parent: bool = False
-    """End when standard input does, as it does when the process that started this one is gone."""
+    """Stop when standard input is closed, which happens when the process that started this one is gone."""
     dry_run: bool = False
     """Check the configuration and print it; start nothing."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One gRPC service and how its servicer is added."""
+    """A gRPC service, with the function that adds its servicer to a server."""
 
     name: str
-    """With its package, such as `hiper.v1.PlannerService`."""
+    """Full name, such as `hiper.v1.PlannerService`."""
     add_to: Callable[[grpc.aio.Server], None]
+    tells_failures: bool = False
+    """Whether it answers, and so stays healthy, after what the services need has failed."""
 
 
 class GrpcServer:
-    """Services on one port."""
+    """Serves several services on one port."""
 
     def __init__(
-        self, settings: ServerSettings, services: Sequence[Service], registry: CollectorRegistry | None = None
+        self,
+        settings: ServerSettings,
+        services: Sequence[Service],
+        registry: CollectorRegistry | None = None,
+        message_bytes: int = MESSAGE_BYTES,
     ) -> None:
+        """Calls with messages of more than `message_bytes` end as RESOURCE_EXHAUSTED."""
         self._settings = settings
         self._names = [service.name for service in services]
+        self._telling = [service.name for service in services if service.tells_failures]
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=(CallMetrics(self._registry), StatusInterceptor(), CallLimit(settings.max_calls)),
-            options=_OPTIONS,
-            # Above our own limit, which lets health through; this one also counts calls that only begin.
+            interceptors=_interceptors(settings, self._registry),
+            options=(*_OPTIONS, ("grpc.max_receive_message_length", message_bytes)),
+            # Above our own limit, which excepts health checks; this one also counts calls that only begin.
             maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
         )
         for service in services:
@@ -81,9 +97,10 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self._metrics_stop: Callable[[], None] | None = None
+        self._metrics: MetricsPort | None = None
+        self._expiry: asyncio.Task[None] | None = None
         self.address = ""
-        """`host:port`, once it has started."""
+        """Address as `host:port`; empty before the start."""
         self.metrics_port: int | None = None
 
     async def start(self) -> None:
@@ -96,22 +113,24 @@ class GrpcServer:
         self._bind()
         self._start_metrics()
         await self._server.start()
+        self._expiry = asyncio.ensure_future(self._watch_expiry())
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
-        """Refuses new calls as UNAVAILABLE, lets those that run end within `drain_seconds`, and stops."""
+        """Refuses new calls as UNAVAILABLE, gives running ones `drain_seconds` to end, and stops."""
+        if self._expiry is not None:
+            self._expiry.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
-        if self._metrics_stop:
-            self._metrics_stop()
+        if self._metrics is not None:
+            self._metrics.stop()
 
     def _bind(self) -> None:
         listen, credentials = self._settings.listen, server_credentials(self._settings.tls)
         host, _, port = listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InvalidInputError(f"listen = {listen!r}: host:port is accepted, such as 127.0.0.1:0")
-        if credentials is None and not listen.startswith(_LOOPBACK):
-            _log.warning("%s is open to the network without TLS: anyone there may push adapters", listen)
+        check_exposure(listen, self._settings.tls)
         try:
             if credentials is None:
                 bound = self._server.add_insecure_port(listen)
@@ -123,37 +142,61 @@ class GrpcServer:
             ) from error
         self.address = f"{host}:{bound}"
 
+    async def _watch_expiry(self) -> None:
+        """Says in the log that the certificate expires soon, or has expired; at the start `_bind` does."""
+        files = CertificateFiles(self._settings.tls)
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
+            try:
+                files.check_expiry()
+            except InvalidInputError as error:
+                _log.error("%s: no new connection succeeds until it is renewed", error)
+
     def _start_metrics(self) -> None:
-        port = self._settings.metrics_port
-        if port is None:
-            return
-        host = self._settings.listen.rpartition(":")[0].strip("[]")
-        try:
-            server, thread = start_http_server(port, addr=host, registry=self._registry)
-        except OSError as error:
-            raise AddressInUseError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
-        self.metrics_port = server.server_port
+        if (port := self._settings.metrics_port) is not None:
+            host = self._settings.listen.rpartition(":")[0].strip("[]")
+            self._metrics = MetricsPort(host, port, self._registry, self._settings.tls)
+            self.metrics_port = self._metrics.port
 
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+    async def fail(self) -> None:
+        """Sets the health of all services to NOT_SERVING, except for those that tell failures."""
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, but=self._telling)
 
-        self._metrics_stop = stop
-
-    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def _tell(
+        self, status: health_pb2.HealthCheckResponse.ServingStatus, but: Collection[str] = ()
+    ) -> None:
         for name in ("", *self._names):
-            await self._health.set(name, status)
+            if name not in but:
+                await self._health.set(name, status)
+
+
+def _interceptors(
+    settings: ServerSettings, registry: CollectorRegistry
+) -> tuple[grpc.aio.ServerInterceptor, ...]:
+    """The interceptors of all calls; the first one is the outermost."""
+    access = (AccessControl(),) if settings.tls.authority is not None else ()
+    return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
+
+
+Failure = Callable[[], Awaitable[HiperError]]
+"""Returns once what the services of a server need has failed."""
 
 
 async def serve_until_stopped(
-    server: GrpcServer, flags: ServerFlags, failure: Callable[[], Awaitable[HiperError]] | None = None
+    server: GrpcServer,
+    flags: ServerFlags,
+    failure: Failure | None = None,
+    telling_seconds: float | None = 0.0,
 ) -> None:
-    """Starts, says so, and serves until SIGTERM, SIGINT, or the end of the parent; then drains.
+    """Starts, reports that, and serves until SIGTERM, SIGINT or the end of the parent; then drains.
 
     Args:
-        failure: Returns once what the services need has failed: health is NOT_SERVING then, the server
-            drains, and the error is raised.
+        server: The server, not yet started.
+        flags: Options of its command.
+        failure: Health is NOT_SERVING once this returns. After `telling_seconds` the server drains, and the
+            error is raised.
+        telling_seconds: Time for which a failed server answers those who ask what has failed, unless it is
+            stopped before; None is until it is stopped.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -166,27 +209,34 @@ async def serve_until_stopped(
         _write_ready(user_path(flags.ready_file), server)
     print(f"serving on {server.address}", file=sys.stderr, flush=True)
     try:
-        await _stopped_or_failed(stop, failure)
+        if error := await _failed(stop, failure):
+            await server.fail()
+            await _until(stop, telling_seconds)
+            raise error
     finally:
         await server.drain()
 
 
-async def _stopped_or_failed(
-    stop: asyncio.Event, failure: Callable[[], Awaitable[HiperError]] | None
-) -> None:
+async def _failed(stop: asyncio.Event, failure: Failure | None) -> HiperError | None:
+    """The error, if what the services need fails before they are to stop."""
     stopped = asyncio.ensure_future(stop.wait())
     failed = asyncio.ensure_future(failure()) if failure is not None else None
     waiting = [task for task in (stopped, failed) if task is not None]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if failed is not None and failed.done():
-            raise failed.result()
+        return failed.result() if failed is not None and failed.done() else None
     finally:
         for task in waiting:
             task.cancel()
 
 
+async def _until(stop: asyncio.Event, seconds: float | None) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    # A pipe from the parent closes however the parent ends, even by SIGKILL, which no handler can pass on.
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
@@ -197,6 +247,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 def _write_ready(path: Path, server: GrpcServer) -> None:
     ready = {"address": server.address, "pid": os.getpid(), "metrics_port": server.metrics_port}
+    # Renamed when complete: the parent polls for the file and reads it as soon as it exists.
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(json.dumps(ready), encoding="utf-8")
     unfinished.rename(path)

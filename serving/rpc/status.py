@@ -1,4 +1,4 @@
-"""Errors of handlers as gRPC statuses."""
+"""Turns the errors that handlers raise into gRPC statuses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from serving.rpc.codes import CODES, REASON_KEY, REASONS
 _log = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 2000
-"""Bytes; gRPC sends messages as a header, up to three times as long, which peers limit to 8 KiB."""
+"""Limit in bytes: gRPC sends messages in a header, encoded up to three times as long, which peers limit to 8
+KiB."""
 
 
 def status_code(error: Exception) -> grpc.StatusCode:
-    """The code for an error: that of the nearest class above it that has one, else INTERNAL."""
+    """The status code of an error: that of its class or nearest base class that has one, else INTERNAL."""
     codes = (CODES[kind] for kind in type(error).__mro__ if kind in CODES)
     return next(codes, grpc.StatusCode.INTERNAL)
 
 
 class StatusInterceptor(grpc.aio.ServerInterceptor):
-    """Ends calls whose handler raised with the status of its error. Unexpected ones are logged in full."""
+    """Ends a call whose handler raised an error with the error's status; logs unexpected errors in full."""
 
     async def intercept_service(
         self,
@@ -38,11 +39,11 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
 
 
 Around = Callable[[str, grpc.aio.ServicerContext], Any]
-"""Makes the asynchronous context in which a method handles one call."""
+"""Function that makes the asynchronous context manager around one call of a method."""
 
 
 def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Around) -> Any:
-    """The same handler, each call of it inside `around(method, context)`; None for an unknown method."""
+    """The handler with each call inside `around(method, context)`; None for an unknown method."""
     if handler is None:
         return None
     kind = _kind(handler)
@@ -57,7 +58,7 @@ def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Aro
 
 @dataclass(frozen=True)
 class _Undecodable:
-    """Stands for a request whose bytes are not its message."""
+    """Placeholder for a request whose bytes cannot be decoded."""
 
     reason: str
 
@@ -66,9 +67,9 @@ class _Undecodable:
 
 
 def refusing_bad_bytes(handler: grpc.RpcMethodHandler | None) -> Any:
-    """The same handler, which raises InvalidInputError for bytes that are not its message.
+    """The handler with `InvalidInputError` for requests whose bytes cannot be decoded.
 
-    gRPC itself answers UNKNOWN or INTERNAL to those, as if the server were to blame.
+    gRPC itself answers UNKNOWN or INTERNAL to such requests, as if it were the server's fault.
     """
     if handler is None:
         return None
@@ -98,7 +99,7 @@ def refusing_bad_bytes(handler: grpc.RpcMethodHandler | None) -> Any:
 
 
 def _kind(handler: grpc.RpcMethodHandler) -> str:
-    """`unary_unary`, `stream_unary`, …"""
+    """The kind of a handler in gRPC's names, such as `unary_unary` or `stream_unary`."""
     asked = "stream" if handler.request_streaming else "unary"
     return f"{asked}_{'stream' if handler.response_streaming else 'unary'}"
 

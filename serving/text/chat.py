@@ -1,4 +1,4 @@
-"""Text to and from token ids, the way one model's chat template and tokenizer have it."""
+"""Converts text to and from token ids with a model's chat template and tokenizer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 from core.errors import PromptTooLongError
@@ -16,65 +17,83 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CUT_MARK = " ... "
+_COMPOSED = 4
+"""Largest number of characters that a tokenizer's normaliser, such as Unicode's NFC, combines into one."""
 
 
 class Chat:
-    """One tokenizer, with what prompts and parsers need of it."""
+    """A tokenizer, with the operations that prompts and parsers need."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, room: int | None = None) -> None:
+        """`room` is the largest number of tokens of a prompt."""
         self._tokenizer = tokenizer
+        self._room = room
         specials = sorted({str(token) for token in tokenizer.added_tokens_decoder.values() if token.special})
         self._specials = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
 
     @cached_property
     def end_id(self) -> int:
-        """The token that ends the assistant's turn, as the chat template writes it."""
+        """The token with which the chat template ends the assistant's turn."""
         return int(self._tokenizer.eos_token_id)
 
     @cached_property
     def line_end_ids(self) -> frozenset[int]:
-        """The end-of-turn token and every token whose text holds a line break."""
+        """The end-of-turn token, and every token whose text contains a line break."""
         texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
         return frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | {self.end_id}
 
     def prompt_ids(self, instructions: str, message: str, forced_answer: str = "") -> tuple[int, ...]:
-        """Token ids of a one-message chat, up to where the model goes on from `forced_answer`.
+        """Token ids of a one-message chat, up to the point where the model continues `forced_answer`.
 
-        The texts must have gone through `clean` where they are not our own: the template's own special
-        tokens are parsed.
+        Texts that come from outside must have gone through `clean`: special tokens in them would otherwise be
+        read as such.
+
+        Raises:
+            PromptTooLongError: the text has more characters than `room` tokens can represent. This is found
+                before tokenising, which takes a second per megabyte.
         """
         chat = [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
         text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        if self._room is not None and len(text) > self._longest_text:
+            raise PromptTooLongError(
+                f"the prompt has {len(text)} characters, more than {self._room} tokens stand for"
+            )
         return self.encode(cast(str, text)) + self.encode(forced_answer)
+
+    @cached_property
+    def _longest_text(self) -> float:
+        """Largest number of characters of a prompt that can fit."""
+        characters = longest_token(self._tokenizer)
+        return inf if self._room is None or characters is None else self._room * characters
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of sampled tokens; special tokens have none."""
+        """The text of sampled tokens; special tokens are left out."""
         text = self._tokenizer.decode(
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return cast(str, text)
 
     def clean(self, text: str) -> str:
-        """`text` without the template's special tokens and without control characters but line breaks."""
+        """`text` without special tokens and control characters, except for line breaks."""
         return printable(self._specials.sub(" ", text))
 
     def one_line(self, text: str, limit: int | None = None) -> str:
-        """`text` cleaned, in one line with single spaces, cut to `limit` characters in its middle."""
+        """`text` cleaned, on one line with single spaces, its middle cut if it exceeds `limit` characters."""
         line = one_line(self._specials.sub(" ", text))
         return line if limit is None else cut_middle(line, limit)
 
 
 def first_line(text: str) -> str:
-    """The text up to its first line break, without surrounding space."""
+    """The text up to its first line break, without surrounding blanks."""
     lines = text.splitlines()
     return lines[0].strip() if lines else ""
 
 
 def cut_middle(text: str, limit: int) -> str:
-    """`text` in at most `limit` characters, its beginning and end kept."""
+    """`text` in at most `limit` characters: longer text keeps its beginning and end."""
     if len(text) <= limit:
         return text
     kept = max(0, limit - len(_CUT_MARK))
@@ -82,16 +101,33 @@ def cut_middle(text: str, limit: int) -> str:
 
 
 def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int) -> tuple[int, ...]:
-    """Renders `context` in at most `room` tokens: without its oldest turns, then with a shorter observation.
+    """Renders `context` in at most `room` tokens: drops the oldest turns first, then cuts the observation.
+
+    Args:
+        render: Function that makes the prompt; it can raise PromptTooLongError, see `Chat.prompt_ids`.
+        context: Turn to render.
+        room: Largest number of tokens.
 
     Raises:
-        PromptTooLongError: goal, subgoal and instructions alone are longer than that.
+        PromptTooLongError: goal, subgoal and instructions alone are too long.
     """
-    for dropped in range(len(context.history) + 1):
-        shortened = replace(context, history=context.history[dropped:])
-        if len(ids := render(shortened)) <= room:
-            return ids
-    return _with_cut_observation(render, shortened, room)
+
+    def without(turns: int) -> tuple[int, ...] | None:
+        return _within(room, render, replace(context, history=context.history[turns:]))
+
+    if (whole := without(0)) is not None:
+        return whole
+    if (best := without(len(context.history))) is None:
+        return _with_cut_observation(render, replace(context, history=()), room)
+    # Bisection, because rendering takes time and an episode can have many turns.
+    too_few, enough = 0, len(context.history)
+    while enough - too_few > 1:
+        turns = (too_few + enough) // 2
+        if (ids := without(turns)) is None:
+            too_few = turns
+        else:
+            enough, best = turns, ids
+    return best
 
 
 def _with_cut_observation(
@@ -99,21 +135,48 @@ def _with_cut_observation(
 ) -> tuple[int, ...]:
     told = context.told
 
-    def cut(length: int) -> tuple[int, ...]:
+    def cut(length: int) -> tuple[int, ...] | None:
         shorter = told and Told(cut_middle(told.alone, length), cut_middle(told.after, length))
-        return render(replace(context, observation=cut_middle(context.observation, length), told=shorter))
+        observation = cut_middle(context.observation, length)
+        return _within(room, render, replace(context, observation=observation, told=shorter))
 
     best = cut(0)
-    if len(best) > room:
+    if best is None:
         raise PromptTooLongError(
-            f"the prompt has {len(best)} tokens even without history and observation; {room} are accepted"
+            f"the prompt is too long even without history and observation; {room} tokens are accepted"
         )
+    # Bisection over the observation's length in characters, precise to 8 of them.
     fits, too_long = 0, max(len(context.observation), len(told.alone) if told else 0)
     while too_long - fits > 8:
         length = (fits + too_long) // 2
-        ids = cut(length)
-        if len(ids) <= room:
-            fits, best = length, ids
-        else:
+        if (ids := cut(length)) is None:
             too_long = length
+        else:
+            fits, best = length, ids
     return best
+
+
+def _within(
+    room: int, render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext
+) -> tuple[int, ...] | None:
+    """The prompt; None if it has more than `room` tokens."""
+    try:
+        ids = render(context)
+    except PromptTooLongError:
+        return None
+    return ids if len(ids) <= room else None
+
+
+def longest_token(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Largest number of characters that one token represents; None if there is no limit.
+
+    There is none if the tokenizer has a token for unknown words, which can be of any length.
+    """
+    characters = max(map(len, tokenizer.get_vocab()), default=0)
+    if tokenizer.is_fast and tokenizer.backend_tokenizer.normalizer is not None:
+        characters *= _COMPOSED
+    for unknown in ("\U000f1234", "qzx"):
+        text = unknown * (4 * characters)
+        if len(tokenizer.encode(text, add_special_tokens=False)) * characters < len(text):
+            return None
+    return characters

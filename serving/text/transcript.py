@@ -1,7 +1,8 @@
-"""An episode so far as lines of text, for prompts that show all of it.
+"""The episode so far as lines of text, for prompts that show all of it.
 
-The lines of a turn begin with those of the turn before, so that engines and learner compute little more than
-the newest observation. How an observation is told comes with it: the servers know no benchmark.
+Each turn's lines start with those of the turn before, so that engines and learner, which compute shared
+prefixes only once, compute little more than the newest observation. The shortened form of an observation
+comes with the request, as the servers know nothing of benchmarks.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ INSTRUCTIONS = (
     "You play a text game. `Plan?` asks for `keep`, to go on with the subgoal, or for `switch: ` and the "
     "next subgoal in a few words. `Action?` asks for one action that serves the subgoal."
 )
-"""The same for both roles, which so share transcripts: the critic reads each once."""
+"""Instructions of both roles. Their prompts thus share the whole transcript, which the critic computes
+once."""
 
 BETWEEN = " / "
-"""Separator of a list in one line; one token for the bundled model."""
+"""Separator of a list on one line; it is a single token of the bundled model."""
 
 
 def transcript(chat: Chat, context: TurnContext) -> list[str]:
-    """The task, then what was seen and, after `>`, done in each turn, then what is seen now."""
+    """The task, then each turn's observation and, after `>`, its action, then the current observation."""
     lines = [f"Task: {chat.one_line(context.goal)}"]
     for place, past in enumerate(context.history):
         lines += [_told(chat, past, first=place == 0), f">{chat.one_line(past.action)}"]

@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from configuration.environment import EnvironmentSettings
 from configuration.servers import ModelServerSettings
-from core.files import written_beside
+from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 from core.progress import Progress
 from core.seeds import derive
@@ -85,6 +85,7 @@ def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
             return folder, True
+        sweep_unfinished(folder.parent, of=(folder.name,))
         with written_beside(folder) as unfinished:
             model, tokenizer = make(settings, progress)
             model.save_pretrained(unfinished)

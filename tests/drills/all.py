@@ -1,4 +1,4 @@
-"""`./bazelw run //tests/drills:all -- [--minutes N] [--seed S]`: every drill, and one table at the end."""
+"""`./bazelw run //tests/drills:all -- [--scale X] [--seed S]`: runs every drill, and prints a table."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import time
 
 from rich.console import Console
 
-from tests.drills import messages, store, texts
+from tests.drills import failpoints, files, messages, store, texts
 from tests.drills.drill import Drill, Drills, Effort, Row, table
 
 DRILLS: tuple[Drill, ...] = (
     store.kills,
     store.truncations,
+    files.checkpoints,
+    files.adapters,
+    files.metrics,
+    files.configurations,
+    failpoints.counting,
+    failpoints.training,
     texts.answers,
     texts.game_files,
     texts.product_files,
@@ -22,9 +28,9 @@ SYSTEMS: tuple[Drills, ...] = (messages.messages,)
 
 
 def main() -> int:
-    """The number of drills that failed, as far as exit codes go."""
+    """Runs the drills; returns 0 if all passed, otherwise 1."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--scale", type=float, default=1.0, help="share of each drill; 1 is all faults")
+    options.add_argument("--scale", type=float, default=1.0, help="share of the faults of each drill, 0 to 1")
     options.add_argument("--seed", type=int, default=0, help="seed of every random choice")
     given = options.parse_args()
     console = Console()

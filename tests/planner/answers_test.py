@@ -157,7 +157,7 @@ def test_a_long_context_loses_history_first_and_then_the_middle_of_its_observati
 
 
 def test_a_goal_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(PromptTooLongError, match="1000 are accepted"):
+    with pytest.raises(PromptTooLongError, match="1000 tokens are accepted"):
         prompt().render(dataclasses.replace(CONTEXT, goal="word " * 2000))
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from configuration.keys import keys, value_of
 from configuration.section import Section
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, InvalidInputError
-from run_folder import opening
+from core.errors import ConfigurationError, CorruptDataError, HiperError, InvalidInputError
+from core.exit_codes import REFUSED, of_error
+from run_folder import opening, saved_configuration
 from run_folder.folder import RunFolder
+from run_folder.holding import hold_as_learner
 
 DEFAULTS = {"learner": {"updates": 7}}
 
@@ -43,7 +45,7 @@ def test_a_new_folder_holds_the_configuration_as_used(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "run"
     configuration = configured(root, learner={"updates": 5})
     held = opening.hold(root, configuration)
-    assert Configuration.model_validate(opening.saved_tree(root)) == configuration
+    assert Configuration.model_validate(saved_configuration.read(root)) == configuration
     assert held.folder.log("planner").parent.is_dir()
     held.release()
 
@@ -68,7 +70,7 @@ def test_a_run_is_not_overwritten_and_both_ways_out_are_named(tmp_path: Path) ->
 def test_a_run_that_never_got_started_is_no_obstacle(tmp_path: Path) -> None:
     opening.hold(tmp_path, configured(tmp_path, learner={"updates": 5})).release()
     opening.hold(tmp_path, configured(tmp_path, learner={"updates": 6})).release()
-    assert opening.saved_tree(tmp_path)["learner"]["updates"] == 6
+    assert saved_configuration.read(tmp_path)["learner"]["updates"] == 6
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
@@ -78,10 +80,17 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
+    hold_as_learner(RunFolder(tmp_path), 0.0).release()
+    (tmp_path / ".configuration.toml.new").write_text("half")
+    (tmp_path / ".episodes.sqlite.ab12_xyz").mkdir()
+    opening.hold(tmp_path, configured(tmp_path)).release()
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(ConfigurationError, match="is no folder"):
+    with pytest.raises(ConfigurationError, match="is not a folder"):
         opening.check(file, configured(file))
 
 
@@ -166,7 +175,7 @@ def test_only_what_may_change_differs_in_a_resumed_run(name: str, number: int) -
         try:
             again = opened("--run-dir", folder, "--resume", f"--{name}={number}")
         except InvalidInputError as error:
-            same_run = "cannot go on with another configuration" not in str(error)
+            same_run = "cannot be resumed with another configuration" not in str(error)
             assert same_run or name not in opening.MAY_CHANGE
         else:
             before = configured(Path(folder))
@@ -190,7 +199,8 @@ def test_a_run_that_began_before_patience_and_short_leases_is_resumed(tmp_path: 
     saved = RunFolder(tmp_path).configuration
     written = saved.read_text()
     assert "patience_seconds = 300.0\n" in written
-    saved.write_text(written.replace("patience_seconds = 300.0\n", "attempts = 4\n"))
+    # Those versions wrote no hash into the first line either.
+    saved.write_text(written.partition("\n")[2].replace("patience_seconds = 300.0\n", "attempts = 4\n"))
     resumed = opened("--run-dir", tmp_path, "--resume")
     assert (resumed.orchestrator.patience_seconds, resumed.learner.lease_seconds) == (300.0, 900.0)
 
@@ -200,3 +210,33 @@ def test_attempts_are_refused_with_what_to_write(tmp_path: Path) -> None:
     file.write_text("[orchestrator]\nattempts = 4\n")
     with pytest.raises(InvalidInputError, match=r"attempts has been replaced: write .*patience_seconds"):
         opened("--config", file)
+
+
+def test_a_configuration_that_ends_early_is_refused_and_never_read_as_the_defaults(tmp_path: Path) -> None:
+    started(tmp_path, lora={"rank": 4})
+    path = RunFolder(tmp_path).configuration
+    whole = path.read_bytes()
+    assert opened("--run-dir", tmp_path, "--resume").lora.rank == 4
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(HiperError, match=r"configuration\.toml") as refused:
+            opened("--run-dir", tmp_path, "--resume")
+        assert of_error(refused.value) == REFUSED
+
+
+def test_a_configuration_that_was_changed_is_refused_unless_its_first_line_is_removed(tmp_path: Path) -> None:
+    started(tmp_path)
+    path = RunFolder(tmp_path).configuration
+    edited = path.read_text().replace("\nrank = 8\n", "\nrank = 4\n")
+    path.write_text(edited)
+    with pytest.raises(CorruptDataError, match="was changed or damaged: .* remove that line"):
+        opened("--run-dir", tmp_path, "--resume")
+    path.write_text(edited.partition("\n")[2])
+    assert opened("--run-dir", tmp_path, "--resume").lora.rank == 4
+
+
+def test_damaged_metrics_are_named_before_anything_starts(tmp_path: Path) -> None:
+    started(tmp_path)
+    RunFolder(tmp_path).metrics.write_text("no metrics\n")
+    with pytest.raises(CorruptDataError, match=r"metrics\.jsonl was changed or damaged: line 1"):
+        opened("--run-dir", tmp_path, "--resume")

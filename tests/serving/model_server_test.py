@@ -132,6 +132,14 @@ def test_bad_requests_are_refused_and_the_next_is_answered(
     asyncio.run(answers(server, turn()))
 
 
+def test_a_huge_observation_is_cut_and_a_larger_message_is_refused(server: Process) -> None:
+    first, _ = asyncio.run(answers(server, turn(observation="You see a mug. " * 66_667)))
+    assert len(first.generation.prompt_ids) <= 512
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        asyncio.run(answers(server, turn(observation="You see a mug. " * 300_000)))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_memory_stays_below_a_gigabyte_and_a_half(server: Process) -> None:
     status = Path(f"/proc/{server.popen.pid}/status").read_text()
     resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))

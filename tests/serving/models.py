@@ -38,9 +38,17 @@ def tiny_model(folder: Path, model_type: str = "llama") -> ModelFolder:
 
 
 def random_adapter(
-    model: ModelFolder, folder: Path, seed: int, rank: int = 4, rank_stabilised: bool = False
+    model: ModelFolder,
+    folder: Path,
+    seed: int,
+    rank: int = 4,
+    rank_stabilised: bool = False,
+    scale: float = 0.05,
 ) -> PeftModel:
-    """Writes an adapter that changes all linear layers; returns the model with it, not merged, in float32."""
+    """Writes an adapter that changes all linear layers; returns the model with it, not merged, in float32.
+
+    The factors' numbers have the standard deviation `scale`.
+    """
     base = AutoModelForCausalLM.from_pretrained(model.path, dtype=torch.float32)
     config = LoraConfig(
         r=rank,
@@ -54,7 +62,7 @@ def random_adapter(
     with torch.no_grad():
         for name, parameter in with_adapter.named_parameters():
             if "lora_" in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
     with_adapter.save_pretrained(folder)
     return with_adapter.eval()
 

@@ -1,4 +1,4 @@
-"""What may answer a call that has a fence."""
+"""What the sampler asks the engine for, and what it records of the answer."""
 
 from __future__ import annotations
 
@@ -6,98 +6,84 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
 
 from configuration.servers import ModelServerSettings
-from core.errors import BehindError
-from serving.engine import (
-    EngineCounters,
-    EngineFailedError,
-    FinishReason,
-    GenerationRequest,
-    GenerationResult,
-    LoadedAdapter,
-)
+from core.errors import PromptTooLongError
+from serving.embedded.engine import EmbeddedEngine
 from serving.sampler import Sampler
+from tests.serving.models import WORDS, plain_logprobs, tiny_model
 from trajectory.episode import Generation
-from trajectory.fence import Fence
+
+PROMPT = (5, 17, 99, 4)
 
 
-def loaded(version: int, epoch: int = 1, run_id: str = "run") -> LoadedAdapter:
-    return LoadedAdapter(f"{run_id}/planner@{version}", version, Path(), run_id, epoch, bytes([version] * 32))
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Generation]:
+    """Answers of a tiny model at temperature 0, which are the same words until they end."""
+    folder = tmp_path_factory.mktemp("model")
+    engine = EmbeddedEngine(tiny_model(folder), "float32", context_length=64, max_batch=2)
+    settings = ModelServerSettings(max_new_tokens=6, temperature=0)
+
+    async def work() -> dict[str, Generation]:
+        await engine.start()
+        try:
+            free = await Sampler(engine, settings, frozenset()).sample(PROMPT, 0)
+            stop = frozenset({free.token_ids[2]})
+            whole = frozenset({free.token_ids[:2]})
+            return {
+                "free": free,
+                "stopped": await Sampler(engine, settings, stop).sample(PROMPT, 0),
+                "complete": await Sampler(engine, settings, frozenset()).sample(PROMPT, 0, whole),
+                "unsampled": Sampler(engine, settings, stop).unsampled(PROMPT),
+            }
+        finally:
+            await engine.close()
+
+    return asyncio.run(work())
 
 
-class Engine:
-    """Serves an adapter, and answers with it or with another that is switched to meanwhile."""
-
-    context_length = 64
-    counters = EngineCounters(0, 0, 0)
-
-    def __init__(self, adapter: LoadedAdapter | None, *then: LoadedAdapter | None) -> None:
-        self.adapter, self._then = adapter, then
-        self.asked = 0
-
-    async def start(self) -> None: ...
-
-    async def generate(self, request: GenerationRequest) -> GenerationResult:
-        self.asked += 1
-        if self._then:
-            (self.adapter,) = self._then
-        return GenerationResult((1, 2), (-0.5, -0.5), self.adapter, FinishReason.STOP)
-
-    async def switch(self, adapter: LoadedAdapter | None) -> None: ...
-
-    async def failure(self) -> EngineFailedError:
-        raise AssertionError
-
-    async def close(self) -> None: ...
+def test_an_answer_without_an_end_has_the_limit_of_the_settings(answers: dict[str, Generation]) -> None:
+    free = answers["free"]
+    assert len(free.token_ids) == len(free.logprobs) == 6
+    assert free.length_limited
+    assert (free.prompt_ids, free.temperature, free.adapter_version) == (PROMPT, 0.0, -1)
+    assert free.engine_seconds > 0
+    assert all(0 <= token < WORDS for token in free.token_ids)
 
 
-def sampled(engine: Engine, fence: Fence | None) -> Generation:
-    sampler = Sampler(engine, ModelServerSettings(), frozenset())
-    return asyncio.run(sampler.sample((1, 2, 3), seed=1, fence=fence))
+def test_a_stop_token_ends_an_answer_and_is_part_of_it(answers: dict[str, Generation]) -> None:
+    free, stopped = answers["free"], answers["stopped"]
+    first = free.token_ids.index(free.token_ids[2])
+    assert stopped.token_ids == free.token_ids[: first + 1]
+    assert not stopped.length_limited
 
 
-@pytest.mark.parametrize("fence", [None, Fence("run", 1, 3), Fence("run", 1, 2), Fence("run", 0, 9)])
-def test_an_answer_says_which_adapter_it_is_from(fence: Fence | None) -> None:
-    said = sampled(Engine(loaded(3)), fence)
-    assert (said.adapter_epoch, said.adapter_version, said.adapter_sha256) == (1, 3, bytes([3] * 32))
+def test_a_complete_answer_ends_without_a_stop_token(answers: dict[str, Generation]) -> None:
+    assert answers["complete"].token_ids == answers["free"].token_ids[:2]
+    assert not answers["complete"].length_limited
 
 
-def test_the_base_model_alone_has_no_hash_and_passes_no_fence() -> None:
-    said = sampled(Engine(None), None)
-    assert (said.adapter_epoch, said.adapter_version, said.adapter_sha256) == (0, -1, b"")
-    with pytest.raises(BehindError, match="version 0 of run run, epoch 0 or later; served is the base model"):
-        sampled(Engine(None), Fence("run", 0, 0))
+def test_a_prompt_that_is_only_rendered_has_no_tokens(answers: dict[str, Generation]) -> None:
+    assert answers["unsampled"] == Generation(PROMPT, (), (), -1, 0.0, False, 0.0)
 
 
-@pytest.mark.parametrize("fence", [Fence("run", 1, 4), Fence("run", 2, 0), Fence("other", 0, 0)])
-def test_a_server_behind_the_fence_samples_nothing(fence: Fence) -> None:
-    engine = Engine(loaded(3))
-    with pytest.raises(BehindError, match="served is run/planner@3 of epoch 1"):
-        sampled(engine, fence)
-    assert engine.asked == 0
-
-
-@pytest.mark.parametrize("then", [None, loaded(2), loaded(9, epoch=0), loaded(3, run_id="other")])
-def test_what_is_switched_to_while_the_call_waits_counts(then: LoadedAdapter | None) -> None:
-    with pytest.raises(BehindError):
-        sampled(Engine(loaded(3), then), Fence("run", 1, 3))
-    assert sampled(Engine(loaded(3), loaded(4)), Fence("run", 1, 3)).adapter_version == 4
-
-
-PLACE = st.tuples(st.integers(0, 3), st.integers(-1, 3))
-
-
-@given(PLACE, st.lists(PLACE, max_size=5))
-def test_a_fence_only_rises_and_admits_what_raised_it(
-    start: tuple[int, int], answers: list[tuple[int, int]]
+def test_greedy_answers_carry_the_logprobs_of_temperature_one(
+    answers: dict[str, Generation], tmp_path: Path
 ) -> None:
-    fence = Fence("run", *start)
-    for epoch, version in answers:
-        before = fence
-        fence = fence.raised(Generation((1,), (1,), (-0.1,), version, 1.0, False, 0.1, epoch))
-        assert (fence.epoch, fence.version) == max((before.epoch, before.version), (epoch, version))
-        assert fence.admits("run", fence.epoch, fence.version)
-        assert before.admits("run", fence.epoch, fence.version)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model(tmp_path).path)
+    expected = plain_logprobs(model, PROMPT, answers["free"].token_ids)
+    assert answers["free"].logprobs == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_prompt_and_an_answer_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    async def work() -> None:
+        engine = EmbeddedEngine(tiny_model(tmp_path), "float32", context_length=64, max_batch=1)
+        await engine.start()
+        try:
+            await Sampler(engine, ModelServerSettings(max_new_tokens=8), frozenset()).sample((1,) * 57, 0)
+        finally:
+            await engine.close()
+
+    with pytest.raises(PromptTooLongError, match="57 tokens and 8 for the answer are 65"):
+        asyncio.run(work())

@@ -59,7 +59,15 @@ def test_metrics_are_named_in_one_file() -> None:
 
 
 def test_files_of_a_run_are_named_in_one_file() -> None:
-    assert {"configuration.toml", "episodes.sqlite", "metrics.jsonl", "ends.jsonl", "report.html"} == FILES
+    names = {
+        "configuration.toml",
+        "episodes.sqlite",
+        "metrics.jsonl",
+        "ends.jsonl",
+        "learner.lock",
+        "report.html",
+    }
+    assert names == FILES
     for path, source in sources("run_folder/folder.py"):
         for line, text in texts(source):
             assert not spells_a_file(text), f"{path}:{line}: {text!r} belongs to run_folder/folder.py"

@@ -122,6 +122,10 @@ def test_targets_of_a_treatment_must_allow_it() -> None:
     assert compiled(dirty).targets == MUGS
     assert compiled(dirty, task_type=TaskType.CLEAN).targets == MUG_1
     assert compiled(dirty, task_type=TaskType.HEAT).targets == MUGS
+    cold = compiled(("(heatable Mug_bar_1)", ""), task_type=TaskType.HEAT)
+    assert cold.targets == MUGS - MUG_1
+    warm = compiled(("(coolable Mug_bar_1)", ""), task_type=TaskType.COOL)
+    assert warm.targets == MUGS - MUG_1
 
 
 def test_only_a_look_goal_has_lamps() -> None:

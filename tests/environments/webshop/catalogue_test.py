@@ -165,7 +165,7 @@ def test_a_synthetic_catalogue_has_all_categories_and_distinct_products() -> Non
 
 
 def test_a_price_without_a_dollar_is_refused_by_name():
-    with pytest.raises(EnvironmentDataError, match=r"product 'A1' .*pricing '15\.50' holds no price"):
+    with pytest.raises(EnvironmentDataError, match=r"product 'A1' .*pricing '15\.50' has no price"):
         small_catalogue(record("A1", pricing="15.50"))
 
 

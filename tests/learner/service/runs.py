@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hiper.v1 import episode_pb2 as pb
@@ -14,6 +15,7 @@ from core.role import Role
 from learner.service.gate import Schedule
 from learner.service.run_parts import Publisher, Trainer, Update
 from learner.service.training_run import TrainingRun
+from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
@@ -54,10 +56,14 @@ class CountingTrainer:
         (folder / CONFIG_FILE).write_text("{}")
         (folder / WEIGHTS_FILE).write_text(f"{role.value} {self.seen}")
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+    def skip_update(self) -> None:
+        self.version += 1
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str]) -> None:
         if self._crash == self.version:
             raise OSError("killed")
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / STATE_FILE).write_text(json.dumps({ADAPTERS_KEY: dict(adapters)}))
         (folder / "state").write_text(" ".join(map(str, self.seen)))
         assert self.seen == list(consumed)
 
@@ -94,6 +100,7 @@ def open_run(
     make_trainer: Callable[[], Trainer] | None = None,
     first: Callable[[Progress], AdapterPair | None] = warm_start,
     epoch: int = 0,
+    final_prompts: bool = False,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -105,6 +112,7 @@ def open_run(
         first,
         shelf or Shelf(),
         1000,
+        final_prompts,
         clock,
         keep_checkpoints,
         epoch,

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import HiperError
+from configuration.files import to_toml
+from configuration.tree import Configuration
+from core.errors import CorruptDataError, HiperError
 from core.exit_codes import REFUSED, of_error
 from orchestrator import report as run_report
 from orchestrator.report.figures import moving_average, score_figure
@@ -63,10 +65,14 @@ def episode(number: int, won: bool) -> Episode:
     return state.episode(3.0)
 
 
+def configured(folder: str) -> Configuration:
+    return Configuration.model_validate({"run": {"dir": folder}})
+
+
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """Three updates, three episodes, two evaluations and a file that is none."""
-    (tmp_path / "configuration.toml").write_text('[run]\ndir = "<here>"\n')
+    (tmp_path / "configuration.toml").write_text(to_toml(configured("<here>")))
     lines = [line(1, **{"timing_s/start": 3.0}), line(2), line(3)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (tmp_path / "ends.jsonl").write_text(
@@ -215,7 +221,7 @@ def test_the_moving_average_counts_episodes() -> None:
 
 
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
-    (tmp_path / "configuration.toml").write_text("")
+    (tmp_path / "configuration.toml").write_text(to_toml(configured("run")))
     page = run_report.write(run_report.read(tmp_path), tmp_path).read_text()
     assert "There has been no update yet." in page
 
@@ -237,3 +243,10 @@ def test_bad_input(run_dir: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(HiperError, match=message) as refused:
         report_run([argument.format(run=run_dir) for argument in arguments])
     assert of_error(refused.value) == REFUSED
+
+
+@pytest.mark.parametrize("name", ["configuration.toml", "metrics.jsonl"])
+def test_a_damaged_file_is_named(run_dir: Path, name: str) -> None:
+    (run_dir / name).write_text("\n")
+    with pytest.raises(CorruptDataError, match=name):
+        report_run([str(run_dir)])

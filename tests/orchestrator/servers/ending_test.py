@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 
 import pytest
+from rich.console import Console
 
-from core.errors import HiperError
+from core.errors import HiperError, UnavailableError
 from core.exit_codes import Interrupted
-from orchestrator.run import StopRequest
+from orchestrator.progress.display import PlainDisplay, summary
+from orchestrator.progress.report import Report
+from orchestrator.progress.tally import Tally
+from orchestrator.run import StopRequest, beside
 from orchestrator.servers import ending
 
 NEVER = 3600.0
@@ -81,3 +86,38 @@ def test_a_run_that_does_not_play_yet_has_nothing_to_wait_for() -> None:
 
 def test_time_asks_too() -> None:
     asyncio.run(StopRequest(0.01).asked())
+
+
+def test_a_learner_that_cannot_be_asked_to_stop_is_asked_until_it_confirms() -> None:
+    console, pauses, shown = Console(file=io.StringIO(), width=200), list[float](), list[str]()
+    tally = Tally()
+    report = Report(tally, PlainDisplay(console, tally, 4))
+    answers = [UnavailableError("not there"), HiperError("no answer"), None]
+
+    async def ask() -> None:
+        if answer := answers.pop(0):
+            raise answer
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        shown.append(summary(tally, 4))
+
+    asyncio.run(StopRequest(sleep=sleep).hand_on(ask, report.not_stopping_yet))
+    assert pauses == [5.0, 5.0]
+    assert all(text.endswith("the learner has not confirmed yet that it stops") for text in shown)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.rpartition(": ")[2] for line in said] == ["not there", "no answer"]
+    report.stop_confirmed()
+    assert "confirmed" not in summary(tally, 4)
+
+
+def test_what_makes_the_request_fail_is_not_hidden() -> None:
+    async def broken() -> None:
+        raise TypeError("a mistake")
+
+    async def played() -> None:
+        async with beside(broken()):
+            await asyncio.sleep(0)
+
+    with pytest.raises(TypeError, match="a mistake"):
+        asyncio.run(played())

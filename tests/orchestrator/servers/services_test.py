@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -22,8 +23,8 @@ from orchestrator.servers.services import (
     shorten,
 )
 
-READY = """import os, sys, pathlib; ready = sys.argv[1]; beside = pathlib.Path(ready + ".new")
-beside.write_text('{"address": "127.0.0.1:7"}'); os.replace(beside, ready); """
+READY = """import json, os, sys, pathlib; ready = sys.argv[1]; beside = pathlib.Path(ready + ".new")
+beside.write_text(json.dumps({"address": "127.0.0.1:7", "pid": os.getpid()})); os.replace(beside, ready); """
 UNTIL_PARENT_GOES = "sys.stdin.read()"
 
 
@@ -40,6 +41,24 @@ def test_an_address_is_read_and_the_process_ends_on_request(tmp_path: Path) -> N
         await supervisor.stop()
         with pytest.raises(ProcessLookupError):
             os.kill(service.pid, 0)
+
+    asyncio.run(work())
+
+
+def test_the_address_that_a_server_of_a_killed_run_writes_late_is_not_taken(tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    after = f"import pathlib, time\nwhile not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)\n"
+
+    async def work() -> None:
+        supervisor = Supervisor(stop_seconds=20)
+        its = spec(tmp_path, after + READY + UNTIL_PARENT_GOES)
+        service = await supervisor.start(its)
+        its.ready_file.write_text(json.dumps({"address": "127.0.0.1:1", "pid": os.getpid()}))
+        reading = asyncio.ensure_future(service.address(20))
+        await asyncio.sleep(0)
+        go_on.touch()
+        assert await reading == "127.0.0.1:7"
+        await supervisor.stop()
 
     asyncio.run(work())
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
+import os
+import signal
 import urllib.request
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import grpc
 import pytest
@@ -15,39 +14,13 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hiper.v1 import learner_pb2 as pb
 from hiper.v1 import learner_pb2_grpc as pb_grpc
 
-from configuration.servers import ServerSettings, TlsSettings
+from configuration.servers import TlsSettings
 from core import errors
-from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
+from core.errors import DivergedError, HiperError, InvalidInputError, NotFoundError, UnavailableError
 from serving.rpc.channel import open_channel, wait_healthy
-from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
+from serving.rpc.server import ServerFlags, serve_until_stopped
 from serving.rpc.status import status_code
-
-NAME = "hiper.v1.LearnerService"
-Answer = Callable[[], Awaitable[pb.LearnerStatus]]
-
-
-class Servicer(pb_grpc.LearnerServiceServicer):
-    """Answers as the test says."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.LearnerStatus:
-        return await self._answer()
-
-
-def make_server(answer: Answer, **settings: object) -> GrpcServer:
-    servicer = Servicer(answer)
-    service = Service(NAME, lambda server: pb_grpc.add_LearnerServiceServicer_to_server(servicer, server))
-    return GrpcServer(ServerSettings(drain_seconds=5, **settings), [service])
-
-
-async def fine() -> pb.LearnerStatus:
-    return pb.LearnerStatus(run_id="fine")
-
-
-def status_of(channel: grpc.aio.Channel, seconds: float = 10) -> Awaitable[pb.LearnerStatus]:
-    return pb_grpc.LearnerServiceStub(channel).GetStatus(pb.GetStatusRequest(), timeout=seconds)
+from tests.serving.rpc.status_server import NAME, Answer, fine, make_server, status_of
 
 
 async def called(answer: Answer, seconds: float = 10, **settings: object) -> pb.LearnerStatus:
@@ -72,6 +45,8 @@ async def called(answer: Answer, seconds: float = 10, **settings: object) -> pb.
         (errors.ConflictError, "ALREADY_EXISTS"),
         (errors.QueueFullError, "RESOURCE_EXHAUSTED"),
         (errors.UnavailableError, "UNAVAILABLE"),
+        (errors.UnauthenticatedError, "UNAUTHENTICATED"),
+        (errors.ForbiddenError, "PERMISSION_DENIED"),
         (HiperError, "INTERNAL"),
     ],
 )
@@ -218,6 +193,45 @@ def test_health_follows_what_the_services_need_and_the_failure_is_raised() -> No
     asyncio.run(play())
 
 
+def test_a_failed_server_answers_those_who_ask_why_until_it_is_stopped() -> None:
+    async def play() -> None:
+        server, failure = make_server(fine, tells_failures=True), asyncio.Event()
+
+        async def failed() -> HiperError:
+            await failure.wait()
+            return DivergedError("the loss is not finite")
+
+        serving = asyncio.ensure_future(serve_until_stopped(server, ServerFlags(), failed, None))
+        while not server.address:
+            await asyncio.sleep(0)
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+            assert (await watch.read()).status is health_pb2.HealthCheckResponse.SERVING
+            failure.set()
+            assert (await watch.read()).status is health_pb2.HealthCheckResponse.NOT_SERVING
+            watch.cancel()
+            await wait_healthy(channel, 5, NAME)
+            assert (await status_of(channel)).run_id == "fine"
+            assert not serving.done()
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(DivergedError, match="the loss is not finite"):
+                await serving
+
+    asyncio.run(play())
+
+
+def test_one_healthy_service_is_enough() -> None:
+    async def play() -> None:
+        server = make_server(fine)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5, "hiper.v1.NoService", "")
+        await server.drain()
+
+    asyncio.run(play())
+
+
 def test_nobody_there_is_an_error_with_the_reason() -> None:
     async def play() -> None:
         async with open_channel("127.0.0.1:1", TlsSettings()) as channel:
@@ -262,67 +276,3 @@ def test_metrics_count_calls_by_status() -> None:
     text = asyncio.run(play())
     assert f'hiper_calls_total{{code="OK",method="/{NAME}/GetStatus"}} 1.0' in text
     assert f'hiper_calls_total{{code="UNIMPLEMENTED",method="/{NAME}/Stop"}} 1.0' in text
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority, and a certificate for 127.0.0.1 that it signed."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
-    openssl("req", *key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=127.0.0.1")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "own.csr", *signing, "-out", "own.pem")
-    return folder
-
-
-def test_with_an_authority_both_sides_must_show_a_certificate(authority: Path) -> None:
-    mutual = TlsSettings(
-        certificate=authority / "own.pem", key=authority / "own.key", authority=authority / "ca.pem"
-    )
-    anonymous = TlsSettings(authority=authority / "ca.pem")
-
-    async def play() -> None:
-        server = make_server(fine, tls=mutual)
-        await server.start()
-        async with open_channel(server.address, mutual) as channel:
-            assert (await status_of(channel)).run_id == "fine"
-        for stranger in (anonymous, TlsSettings()):
-            async with open_channel(server.address, stranger) as channel:
-                with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await status_of(channel, 2)
-                assert caught.value.code() in (
-                    grpc.StatusCode.UNAVAILABLE,
-                    grpc.StatusCode.DEADLINE_EXCEEDED,
-                )
-        await server.drain()
-
-    asyncio.run(play())
-
-
-def test_tls_files_that_are_missing_are_named(authority: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"tls\.key"):
-        asyncio.run(called(fine, tls=TlsSettings(certificate=authority / "own.pem")))
-    nowhere = TlsSettings(certificate=authority / "own.pem", key=authority / "nowhere.key")
-    with pytest.raises(NotFoundError, match="nowhere"):
-        asyncio.run(called(fine, tls=nowhere))
-
-
-@pytest.mark.parametrize("content", [b"\xff", b"\n\x05ab"])
-def test_bytes_that_are_not_the_message_are_the_callers_fault(content: bytes) -> None:
-    async def work() -> None:
-        server = make_server(fine)
-        await server.start()
-        async with open_channel(server.address, TlsSettings()) as channel:
-            with pytest.raises(grpc.aio.AioRpcError, match="cannot be decoded") as refused:
-                await channel.unary_unary(f"/{NAME}/GetStatus")(content, timeout=10)
-            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert (await status_of(channel)).run_id == "fine"
-        await server.drain()
-
-    asyncio.run(work())

@@ -1,0 +1,89 @@
+"""Access control: the roles that certificates name, and a table of the calls that each role may make."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from enum import Enum
+
+import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+
+from core.errors import ForbiddenError, UnauthenticatedError
+from serving.rpc.status import wrap_handler
+
+_SCHEME = "hiper:"
+"""Scheme of the URI that names a role in a certificate's subjectAltName, such as `URI:hiper:learner`."""
+
+
+class Peer(Enum):
+    """Roles of callers; a certificate can name several."""
+
+    LEARNER = "learner"
+    """Pushes adapters to the model servers."""
+    ORCHESTRATOR = "orchestrator"
+    """Plays episodes with the model servers, and sends them to the learner."""
+    OPERATOR = "operator"
+    """A person or a person's command: evaluates, pushes adapters, rolls back, inspects the servers."""
+
+
+_PLAYS = frozenset({Peer.ORCHESTRATOR, Peer.OPERATOR})
+_OPERATES = frozenset({Peer.OPERATOR})
+
+MAY_CALL: Mapping[str, frozenset[Peer]] = {
+    "/hiper.v1.PlannerService/Plan": _PLAYS,
+    "/hiper.v1.ExecutorService/Act": _PLAYS,
+    "/hiper.v1.AdapterService/Push": frozenset({Peer.LEARNER, Peer.OPERATOR}),
+    "/hiper.v1.AdapterService/Rollback": _OPERATES,
+    "/hiper.v1.AdapterService/GetState": frozenset(Peer),
+    "/hiper.v1.EpisodeService/Lease": frozenset({Peer.ORCHESTRATOR}),
+    "/hiper.v1.EpisodeService/Submit": frozenset({Peer.ORCHESTRATOR}),
+    "/hiper.v1.LearnerService/GetStatus": _PLAYS,
+    "/hiper.v1.LearnerService/Stop": _PLAYS,
+    f"/{health.SERVICE_NAME}/Check": frozenset(Peer),
+    f"/{health.SERVICE_NAME}/List": frozenset(Peer),
+    f"/{health.SERVICE_NAME}/Watch": frozenset(Peer),
+    f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": _OPERATES,
+}
+"""Roles that may make each call; calls that are missing here are refused to everybody."""
+
+
+class AccessControl(grpc.aio.ServerInterceptor):
+    """Refuses calls unless the caller's certificate names a role that may make them."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        return wrap_handler(handler, handler_call_details.method, self._allowed)
+
+    @asynccontextmanager
+    async def _allowed(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        check_access(method, context.auth_context())
+        yield
+
+
+def check_access(method: str, auth_context: Mapping[str, list[bytes]]) -> None:
+    """Checks a call against `MAY_CALL`.
+
+    Args:
+        method: Full name of the call, such as `/hiper.v1.AdapterService/Push`.
+        auth_context: Contents of the caller's certificate, which gRPC has verified.
+
+    Raises:
+        UnauthenticatedError: the caller has not presented a certificate.
+        ForbiddenError: the certificate names no role that may make this call.
+    """
+    if not auth_context.get("x509_pem_cert"):
+        raise UnauthenticatedError(f"{method} needs a certificate")
+    names = [uri.decode(errors="replace") for uri in auth_context.get("peer_uri") or ()]
+    allowed = MAY_CALL.get(method, frozenset())
+    if not any(_SCHEME + peer.value in names for peer in allowed):
+        accepted = " or ".join(sorted(f"URI:{_SCHEME}{peer.value}" for peer in allowed)) or "none"
+        shown = ", ".join(f"URI:{name}" for name in names) or "no URI"
+        raise ForbiddenError(
+            f"{method} needs a certificate with a subjectAltName {accepted}; the caller's has {shown}"
+        )

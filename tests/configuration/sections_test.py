@@ -1,0 +1,120 @@
+"""Settings that contradict each other, and what settings mean together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from configuration.learner import ImitationSettings, LearnerSettings, PpoSettings
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from core.role import Role
+
+
+def refused(section: type[Any], reason: str, **values: Any) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        section.model_validate(values)
+
+
+def test_the_default_configuration_is_valid_and_frozen() -> None:
+    configuration = Configuration()
+    with pytest.raises(ValidationError, match="frozen"):
+        configuration.learner.updates = 3  # type: ignore[misc]
+
+
+def test_unknown_keys_are_refused_in_every_section() -> None:
+    for name in Configuration.model_fields:
+        refused(Configuration, f"{name}.nonsense", **{name: {"nonsense": 1}})
+    refused(Configuration, "nonsense", nonsense=1)
+
+
+def test_all_services_have_one_base_model() -> None:
+    model = {"model": "a"}
+    Configuration.model_validate({"planner": model, "executor": model, "learner": model})
+    refused(
+        Configuration,
+        "planner.model = 'a', executor.model = 'a', learner.model = 'bundled'",
+        planner=model,
+        executor=model,
+    )
+
+
+def test_a_batch_is_made_of_whole_groups() -> None:
+    Configuration.model_validate({"learner": {"episodes_per_update": 12, "group_size": 4}})
+    refused(
+        Configuration,
+        "episodes_per_update = 12 is not a multiple of learner.group_size = 8",
+        learner={"episodes_per_update": 12, "group_size": 8},
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "with_deepspeed"),
+    [
+        ({}, False),
+        ({"ranks": 2}, True),
+        ({"optimizer": "deepspeed"}, True),
+        ({"ranks": 2, "zero_stage": 3}, True),
+        ({"optimizer": "deepspeed", "zero_stage": 1}, True),
+    ],
+)
+def test_several_ranks_always_have_deepspeed(values: dict[str, Any], with_deepspeed: bool) -> None:
+    assert LearnerSettings.model_validate(values).with_deepspeed is with_deepspeed
+
+
+def test_only_deepspeed_shards() -> None:
+    refused(LearnerSettings, "learner.zero_stage = 1.*learner.optimizer = deepspeed", zero_stage=1)
+    refused(LearnerSettings, "zero_stage", ranks=2, zero_stage=4)
+
+
+def test_the_planner_may_have_a_learning_rate_of_its_own() -> None:
+    alike = PpoSettings(learning_rate=2e-4)
+    assert alike.learning_rate_of(Role.PLANNER) == alike.learning_rate_of(Role.EXECUTOR) == 2e-4
+    apart = PpoSettings(learning_rate=2e-4, planner_learning_rate=1e-5)
+    assert apart.learning_rate_of(Role.PLANNER) == 1e-5
+    assert apart.learning_rate_of(Role.EXECUTOR) == 2e-4
+
+
+def test_the_planner_may_have_steps_of_its_own() -> None:
+    assert ImitationSettings(steps=7).steps_of(Role.PLANNER) == 7
+    apart = ImitationSettings(steps=7, planner_steps=3)
+    assert (apart.steps_of(Role.PLANNER), apart.steps_of(Role.EXECUTOR)) == (3, 7)
+
+
+def test_only_the_adviser_can_teach_with_mistakes() -> None:
+    assert ImitationSettings(teacher="adviser", mistakes=0.3).mistakes == 0.3
+    for teacher in ("rule", "expert"):
+        refused(ImitationSettings, "imitation.mistakes = 0.3 needs", teacher=teacher, mistakes=0.3)
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        (LearnerSettings, {"updates": 0}),
+        (LearnerSettings, {"max_lag": -1}),
+        (LearnerSettings, {"pack_tokens": 127}),
+        (LearnerSettings, {"lease_seconds": 0}),
+        (LearnerSettings, {"gpus": [-1]}),
+        (PpoSettings, {"learning_rate": 0}),
+        (PpoSettings, {"importance_stop": 1.5}),
+        (PpoSettings, {"importance_band": [0.5]}),
+        (PpoSettings, {"kl_reference": "middle"}),
+        (ImitationSettings, {"mistakes": 1}),
+        (ModelServerSettings, {"context_length": 63}),
+        (ModelServerSettings, {"temperature": -0.1}),
+        (ModelServerSettings, {"temperature": 0.005}),
+        (ModelServerSettings, {"temperature": 101}),
+        (ModelServerSettings, {"drain_seconds": 0}),
+        (ModelServerSettings, {"prompt_format": "long"}),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(section: type[Any], values: dict[str, Any]) -> None:
+    (name,) = values
+    refused(section, name, **values)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.01, 0.6, 100.0])
+def test_temperatures_that_the_learner_accepts_can_be_set(temperature: float) -> None:
+    assert ModelServerSettings(temperature=temperature).temperature == temperature

@@ -1,0 +1,94 @@
+"""What is said about services that are too large, one by one or together."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from configuration.tree import Configuration
+from orchestrator.preflight.memory.items import GIB, Item, ServiceMemory
+from orchestrator.preflight.memory.report import MemoryReport, memory_report, render
+
+
+def service(name: str, gib: float, **more: Any) -> ServiceMemory:
+    return ServiceMemory(name, (Item("weights", int(gib * GIB), "by hand"),), **more)
+
+
+def report(*services: ServiceMemory, gpu: int = 10, here: frozenset[str] = frozenset()) -> MemoryReport:
+    return MemoryReport(services, gpu * GIB, here)
+
+
+def shown(of: MemoryReport) -> list[str]:
+    console = Console(file=StringIO(), width=100, record=True)
+    console.print(render(of))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_a_service_that_just_fits_is_not_warned_of() -> None:
+    assert report(service("planner", 10)).warnings == ()
+    assert report(service("planner", 10.5)).warnings == (
+        "the planner does not fit: it needs 10.5 GiB and the GPU has 10.0 GiB",
+    )
+
+
+def test_a_service_s_own_warnings_come_after_its_size() -> None:
+    large = service("planner", 11, warnings=("too long",))
+    assert report(large).warnings[1:] == ("too long",)
+    assert report(service("planner", 1, warnings=("too long",))).warnings == ("too long",)
+
+
+def test_services_that_start_here_share_a_gpu() -> None:
+    services = (service("planner", 4), service("executor", 4), service("learner", 4))
+    assert report(*services, here=frozenset({"planner", "executor"})).warnings == ()
+    (warning,) = report(*services, here=frozenset({"planner", "executor", "learner"})).warnings
+    assert warning.startswith("planner, executor, learner have no address")
+    assert "12.0 GiB" in warning and " 10 GiB" in warning
+
+
+def test_one_service_here_has_the_gpu_to_itself() -> None:
+    (warning,) = report(service("planner", 12), here=frozenset({"planner"})).warnings
+    assert "have no address" not in warning
+
+
+def test_every_rank_has_a_gpu() -> None:
+    many = report(service("planner", 1), service("learner", 1, ranks=3, remarks=("a remark",)))
+    assert many.remarks == ("4 GPUs of 10 GiB, one for each process", "a remark")
+
+
+def test_the_table_has_a_row_for_each_item_and_the_sum() -> None:
+    lines = shown(report(ServiceMemory("planner", (Item("a", GIB), Item("b", GIB // 2, "half")))))
+    rows = [line.split() for line in lines]
+    assert ["planner", "a", "1.00"] in rows
+    assert ["b", "0.50", "half"] in rows
+    assert ["total", "1.50", "15%", "of", "a", "GPU", "of", "10", "GiB"] in rows
+
+
+def test_warnings_are_under_the_table() -> None:
+    lines = shown(report(service("planner", 12), service("executor", 1)))
+    assert lines[-1] == "WARNING: the planner does not fit: it needs 12.0 GiB and the GPU has 10.0 GiB"
+    assert lines[-2] == "2 GPUs of 10 GiB, one for each process"
+
+
+@pytest.mark.parametrize(
+    ("sections", "here"),
+    [
+        ({}, {"planner", "executor", "learner"}),
+        ({"planner": {"address": "host:1"}}, {"executor", "learner"}),
+        ({"learner": {"gpus": [1]}, "executor": {"gpus": [2]}}, {"planner"}),
+    ],
+)
+def test_services_with_an_address_or_a_gpu_of_their_own_do_not_share(
+    sections: dict[str, Any], here: set[str]
+) -> None:
+    assert memory_report(Configuration.model_validate(sections), 80).here == here
+
+
+def test_services_are_planner_executor_and_learner() -> None:
+    configuration = Configuration.model_validate({"executor": {"engine": "vllm"}, "learner": {"ranks": 2}})
+    found = memory_report(configuration, 80)
+    assert [one.title for one in found.services] == ["planner", "executor", "learner, each of 2 ranks"]
+    assert found.services[1].bytes == pytest.approx(0.92 * 80 * GIB, abs=1)
+    assert found.unknown == "" and found.gpu_bytes == 80 * GIB

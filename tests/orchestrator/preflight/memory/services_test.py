@@ -1,0 +1,145 @@
+"""Memory of the services with the tiny model, every item counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from configuration.learner import LoraSettings
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.learner import activation_bytes, learner_memory
+from orchestrator.preflight.memory.model_server import kv_token_bytes, server_memory, vllm_bytes
+from tests.orchestrator.preflight.memory.shapes import TINY
+
+WEIGHTS = 80 + 2 * 496 + 8
+ADAPTER_ROWS = 16 + 12 + 12 + 16 + 20 + 20 + 20
+"""in + out of the seven targets."""
+
+
+def of_items(memory: ServiceMemory) -> dict[str, int]:
+    return {item.what: item.bytes for item in memory.items}
+
+
+def server(engine: str, gpu_gib: float = 1, last_layers: int | None = None, **settings: Any) -> ServiceMemory:
+    chosen = {"engine": engine, "dtype": "float32", "context_length": 64, "max_batch": 2, **settings}
+    lora = LoraSettings(last_layers=last_layers)
+    settings_ = ModelServerSettings.model_validate(chosen)
+    return server_memory("planner", TINY, settings_, lora, int(gpu_gib * GIB))
+
+
+def learner(**sections: Any) -> ServiceMemory:
+    learner_section = {"dtype": "float32", **sections.pop("learner", {})}
+    return learner_memory(TINY, Configuration.model_validate({"learner": learner_section, **sections}))
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2), ("auto", 2)])
+def test_numbers_take_four_bytes_or_two(dtype: str, size: int) -> None:
+    assert number_bytes(dtype) == size
+    # Keys and values of two layers, with two heads of two numbers each.
+    assert kv_token_bytes(TINY, dtype) == 2 * 2 * 4 * size
+
+
+def test_the_embedded_engine() -> None:
+    assert of_items(server("embedded")) == {
+        "weights": 4 * WEIGHTS,
+        "adapter, staged": 4 * 2 * 480,
+        "KV cache": 2 * 64 * 64,
+        "kept prompts": 32 * 64,
+        "a step's activations": 128 * (3 * 12 + 4 * 8) * 4,
+        "logits, sampling": 2 * 10 * 24,
+        "CUDA context": CONTEXT_BYTES,
+    }
+    assert server("embedded", last_layers=1).of("adapter, staged") == 4 * 480
+    assert server("embedded", dtype="bfloat16").of("logits, sampling") == 2 * 10 * 22
+
+
+def test_vllm_gives_the_rest_of_its_share_to_the_cache() -> None:
+    memory = server("vllm")
+    fixed = {
+        "weights": 4 * WEIGHTS,
+        "adapters": 2 * (2 * 64 * ADAPTER_ROWS) * 4,
+        "a step's activations": 8192 * 68 * 4,
+        "logits, sampling": 2 * 10 * 12,
+        "CUDA context": CONTEXT_BYTES,
+    }
+    assert vllm_bytes(GIB) == 987_842_478
+    assert of_items(memory) == {**fixed, "KV cache": 987_842_478 - sum(fixed.values())}
+    # 448,619,998 bytes left: 7,009,687 tokens of 64 bytes, 109,526 sequences of 64 tokens.
+    assert memory.remarks == ("the planner's KV cache holds 109526 sequences of 64 tokens",)
+    assert memory.warnings == ()
+
+
+def test_vllm_s_step_has_room_for_the_longest_prompt() -> None:
+    assert server("vllm", context_length=10_000).of("a step's activations") == 10_000 * 68 * 4
+
+
+def test_vllm_without_room_for_one_sequence_says_what_it_needs() -> None:
+    # 0.5 GiB of context alone are more than 92 % of 0.52 GiB, and less than 0.52 GiB.
+    memory = server("vllm", gpu_gib=0.52)
+    assert memory.of("KV cache") == 0
+    assert memory.remarks == ()
+    assert memory.warnings == (
+        "the planner does not fit: with one sequence of 64 tokens it needs 0.5 GiB, and vLLM takes 0.5 of "
+        "the GPU's 0.5 GiB",
+    )
+    # With less than the fixed part, the table's own warning says so.
+    assert server("vllm", gpu_gib=0.4).warnings == ()
+
+
+@pytest.mark.parametrize("engine", ["embedded", "vllm"])
+def test_a_context_longer_than_the_positions_is_warned_of(engine: str) -> None:
+    assert server(engine, context_length=256).warnings == ()
+    assert server(engine, context_length=257).warnings == (
+        "planner.context_length = 257: this model takes at most 256 tokens",
+    )
+
+
+def test_activations_of_two_layers() -> None:
+    # numbers: 2 · 8 + 5 · 8 + 4 · 12 + 2 targets · rank 3 = 110; float32: 2 · 8 + 4 heads = 20.
+    assert activation_bytes(TINY, 10, 2, 3, ("q_proj", "v_proj")) == 2 * 10 * (110 * 2 + 20 * 4)
+
+
+def test_the_learner_in_float32() -> None:
+    adapter = 2 * 8 * ADAPTER_ROWS
+    activations = 2 * 1024 * ((16 + 40 + 48 + 7 * 8) * 4 + 20 * 4)
+    assert of_items(learner()) == {
+        "weights": 4 * WEIGHTS,
+        "output head": 0,
+        "adapters": 3 * adapter * 4,
+        "gradients": adapter * 4,
+        "AdamW moments": 3 * 2 * adapter * 4,
+        "activations": activations,
+        "attention mask": 1024 * 1024 * 4,
+        "activations, in flight": activations // 2,
+        "logits": 4 * 24 * 10 * 4,
+        "CUDA context": CONTEXT_BYTES,
+    }
+
+
+def test_half_precision_has_a_float32_head_and_an_adapter_in_flight() -> None:
+    half = learner(learner={"dtype": "bfloat16"})
+    adapter = 2 * 8 * ADAPTER_ROWS
+    assert half.of("output head") == 10 * 8 * 4
+    assert half.of("weights") == 2 * WEIGHTS
+    assert half.of("attention mask") == 1024 * 1024 * 2
+    assert half.of("activations, in flight") == half.of("activations") // 2 + 2 * adapter
+
+
+def test_a_pack_is_at_least_as_long_as_the_longest_prompt_with_its_answer() -> None:
+    longer = learner(planner={"context_length": 2048}, executor={"max_new_tokens": 30})
+    assert longer.of("attention mask") == 2048 * 2048 * 4
+    assert longer.of("logits") == 4 * 30 * 10 * 4
+    several = learner(learner={"pack_tokens": 4096})
+    assert several.of("logits") == 4 * (4 * 24) * 10 * 4, "four sequences of 1024 tokens with an answer each"
+
+
+def test_a_service_adds_up_its_items() -> None:
+    service = ServiceMemory("learner", (Item("a", 3), Item("b", 4)), ranks=2)
+    assert (service.bytes, service.of("b")) == (7, 4)
+    assert service.title == "learner, each of 2 ranks"
+    assert ServiceMemory("planner", ()).title == "planner"
+    with pytest.raises(KeyError):
+        service.of("c")
