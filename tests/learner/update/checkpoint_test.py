@@ -156,3 +156,14 @@ def test_an_adapter_is_the_same_file_whenever_it_is_written(
     assert content(tmp_path / "first") == content(tmp_path / "again")
     modules = json.loads((tmp_path / "first" / "adapter_config.json").read_text())["target_modules"]
     assert modules == sorted(modules)
+
+
+def test_a_skipped_update_makes_a_version_with_the_same_adapters(base: ModelFolder, tmp_path: Path) -> None:
+    trainer = Trainer(tiny.settings(), base, seed=0)
+    for version in (0, 1):
+        assert trainer.version == version
+        trainer.save_adapter(Role.EXECUTOR, tmp_path / str(version))
+        trainer.skip_update()
+    first, second = (content(tmp_path / str(version)) for version in (0, 1))
+    assert first.pop("hiper.json") != second.pop("hiper.json")
+    assert first == second
