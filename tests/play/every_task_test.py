@@ -1,4 +1,4 @@
-"""Leases of an evaluation: every task as often as asked, each episode with a seed that nothing else changes."""
+"""Leases of an evaluation: every task as often as asked, each episode with a seed of its own."""
 
 from __future__ import annotations
 
