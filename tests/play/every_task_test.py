@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ TASKS = tuple(Task(f"task-{number}", "pick", "valid") for number in range(5))
 
 
 def leases(
-    samples: int, seed: int, played: set[tuple[str, int]] = frozenset(), tasks: tuple[Task, ...] = TASKS
+    samples: int, seed: int, played: Collection[tuple[str, int]] = (), tasks: tuple[Task, ...] = TASKS
 ) -> dict[tuple[str, int], Lease]:
     """All leases by task and sample, in the order that they were granted."""
 

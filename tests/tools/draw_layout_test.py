@@ -69,8 +69,8 @@ def test_every_arrow_points_down_and_stays_in_the_picture() -> None:
 
 def test_a_layout_is_read_from_the_literals_of_the_build() -> None:
     text = (
-        '"""About."""\nMAY_IMPORT = {"a": [], "b": ["a"]}\nONLY_FROM = {("b", "a"): ["b/c"]}\n'
-        "def f():\n    pass\n"
+        '"""About."""\nMAY_IMPORT = {"a": [], "b": ["a"]}\n'
+        'ONLY_FROM = {("b", "a"): ["b/c"]}\ndef f():\n    pass\n'
     )
     assert read_layout(text) == Layout({"a": [], "b": ["a"]}, {("b", "a"): ["b/c"]})
     with pytest.raises(KeyError, match="ONLY_FROM"):

@@ -31,7 +31,7 @@ def cache(dtype: torch.dtype = torch.float32) -> KvCache:
 
 
 def plain(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """[head, head_dim] output of one token, from query [head, head_dim] and [position, kv_head, head_dim]."""
+    """[head, head_dim] output of a token; query likewise, the others [position, kv_head, head_dim]."""
     outputs = []
     for head in range(HEADS):
         shared = head * KV_HEADS // HEADS
