@@ -176,6 +176,6 @@ class ImitationSettings(Section):
         if self.mistakes and self.teacher != "adviser":
             raise ValueError(
                 f"imitation.mistakes = {self.mistakes} needs imitation.teacher = adviser: the {self.teacher} "
-                f"player cannot go on after what it did not do"
+                f"player cannot continue after an action that is not its own"
             )
         return self

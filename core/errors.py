@@ -65,7 +65,7 @@ class ForbiddenError(HiperError):
 
 
 class DivergedError(HiperError):
-    """Training produced infinities or NaNs and cannot recover by itself."""
+    """Training produced infinities or NaNs and cannot continue."""
 
 
 class PromptTooLongError(InvalidInputError):

@@ -43,8 +43,8 @@ _END_SECONDS = 5.0
 """Time that a learner of this folder whose run was killed needs to end, beyond its drain time."""
 
 _TELLING_SECONDS = 10.0
-"""Time for which a learner whose training has failed answers the run that started it: many times the pause
-between two requests for its status."""
+"""Time in which a learner whose training has failed still answers the run that started it. The run asks for
+the status many times in it, and so learns the reason."""
 
 
 def services(run: TrainingRun) -> tuple[Service, ...]:
@@ -132,7 +132,7 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
-    """Serves until it is told to end; the training goes on beside.
+    """Serves until it is told to end, and trains at the same time.
 
     A learner whose training has failed is not healthy, but answers what has failed: until it is stopped, or
     for some seconds if a run has started it.
@@ -151,7 +151,7 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
     async def failure() -> HiperError:
         if error := await asyncio.shield(training):
             return error
-        return await asyncio.Future()  # never: a run that is finished is served on
+        return await asyncio.Future()  # Never returns: a learner that has finished continues to serve.
 
     server = GrpcServer(configuration.learner, services(run))
     try:

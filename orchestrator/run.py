@@ -34,7 +34,7 @@ class StopRequest:
     def __init__(
         self, seconds: float | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """The request is made by itself `seconds` after the run begins to play; never if None."""
+        """With `seconds`, the request is made automatically after the run has played that long."""
         self._seconds = seconds
         self._sleep = sleep
         self._asked: asyncio.Event | None = None

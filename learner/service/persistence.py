@@ -35,8 +35,8 @@ class Persistence:
         Adapters of its version that are missing, or not what it recorded, are written again from it.
 
         Raises:
-            CorruptDataError: there are some, but none is whole; or an adapter that was written again is still
-                not what the checkpoint recorded.
+            CorruptDataError: no checkpoint is complete, or an adapter that was written again still has
+                another hash than the checkpoint recorded.
         """
         found = self._folder.checkpoint_versions()
         for version in found:

@@ -17,7 +17,7 @@ from serving.adapters.origin import AdapterOrigin, base_of
 
 def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: AdapterOrigin, folder: Path) -> None:
     """Writes an adapter in float32 into the empty folder `folder`."""
-    # The model goes on training: the fields that only the file needs are put back afterwards.
+    # The model is trained further, so the fields that only the file needs are restored afterwards.
     config = peft.peft_config[adapter]
     kept = config.base_model_name_or_path, config.inference_mode
     config.base_model_name_or_path, config.inference_mode = base_name, True

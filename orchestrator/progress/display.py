@@ -63,7 +63,7 @@ class LiveDisplay:
         self._said = ""
 
     def episode(self, episode: Episode) -> None:
-        """Shows nothing by itself: the panel reads the tally."""
+        """Shows nothing: the panel reads the tally."""
 
     def _panel(self) -> RenderableType:
         lines: list[RenderableType] = [Text(summary(self._tally, self._episodes))]

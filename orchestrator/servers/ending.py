@@ -15,7 +15,7 @@ def run(work: Coroutine[Any, Any, None], on_first: Callable[[], bool] = lambda: 
 
     Args:
         work: Work to do, which cleans up after itself if it is cancelled.
-        on_first: Called at the first signal; if it returns True, the work ends soon by itself, and only a
+        on_first: Called at the first signal; if it returns True, the work will end soon anyway, and only a
             second signal cancels it.
 
     Raises:
