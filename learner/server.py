@@ -81,6 +81,7 @@ def training_run(
         ),
         store=store,
         vocabulary=vocabulary_size(model),
+        final_prompts=configuration.estimator.bootstrap == "final",
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,

@@ -54,6 +54,7 @@ def episodes_table(store: EpisodeStore) -> Table:
         table.add_column(
             heading, justify="left" if heading in ("task", "ending") else "right", overflow="fold"
         )
+    set_aside = store.those_set_aside()
     for row in store.summaries():
         table.add_row(
             str(row.number),
@@ -62,7 +63,7 @@ def episodes_table(store: EpisodeStore) -> Table:
             str(row.turns),
             f"{row.score:g}",
             str(row.attempt),
-            "yes" if store.advantages(row.number) else "",
+            "set aside" if row.number in set_aside else "yes" if store.advantages(row.number) else "",
         )
     return table
 
@@ -75,7 +76,7 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     """
     (episode,) = store.load([number])
     advantages = store.advantages(number)
-    console.print(_heading(episode, bool(advantages)))
+    console.print(_heading(episode, bool(advantages), store.those_set_aside().get(number)))
     segment = 0
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None
@@ -88,15 +89,21 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     console.print(Text(f"final observation: {_one_line(episode.final_observation)}"))
 
 
-def _heading(episode: Episode, trained_on: bool) -> Text:
+def _heading(episode: Episode, trained_on: bool, set_aside: str | None) -> Text:
     lines = (
         f"episode {episode.number}, attempt {episode.key.attempt}: {episode.key.task_id}",
         f"task: {episode.goal}",
         f"{episode.ending} after {len(episode.turns)} turns, score {episode.score:g}, "
         f"{episode.seconds:.1f} s",
-        "" if trained_on else "No update has used this episode yet, so it has no advantages.",
+        "" if trained_on else _untrained(set_aside),
     )
     return Text("\n".join(line for line in lines if line))
+
+
+def _untrained(set_aside: str | None) -> str:
+    if set_aside is not None:
+        return f"No update can use this episode: {set_aside}."
+    return "No update has used this episode yet, so it has no advantages."
 
 
 def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:

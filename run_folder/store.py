@@ -6,11 +6,12 @@ import contextlib
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from google.protobuf.message import DecodeError
 from hiper.v1 import episode_pb2 as pb
 
 from core.errors import (
@@ -54,6 +55,13 @@ CREATE TABLE advantages (
     PRIMARY KEY (number, turn)
 ) STRICT, WITHOUT ROWID;
 """
+_SET_ASIDE = """
+CREATE TABLE IF NOT EXISTS set_aside (
+    number INTEGER PRIMARY KEY,      -- an episode that no update can train on
+    reason TEXT NOT NULL
+) STRICT;
+"""
+"""A table that stores of earlier versions lack; it is added when such a store is first opened for writing."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,9 @@ class EpisodeStore:
         if run_id is not None and self.run_id != run_id:
             self.close()
             raise PreconditionError(f"{path} holds run {self.run_id}, not {run_id}")
+        if not self._notes_set_aside():
+            with self._writing():
+                self._db.execute(_SET_ASIDE)
 
     @classmethod
     def of_run(cls, path: Path, new_run_id: str) -> Self:
@@ -186,15 +197,42 @@ class EpisodeStore:
 
         Raises:
             NotFoundError: a place has no episode; the message names the first such place.
+            CorruptDataError: a place holds something else than an episode; the message names the first one.
         """
-        return tuple(self._load(number) for number in numbers)
+        return tuple(episode_from_pb(self.message(number)) for number in numbers)
 
-    def _load(self, number: int) -> Episode:
+    def message(self, number: int) -> pb.Episode:
+        """The episode at this place as it was sent.
+
+        Raises:
+            NotFoundError: the place has none.
+            CorruptDataError: what is stored there is not an episode.
+        """
         with self._lock:
             row = self._db.execute("SELECT message FROM episodes WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise NotFoundError(f"no episode {number} in {self._path}")
-        return episode_from_pb(pb.Episode.FromString(row[0]))
+        try:
+            return pb.Episode.FromString(row[0])
+        except DecodeError as error:
+            raise CorruptDataError(f"episode {number} in {self._path} cannot be decoded: {error}") from error
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Notes why these episodes are not trained on, in place of earlier reasons."""
+        with self._writing():
+            self._db.executemany("INSERT OR REPLACE INTO set_aside VALUES (?, ?)", list(reasons.items()))
+
+    def those_set_aside(self) -> dict[int, str]:
+        """The reason for each episode that is not trained on, by its place."""
+        if not self._notes_set_aside():
+            return {}  # of an earlier version, opened for reading
+        with self._lock:
+            return dict(self._db.execute("SELECT number, reason FROM set_aside ORDER BY number").fetchall())
+
+    def _notes_set_aside(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'"
+        with self._lock:
+            return self._db.execute(query).fetchone() is not None
 
     def summaries(self) -> tuple[EpisodeSummary, ...]:
         """All episodes in the order of their places."""
@@ -252,7 +290,7 @@ def _make(path: Path, run_id: str) -> None:
         with contextlib.closing(_connected(unfinished, "rwc")) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(_TABLES)
+            db.executescript(_TABLES + _SET_ASIDE)
             db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id))
         # Without this, SQLite would take an older, unfinished store's log for the log of the new one.
         for ending in ("-wal", "-shm", "-journal"):
@@ -276,7 +314,8 @@ def _is_made(path: Path) -> bool:
             stored = db.execute("SELECT 1 FROM episodes LIMIT 1").fetchone() if "episodes" in tables else None
     except sqlite3.DatabaseError:
         return True  # `_open` then says what is wrong with it.
-    return bool(stored or tables - {"run", "episodes", "advantages"} or any(run for (run,) in runs))
+    foreign = tables - {"run", "episodes", "advantages", "set_aside"}
+    return bool(stored or foreign or any(run for (run,) in runs))
 
 
 @contextlib.contextmanager
@@ -297,5 +336,8 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 def _summary(row: tuple[Any, ...]) -> EpisodeSummary:
     number, task_id, task_type, attempt, won, score, turns, message = row
-    terminated = pb.Episode.FromString(message).terminated
+    try:
+        terminated = pb.Episode.FromString(message).terminated
+    except DecodeError:
+        terminated = bool(won)  # all that is left to say about an episode that cannot be decoded
     return EpisodeSummary(number, task_id, task_type, attempt, bool(won), terminated, score, turns)

@@ -19,6 +19,7 @@ class StatusBoard:
 
     def __init__(self, run_id: str, schedule: Schedule) -> None:
         self._episodes_per_update = schedule.episodes_per_update
+        self._set_aside = 0
         self._lock = threading.Lock()
         self._now = LearnerStatus(
             run_id=run_id,
@@ -51,9 +52,13 @@ class StatusBoard:
         """Sets the numbers of stored episodes and of open leases."""
         self._change(episodes_stored=episodes_stored, leases_open=leases_open)
 
+    def set_aside(self, episodes: int) -> None:
+        """Sets the number of episodes of past batches that could not be trained on."""
+        self._set_aside = episodes
+
     def published(self, version: int) -> None:
         """Sets the version that both servers answer with."""
-        trained = version * self._episodes_per_update
+        trained = version * self._episodes_per_update - self._set_aside
         self._change(version=version, updates_done=version, episodes_trained=trained)
 
     def updated(self, metrics: Mapping[str, float]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import DivergedError, HiperError
 from core.progress import Progress
 from learner.service.admission import Admission
+from learner.service.batch import BatchReader
 from learner.service.episode_metrics import episode_metrics
 from learner.service.gate import Schedule
 from learner.service.persistence import Persistence
@@ -42,6 +43,7 @@ class TrainingLoop:
     schedule: Schedule
     folder: RunFolder
     store: EpisodeStore
+    batches: BatchReader
     make_trainer: Callable[[], Trainer]
     warm_start: Callable[[Progress], AdapterPair | None]
     """Function that returns the adapters to start a new run from; None for adapters that change nothing."""
@@ -94,6 +96,7 @@ class TrainingLoop:
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
+        self.status.set_aside(len(self.store.those_set_aside()))
         self.stopwatch.lap(names.TIME_START)
         return trainer
 
@@ -105,19 +108,38 @@ class TrainingLoop:
         return whole
 
     def _update(self, trainer: Trainer) -> dict[str, float]:
-        """Makes the next version from its batch, and keeps it; returns its line of metrics."""
+        """Makes the next version from its batch, and keeps it; returns its line of metrics.
+
+        A version is made even if no episode of the batch can be trained on, so that the numbers of versions
+        and batches stay in step: it equals the one before.
+        """
         numbers = self.schedule.batch(trainer.version)
-        episodes = self.store.load(numbers)
-        metrics = episode_metrics(episodes, trainer.version)
-        update = self._trained(trainer, episodes)
-        for number, advantages in zip(numbers, update.advantages, strict=True):
-            self.store.set_advantages(number, advantages)
+        batch = self.batches.read(numbers)
+        self._set_aside(batch.set_aside)
+        metrics = {names.SET_ASIDE: float(len(batch.set_aside)), names.EPISODE_COUNT: 0.0}
+        update = Update({}, ())
+        if batch.episodes:
+            metrics |= episode_metrics(batch.episodes, trainer.version)
+            update = self._trained(trainer, batch.episodes)
+        else:
+            log.warning("update %d is skipped: none of its episodes can be used", trainer.version + 1)
+            trainer.skip_update()
+        for episode, advantages in zip(batch.episodes, update.advantages, strict=True):
+            self.store.set_advantages(episode.number, advantages)
         self.stopwatch.lap(names.TIME_UPDATE)
         metrics |= {names.ADAPTER_VERSION: trainer.version, **update.metrics, **self.stopwatch.take()}
         # The line is written first: after a crash in between, it is removed, and the update is made again.
         self.persistence.add_metrics(metrics)
-        self._keep(trainer, consumed=range(numbers.stop))
+        left_out = self.store.those_set_aside()
+        self._keep(trainer, consumed=[number for number in range(numbers.stop) if number not in left_out])
         return metrics
+
+    def _set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Notes, logs and counts episodes that cannot be trained on."""
+        self.store.set_aside(reasons)
+        for number, reason in reasons.items():
+            log.warning("episode %d is set aside, the others are trained on: %s", number, reason)
+        self.status.set_aside(len(self.store.those_set_aside()))
 
     def _trained(self, trainer: Trainer, episodes: Sequence[Episode]) -> Update:
         before = trainer.version

@@ -8,12 +8,18 @@ import time
 
 from rich.console import Console
 
-from tests.drills import messages, store, texts
+from tests.drills import failpoints, files, messages, store, texts
 from tests.drills.drill import Drill, Drills, Effort, Row, table
 
 DRILLS: tuple[Drill, ...] = (
     store.kills,
     store.truncations,
+    files.checkpoints,
+    files.adapters,
+    files.metrics,
+    files.configurations,
+    failpoints.counting,
+    failpoints.training,
     texts.answers,
     texts.game_files,
     texts.product_files,

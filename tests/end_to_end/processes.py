@@ -25,15 +25,19 @@ SMALL = (
 )
 
 
-def start(module: str, *arguments: str) -> subprocess.Popen[str]:
-    """A command of ours, its output and errors in one pipe of lines."""
+def start(module: str, *arguments: str, first_on_path: Path | None = None) -> subprocess.Popen[str]:
+    """A command of ours, its output and errors in one pipe of lines.
+
+    It and the servers that it starts look for Python modules in `first_on_path` first.
+    """
+    path = [str(first_on_path)] if first_on_path else []
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*path, *filter(None, sys.path)])},
     )
 
 

@@ -137,3 +137,11 @@ def test_the_command_ends_with_two_for_bad_input() -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: no episodes at /nowhere")
+
+
+def test_an_episode_that_was_set_aside_is_told_with_its_reason(run_dir: Path) -> None:
+    store = EpisodeStore(run_dir / "episodes.sqlite")
+    store.set_aside({2: "turn 1: reward: 3e+38 is not accepted"})
+    store.close()
+    assert re.search(r"\b2\b.*set aside", printed(run_dir, None))
+    assert "No update can use this episode: turn 1: reward: 3e+38 is not accepted." in printed(run_dir, 2)

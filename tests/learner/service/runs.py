@@ -97,6 +97,7 @@ def open_run(
     keep_checkpoints: int = 3,
     make_trainer: Callable[[], Trainer] | None = None,
     first: Callable[[Progress], AdapterPair | None] = warm_start,
+    final_prompts: bool = False,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -108,6 +109,7 @@ def open_run(
         first,
         shelf or Shelf(),
         1000,
+        final_prompts,
         clock,
         keep_checkpoints,
     )

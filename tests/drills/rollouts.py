@@ -1,0 +1,158 @@
+"""Drills of whole runs of the tiny model: the orchestrator is killed, and the clocks jump."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from core.errors import HiperError
+from run_folder.folder import RunFolder
+from tests.drills.drill import Effort, Row
+from tests.drills.life import Life
+from tests.drills.servers import server
+from tests.end_to_end.processes import SMALL, episodes, gone, pids
+from tests.end_to_end.tiny import tiny_model
+from trajectory.episode import Episode
+
+_BATCH = 4
+_LONGEST_START = 8.0
+"""Seconds after which a life that is killed while it starts is killed at the latest."""
+_LONGEST_PLAY = 3.0
+"""Seconds after its first episode, which are one or two updates."""
+_SERVERS_END = 30.0
+"""Seconds in which the learner of a killed orchestrator ends."""
+_SANE = 1800.0
+"""Seconds; a time that was measured over a jump of the clock is not between 0 and this."""
+_CLOCK = """
+import os, random, sys, threading, time
+
+_true, _offset = time.time, [0.0]
+
+def _time():
+    within_grpc = sys._getframe(1).f_globals.get("__name__", "").startswith("grpc.")
+    return _true() + (0.0 if within_grpc else _offset[0])
+
+time.time = _time
+time.time_ns = lambda: int(1e9 * time.time())
+
+def _jump():
+    draw = random.Random(os.getpid())
+    while True:
+        time.sleep(draw.uniform(0.02, 0.2))
+        _offset[0] = draw.choice((-3600.0, 0.0, 3600.0))
+        with open(f"{os.path.dirname(__file__)}/jumps-{os.getpid()}", "ab") as file:
+            file.write(b".")
+
+threading.Thread(target=_jump, name="clock", daemon=True).start()
+"""
+"""Python imports it at the start of each process. It leaves a byte for each jump.
+
+gRPC's Python part makes a deadline out of the time, which its C part at once compares with the same clock.
+That one does not jump here, so that neither may.
+"""
+
+
+def rollouts(effort: Effort) -> list[Row]:
+    """The orchestrator killed at random moments, and a run whose clocks jump, on one pair of models."""
+    with tempfile.TemporaryDirectory() as name, _models(Path(name)) as options:
+        return [kills(Path(name) / "killed", options, effort), jumps(Path(name), options, effort)]
+
+
+@contextmanager
+def _models(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Planner and executor beside the runs; the options of a run that uses them."""
+    options = (*SMALL, f"--model={tiny_model(folder / 'model')}")
+    with server("planner", folder, *options) as planner, server("executor", folder, *options) as executor:
+        addresses = (f"--planner.address={planner.address}", f"--executor.address={executor.address}")
+        yield (*options, *addresses, f"--learner.episodes_per_update={_BATCH}")
+
+
+def kills(root: Path, options: tuple[str, ...], effort: Effort) -> Row:
+    """`kill -9` of the command at random moments of its life, its start included, then `--resume`."""
+    count, draw = effort.count(200, least=2), Random(effort.seed)
+    known: dict[int, Episode] = {}
+    survived = lost = 0
+    for _ in range(count):
+        life = _begin(root, options, updates=100_000)
+        if draw.random() < 0.3:
+            life.wait(draw.uniform(0, _LONGEST_START))
+        else:
+            life.wait_for_an_episode()
+            life.wait(draw.uniform(0, _LONGEST_PLAY))
+        lived = life.kill()
+        missing = _missing(root, life, known) if _learner_is_gone(root) else None
+        lost += len(missing or ())
+        survived += lived and missing == set()
+    updates = max(known, default=-1) // _BATCH + 2
+    last = _begin(root, options, updates)
+    code, missing = last.end(), _missing(root, last, known)
+    versions = [line["adapter/version"] for line in _metrics(root)]
+    places = set(range(updates * _BATCH))
+    fine = code == 0 and missing == set() and set(known) == places and sorted(set(versions)) == versions
+    note = f"then to its end: {len(places)} places, {updates} updates" if fine else str(last)
+    doubled = len(versions) - len(set(versions))
+    return Row("orchestrator, kill -9 and resumed", count, survived * fine, lost, doubled, note)
+
+
+def _begin(root: Path, options: tuple[str, ...], updates: int, first_on_path: Path | None = None) -> Life:
+    size = f"--learner.updates={updates}"
+    if RunFolder(root).episodes.exists():
+        return Life(f"--run-dir={root}", "--resume", size)
+    return Life(*options, f"--run-dir={root}", size, first_on_path=first_on_path)
+
+
+def _learner_is_gone(root: Path) -> bool:
+    """The learner sees the end of its parent and ends; until then it may store what was on its way."""
+    ends = time.monotonic() + _SERVERS_END
+    while time.monotonic() < ends:
+        if not RunFolder(root).services.is_dir() or all(gone(pid) for pid in pids(root).values()):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _missing(root: Path, life: Life, known: dict[int, Episode]) -> set[int] | None:
+    """Acknowledged places that are not stored as they were; None if the store cannot be read."""
+    try:
+        kept = episodes(root) if RunFolder(root).episodes.exists() else {}
+    except HiperError:
+        # A learner that was killed while it made the store had acknowledged nothing.
+        return None if known or life.acknowledged else set()
+    missing = {number for number, episode in known.items() if kept.get(number) != episode}
+    known |= kept
+    return missing | (life.acknowledged - kept.keys())
+
+
+def _metrics(root: Path) -> list[Mapping[str, float]]:
+    return [json.loads(line) for line in RunFolder(root).metrics.read_text().splitlines()]
+
+
+def jumps(folder: Path, options: tuple[str, ...], effort: Effort) -> Row:
+    """A run in whose orchestrator and learner wall time jumps by an hour, either way, all the time."""
+    updates, root, clock = effort.count(100, least=2), folder / "jumped", folder / "clock"
+    clock.mkdir()
+    (clock / "sitecustomize.py").write_text(_CLOCK)
+    life = _begin(root, options, updates, first_on_path=clock)
+    code = life.end()
+    traces = [path.stat().st_size for path in clock.glob("jumps-*")]
+    if code != 0 or len(traces) < 2:
+        return Row("clocks, jumps of an hour", sum(traces), 0, note=str(life))
+    played = episodes(root)
+    lines = _metrics(root)
+    times = [episode.seconds for episode in played.values()]
+    times += [turn.seconds for episode in played.values() for turn in episode.turns]
+    times += [value for line in lines for name, value in line.items() if name.startswith("timing_s/")]
+    fine = (
+        sorted(played) == list(range(updates * _BATCH))
+        and [line["adapter/version"] for line in lines] == list(range(1, updates + 1))
+        and all(0 <= seconds < _SANE for seconds in times)
+        # A lease that was timed by the clock on the wall would have run out.
+        and all(episode.key.attempt == 0 for episode in played.values())
+    )
+    note = f"in {len(traces)} processes; {len(played)} episodes, {updates} updates in order"
+    return Row("clocks, jumps of an hour", sum(traces), sum(traces) * fine, note=note)
