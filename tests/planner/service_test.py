@@ -1,0 +1,126 @@
+"""The planner's service with a tiny model of random weights, called directly and over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+from hiper.v1 import planner_pb2, planner_pb2_grpc
+
+from configuration.servers import ModelServerSettings
+from core.errors import InvalidInputError
+from planner.parser import PlannerParser
+from planner.prompt import PlannerPrompt
+from planner.service import PlannerService
+from planner.servicer import PlannerServicer
+from serving.embedded.engine import EmbeddedEngine
+from tests.byte_tokenizer import byte_tokenizer
+from tests.learner.tiny import tiny_model
+from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
+from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
+
+SETTINGS = ModelServerSettings(context_length=1024, max_new_tokens=5, threads=1, max_batch=2)
+CONTEXT = TurnContext("put a mug in the sink", 1, (), "You see a mug.", "find a mug", 1)
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
+    """Plans for the same turn by name, and one over the wire."""
+    model = tiny_model(tmp_path_factory.mktemp("model"), words=300, context=1024)
+
+    async def work() -> dict[str, Plan]:
+        engine = EmbeddedEngine(model, "float32", context_length=1024, max_batch=2)
+        await engine.start()
+        server = grpc.aio.server()
+        service = PlannerService(engine, byte_tokenizer(), SETTINGS)
+        planner_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerServicer(service), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = planner_pb2_grpc.PlannerServiceStub(channel)
+                return {
+                    "first": await service.plan(CONTEXT, 3),
+                    "again": await service.plan(CONTEXT, 3),
+                    "other": await service.plan(CONTEXT, 4),
+                    "turn 0": await service.plan(replace(CONTEXT, turn=0, subgoal="", subgoal_age=0), 3),
+                    "unsampled": await service.prompt_only(CONTEXT),
+                    "sent": await _sent(stub, prompt_only=False),
+                    "sent unsampled": await _sent(stub, prompt_only=True),
+                }
+        finally:
+            await server.stop(None)
+            await engine.close()
+
+    return asyncio.run(work())
+
+
+async def _sent(stub: planner_pb2_grpc.PlannerServiceStub, prompt_only: bool) -> Plan:
+    answer = await stub.Plan(
+        planner_pb2.PlanRequest(context=context_to_pb(CONTEXT), seed=3, prompt_only=prompt_only)
+    )
+    return Plan(
+        decision_from_pb(answer.decision),
+        answer.subgoal,
+        answer.valid,
+        generation_from_pb(answer.generation),
+        span_from_pb(answer.decision_span),
+        span_from_pb(answer.subgoal_span),
+    )
+
+
+def timeless(plan: Plan) -> Plan:
+    """The plan without its duration, and its log-probabilities to four digits."""
+    rounded = tuple(round(each, 4) for each in plan.generation.logprobs)
+    return replace(plan, generation=replace(plan.generation, engine_seconds=0.0, logprobs=rounded))
+
+
+@pytest.mark.parametrize(("name", "turn"), [("first", 1), ("other", 1), ("turn 0", 0)])
+def test_a_plan_is_what_the_parser_reads_in_the_answer_to_the_prompt(
+    plans: dict[str, Plan], name: str, turn: int
+) -> None:
+    plan = plans[name]
+    subgoal = "find a mug" if turn else ""
+    asked = replace(CONTEXT, turn=turn, subgoal=subgoal, subgoal_age=turn)
+    tokenizer = byte_tokenizer()
+    assert plan.generation.prompt_ids == PlannerPrompt(tokenizer, "compact", 2, 1024, 5).render(asked)
+    read = PlannerParser(tokenizer).parse(plan.generation.token_ids, turn, CONTEXT.goal, subgoal)
+    assert (plan.decision, plan.subgoal, plan.valid) == (read.decision, read.subgoal, read.valid)
+    assert (plan.decision_span, plan.subgoal_span) == (read.decision_span, read.subgoal_span)
+
+
+def test_the_seed_decides(plans: dict[str, Plan]) -> None:
+    assert timeless(plans["again"]) == timeless(plans["first"])
+    assert plans["other"].generation.token_ids != plans["first"].generation.token_ids
+
+
+def test_over_the_wire_the_plan_is_the_same(plans: dict[str, Plan]) -> None:
+    assert timeless(plans["sent"]) == timeless(plans["first"])
+    assert plans["sent unsampled"] == plans["unsampled"]
+
+
+def test_a_prompt_alone_keeps_the_subgoal(plans: dict[str, Plan]) -> None:
+    plan = plans["unsampled"]
+    assert (plan.decision, plan.subgoal, plan.valid) == (Decision.KEEP, "find a mug", False)
+    assert (plan.decision_span, plan.subgoal_span) == (EMPTY_SPAN, EMPTY_SPAN)
+    assert plan.generation.prompt_ids == plans["first"].generation.prompt_ids
+    assert plan.generation.token_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"goal": " \n"}, "context.goal: must not be empty"),
+        ({"subgoal": ""}, "context.subgoal: must not be empty at turn 1"),
+    ],
+)
+def test_a_turn_without_goal_or_subgoal_is_refused(
+    tmp_path: Path, changes: dict[str, str], message: str
+) -> None:
+    engine = EmbeddedEngine(tiny_model(tmp_path, words=300), "float32", context_length=1024)
+    service = PlannerService(engine, byte_tokenizer(), SETTINGS)
+    with pytest.raises(InvalidInputError, match=message):
+        asyncio.run(service.prompt_only(replace(CONTEXT, **changes)))  # type: ignore[arg-type]
