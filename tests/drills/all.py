@@ -22,7 +22,6 @@ from tests.drills import (
     network,
     report,
     rollouts,
-    soak,
     store,
     texts,
     vllm_switches,
@@ -59,8 +58,7 @@ PLAN: Sequence[Planned] = (
     Planned("switches of vLLM's adapters", _alone(vllm_switches.vllm_switches), whole=0.1),
     Planned("mTLS", certificates.certificates, whole=2, start=0.1),
     Planned("network", network.network, whole=10, start=0.4),
-    Planned("runs", rollouts.rollouts, whole=40, start=1),
-    Planned("soak", _alone(soak.soak), whole=60, start=0.7),
+    Planned("runs", rollouts.rollouts, whole=100, start=1.5),
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -21,8 +20,7 @@ from tests.drills.drill import Effort, Row
 from tests.drills.life import Life
 from tests.drills.proxy import Proxy, proxy
 from tests.drills.servers import Server, server
-from tests.end_to_end.processes import SMALL, episodes
-from tests.end_to_end.tiny import tiny_model
+from tests.end_to_end.processes import episodes
 
 _WHOLE_SECONDS = 3600.0
 _MEAN_SECONDS = 5.0
@@ -38,7 +36,6 @@ _GROWTH = 1.25
 """Resident memory of a server after the faults over that before, at most."""
 _MORE_FILES = 16
 """Open files of a server after the faults beyond those before, at most."""
-_ROLES = ("planner", "executor", "learner")
 
 
 @dataclass
@@ -97,32 +94,38 @@ class System:
         self.life = Life(*self.options)
 
 
-def soak(effort: Effort) -> Row:
-    """Half the time in calm, half under cut connections, paused servers and killed orchestrators."""
-    with tempfile.TemporaryDirectory() as name:
-        return asyncio.run(_soak(Path(name), effort))
+def soak(folder: Path, models: Sequence[Server], options: tuple[str, ...], effort: Effort) -> Row:
+    """Half the time in calm, half under cut connections, paused servers and killed orchestrators.
+
+    Args:
+        folder: Empty folder for the run.
+        models: Planner and executor.
+        options: Options of the run, without addresses.
+        effort: An hour if whole.
+    """
+    return asyncio.run(_soak(folder, models, (*options, "--learner.updates=100000"), effort))
 
 
-async def _soak(folder: Path, effort: Effort) -> Row:
-    model = f"--model={tiny_model(folder / 'model')}"
-    options = (*SMALL, model, "--learner.updates=100000", "--learner.episodes_per_update=16")
-    async with AsyncExitStack() as between:
+async def _soak(folder: Path, models: Sequence[Server], options: tuple[str, ...], effort: Effort) -> Row:
+    async with AsyncExitStack() as stack:
+        proxies = [await stack.enter_async_context(proxy(model.address)) for model in models]
+        addresses = [
+            f"--{model.name}.address={between.address}"
+            for model, between in zip(models, proxies, strict=True)
+        ]
+        starting = server("learner", folder, *options, *addresses, f"--run-dir={folder / 'run'}")
         with ExitStack() as started:
-            servers, proxies, addresses = [], [], list[str]()
-            for role in _ROLES:
-                own = (f"--run-dir={folder / 'run'}", *addresses) if role == "learner" else ()
-                each = await asyncio.to_thread(started.enter_context, server(role, folder, *options, *own))
-                servers.append(each)
-                proxies.append(await between.enter_async_context(proxy(each.address)))
-                addresses.append(f"--{role}.address={proxies[-1].address}")
+            learner = await asyncio.to_thread(started.enter_context, starting)
+            proxies.append(await stack.enter_async_context(proxy(learner.address)))
+            addresses.append(f"--learner.address={proxies[-1].address}")
             playing = (*options, *addresses, f"--run-dir={folder / 'playing'}")
-            async with grpc.aio.insecure_channel(servers[-1].address) as channel:
-                system = System(servers, proxies, playing, channel, Life(*playing))
+            async with grpc.aio.insecure_channel(learner.address) as channel:
+                system = System((*models, learner), proxies, playing, channel, Life(*playing))
                 return await _played(system, folder, effort)
 
 
 async def _played(system: System, folder: Path, effort: Effort) -> Row:
-    seconds = max(6.0, _WHOLE_SECONDS * effort.scale / 2)
+    seconds = max(5.0, _WHOLE_SECONDS * effort.scale / 2)
     await asyncio.to_thread(system.life.wait_for_an_episode)
     calm = await _episodes_in(seconds, system)
     before = system.footprint()
