@@ -32,6 +32,7 @@ _STEADY_SECONDS = 300.0
 """Time in calm after which throughput and memory have settled, so that they can be compared."""
 _LEAST_THROUGHPUT = 0.5
 """Episodes per second under faults over those in calm, at least."""
+_RECOVERY_SECONDS = 60.0
 _GROWTH = 1.25
 """Resident memory of a server after the faults over that before, at most."""
 _MORE_FILES = 16
@@ -133,6 +134,7 @@ async def _played(system: System, folder: Path, effort: Effort) -> Row:
     disturbing = asyncio.ensure_future(_disturb(system, seconds, Random(effort.seed), faults))
     disturbed = await _episodes_in(seconds, system)
     await disturbing
+    await _one_more(system)
     after = system.footprint()
     await system.stop()
     kept = episodes(folder / "run")
@@ -141,7 +143,7 @@ async def _played(system: System, folder: Path, effort: Effort) -> Row:
     files = max(late[1] - early[1] for early, late in zip(before, after, strict=True))
     ratio = disturbed / max(1, calm)
     steady = seconds < _STEADY_SECONDS or (ratio >= _LEAST_THROUGHPUT and memory <= _GROWTH)
-    fine = not system.failures and ratio > 0 and steady and files <= _MORE_FILES
+    fine = not system.failures and steady and files <= _MORE_FILES
     note = (
         f"{', '.join(f'{count} {fault}' for fault, count in faults.items())} in {seconds:.0f} s; "
         f"{calm / seconds:.1f} episodes/s in calm, {disturbed / seconds:.1f} under faults; "
@@ -155,6 +157,17 @@ async def _episodes_in(seconds: float, system: System) -> int:
     first = await system.stored()
     await asyncio.sleep(seconds)
     return await system.stored() - first
+
+
+async def _one_more(system: System) -> None:
+    """Waits for an episode after the last fault; none within its time is a failure."""
+    stored = await system.stored()
+    try:
+        async with asyncio.timeout(_RECOVERY_SECONDS):
+            while await system.stored() == stored:
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        system.failures.append(f"no episode within {_RECOVERY_SECONDS:g} s of the last fault")
 
 
 async def _disturb(system: System, seconds: float, draw: Random, faults: Counter[str]) -> None:
