@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
@@ -73,19 +73,19 @@ class LoraSettings(Section):
 class PpoSettings(Section):
     """The update of both policies: PPO with clipping."""
 
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(1e-4, gt=0, allow_inf_nan=False)
     """Learning rate of AdamW; constant."""
-    planner_learning_rate: float | None = Field(None, gt=0)
+    planner_learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Learning rate of the planner, which has fewer tokens to learn from; none means `learning_rate`."""
     clip: float = Field(0.2, gt=0)
     """Clipping range: probability ratios beyond 1 ± clip give no gradient."""
-    kl_coefficient: float = Field(0.01, ge=0)
+    kl_coefficient: float = Field(0.01, ge=0, allow_inf_nan=False)
     """Weight of the KL divergence from the reference in the loss (estimator k3, with low variance)."""
     kl_reference: Literal["start", "base"] = "start"
     """Reference of the KL divergence: `start` is the adapters that the run started with, so that a warm
     start is not undone; `base` is the base model without an adapter. Without a warm start, both are the
     same."""
-    entropy_coefficient: float = Field(0.0, ge=0)
+    entropy_coefficient: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Weight of the entropy bonus in the loss."""
     epochs: int = Field(1, ge=1)
     """Number of passes over a batch."""
@@ -100,6 +100,14 @@ class PpoSettings(Section):
     importance_stop: float = Field(0.2, gt=0, le=1)
     """Share of masked tokens above which the run stops with a message."""
 
+    @field_validator("importance_band")
+    @classmethod
+    def _band_holds_something(cls, band: tuple[float, float]) -> tuple[float, float]:
+        low, high = band
+        if not 0 <= low <= high:
+            raise ValueError("two numbers are needed, 0 or more, the lower one first")
+        return band
+
     def learning_rate_of(self, role: Role) -> float:
         if role is Role.PLANNER and self.planner_learning_rate is not None:
             return self.planner_learning_rate
@@ -109,7 +117,7 @@ class PpoSettings(Section):
 class CriticSettings(Section):
     """The value functions: heads on the base model, with a LoRA adapter of their own."""
 
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False)
     """Learning rate of AdamW for adapter and heads; constant."""
     heads: Literal["three", "two"] = "three"
     """Number of value heads: `three` adds V_switch, the baseline of the switch decision; `two` is the
@@ -149,7 +157,7 @@ class ImitationSettings(Section):
     """Number of optimizer steps for the planner, which has less to learn; none means `steps`."""
     batch_turns: int = Field(8, ge=1)
     """Number of turns per step."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=1)
     """Number of tasks of the training split whose demonstrations are used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, field_validator
 
 from configuration.section import Section
 
@@ -63,8 +63,8 @@ class ModelServerSettings(ServerSettings):
     """Number of requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
     max_new_tokens: int = Field(24, ge=1)
     """Longest answer, in tokens."""
-    temperature: float = Field(1.0, ge=0)
-    """Sampling temperature; the learner divides its logits by the same number."""
+    temperature: float = Field(1.0, ge=0, le=100)
+    """Sampling temperature, 0 or at least 0.01; the learner divides its logits by the same number."""
     prompt_format: PromptFormat = "compact"
     """Format of prompts: `compact` is for small models, `paper` is the authors' (700 to 800 tokens),
     `transcript` is the whole episode, each prompt continuing the one before, `nano` is similar, for models
@@ -81,3 +81,11 @@ class ModelServerSettings(ServerSettings):
     """PEFT folder of an adapter to start with; in a run, the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)
     """Highest rank of an adapter that is accepted; also the size of vLLM's buffers."""
+
+    @field_validator("temperature")
+    @classmethod
+    def _temperature_can_be_learnt_from(cls, temperature: float) -> float:
+        # As in trajectory/validation.py, so that episodes are not refused after they were played.
+        if 0 < temperature < 0.01:
+            raise ValueError("0, which takes the most likely token, or 0.01 to 100 is accepted")
+        return temperature

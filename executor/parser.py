@@ -41,9 +41,11 @@ class ExecutorParser:
 
     def answer_ids(self, action: str) -> tuple[int, ...]:
         """The answer to a prompt of `ExecutorPrompt.render` that `parse` reads as this action."""
-        return (*self._chat.encode(self._chat.one_line(action)), self._chat.end_id)
+        return (*self._chat.encode(self._action(action)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int]) -> ParsedAct:
-        line = first_line(self._chat.decode(token_ids))
-        action = self._chat.one_line(line)[:ACTION_LIMIT].strip()
+        action = self._action(first_line(self._chat.decode(token_ids)))
         return ParsedAct(action, bool(action), Span(0, len(token_ids)))
+
+    def _action(self, text: str) -> str:
+        return self._chat.one_line(text)[:ACTION_LIMIT].strip()

@@ -1,7 +1,7 @@
-"""Hierarchical Advantage Estimation, and other estimators beside it on the same batch.
+"""Hierarchical Advantage Estimation (HiPER, arXiv 2602.16165), and other estimators for the same batches.
 
-HiPER (arXiv 2602.16165). `estimate(batch, settings)` is the whole library; the rest is its types. The
-package needs numpy, scipy and pydantic, and nothing of the project around it.
+`estimate(batch, settings)` is the whole library; the other names are its types and the single estimators.
+The package needs numpy, scipy and pydantic, and imports nothing else of this project.
 """
 
 from hae.advantages import hae_advantages

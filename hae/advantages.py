@@ -1,4 +1,4 @@
-"""Hierarchical Advantage Estimation."""
+"""Hierarchical Advantage Estimation (HAE)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def hae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
         switch   switch_t = G_t - V_switch(t)
         boundary after_k  = V_high(b_{k+1}) + lambda_boundary * high_{k+1}
 
-    R_k is the sum of the segment's discounted rewards, so `high` is GAE over segments as over a semi-Markov
-    process. In HiPER lambda_boundary is 0: what follows a segment is V_high, whatever came. The targets are
-    low_t + V_low(t), high_k + V_high(b_k) and G_t, all with `lambda_target` in place of the three lambdas
-    where it is set; with 1 each of them is the discounted return to the end of the episode.
+    R_k is the sum of the discounted rewards of segment k. So `high` is GAE in a semi-Markov decision process
+    whose steps are segments. HiPER has lambda_boundary 0: low and G then see V_high of the next segment in
+    place of everything that happened after their own segment.
+
+    The targets are low_t + V_low(t), high_k + V_high(b_k) and G_t. If `lambda_target` is set, it replaces the
+    three lambdas in the targets; with 1, each target is the discounted return to the end of the episode.
 
     Raises:
-        BatchError: where the batch lacks `value_low`, `value_high`, or a final value that is needed.
+        BatchError: the batch lacks `value_low`, `value_high`, or a final value that is needed.
     """
     inputs = _inputs(batch, settings)
     segments, value_low, value_high = inputs.segments, inputs.value_low, inputs.value_high
@@ -63,22 +65,22 @@ def hae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
 @dataclass(frozen=True, eq=False)
 class _Inputs:
     reward: Floats
-    """[T] shaped."""
+    """[T] shaped rewards."""
     value_low: Floats
-    """[T]."""
+    """[T] V_low."""
     value_high: Floats
-    """[T]."""
+    """[T] V_high."""
     segments: Segments
     after_low: Floats
-    """[K] value that follows each segment, for the low level."""
+    """[K] value after each segment, for the low level."""
     after_high: Floats
-    """[K] the same for the other two levels; they differ only where episodes end."""
+    """[K] value after each segment, for the other levels; differs from `after_low` where an episode ends."""
     gamma: float
 
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """[T] each; `high` is 0 off the segment starts, `returns` is G."""
+    """Results of one choice of lambdas, [T] each: `high` is 0 except at segment starts, `returns` is G."""
 
     low: Floats
     high: Floats
@@ -126,7 +128,7 @@ def _segment_returns(reward: Floats, after: Floats, segments: Segments, gamma: f
 
 
 def _high(returns: Floats, value: Floats, segments: Segments, gamma: float, lambda_segment: float) -> Floats:
-    """[K]."""
+    """[K] advantages of the subgoals."""
     length = segments.last - segments.first + 1
     decay: Floats = lambda_segment * np.power(gamma, length, dtype=np.float64)
     decay[segments.final] = 0.0

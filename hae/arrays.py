@@ -1,4 +1,4 @@
-"""From what trainers hold (numpy arrays, lists, torch tensors on any device) to read-only numpy arrays."""
+"""Conversion of numpy arrays, lists, and torch tensors on any device to read-only numpy arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def to_numpy(values: Any) -> npt.NDArray[Any]:
-    """`values` as an array; a torch tensor is detached, and a float one widened, as numpy has no bfloat16."""
+    """`values` as an array; float tensors of torch become float64, since numpy has no bfloat16."""
     if hasattr(values, "detach"):
         tensor = values.detach().cpu()
         values = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
@@ -21,7 +21,7 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be written through; the caller's own array stays writable."""
+    """A read-only view of the array; the array itself stays writable for the caller."""
     view = array.view()
     view.flags.writeable = False
     return view

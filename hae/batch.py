@@ -18,7 +18,7 @@ class BatchError(ValueError):
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode, as `TurnBatch.from_episodes` takes it: T turns; fields are those of `TurnBatch`."""
+    """One episode of T turns, for `TurnBatch.from_episodes`; the fields mean the same as in `TurnBatch`."""
 
     reward: Any
     switch: Any
@@ -44,31 +44,32 @@ class TurnBatch:
     """
 
     episode_offsets: Ints
-    """[E + 1] first turn of each episode, then T: 0, strictly increasing."""
+    """[E + 1] first turn of each episode, then T; begins with 0 and strictly increases."""
     reward: Floats
-    """[T] the environment's reward, success scaled, penalties not yet applied."""
+    """[T] rewards of the environment, with success already scaled and penalties not yet applied."""
     switch: Bools
-    """[T] True on SWITCH, False on KEEP, as recorded; turn 0 starts a segment in any case."""
+    """[T] decisions as recorded: True for SWITCH, False for KEEP. Turn 0 always starts a segment."""
     terminated: Bools
-    """[E] True: won or lost for good; False: truncated."""
+    """[E] whether the episode was won or finally lost; False if it was truncated."""
     value_low: Floats | None = None
-    """[T] V of the executor's state, subgoal included. `hae`, `gae` and `dgae` need it."""
+    """[T] values of the executor's state, which includes the subgoal; needed by `hae`, `gae` and `dgae`."""
     value_high: Floats | None = None
-    """[T] V of the planner's state before it writes a subgoal. `hae`, `gae` and `dgae` need it."""
+    """[T] values of the planner's state before it writes a subgoal; needed by `hae`, `gae` and `dgae`."""
     value_switch: Floats | None = None
-    """[T] V of the planner's state before it decides; None with two value heads."""
+    """[T] values of the planner's state before it decides; None with two value heads."""
     action_valid: Bools | None = None
-    """[T] False where the action could not be parsed; None: all valid."""
+    """[T] whether the action could be parsed; None if all could."""
     final_value_low: Floats | None = None
-    """[E] V_low at the observation after the last turn; read for truncated episodes, `bootstrap: final`."""
+    """[E] V_low at the observation after the last turn; read only if `bootstrap` is `final`, for truncated
+    episodes."""
     final_value_high: Floats | None = None
-    """[E] the same of V_high."""
+    """[E] V_high at the same observation."""
     final_value_switch: Floats | None = None
-    """[E] the same of V_switch; only `gae` and `dgae` read it."""
+    """[E] V_switch at the same observation; read by `gae` and `dgae` only."""
     group: npt.NDArray[Any] | None = None
-    """[E] ids, equal for the episodes of one task; `grpo` and `gigpo` need it."""
+    """[E] ids that are equal for episodes of the same task; needed by `grpo` and `gigpo`."""
     state: npt.NDArray[Any] | None = None
-    """[T] ids, equal for turns that began in the same state of the environment; `gigpo` needs it."""
+    """[T] ids that are equal for turns that began in the same state of the environment; needed by `gigpo`."""
 
     def __post_init__(self) -> None:
         offsets = _integers("episode_offsets", self.episode_offsets)
@@ -91,17 +92,17 @@ class TurnBatch:
 
     @property
     def episodes(self) -> int:
-        """E."""
+        """Number of episodes, E."""
         return len(self.episode_offsets) - 1
 
     @property
     def turns(self) -> int:
-        """T, of all episodes together."""
+        """Number of turns of all episodes together, T."""
         return len(self.reward)
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[Episode]) -> Self:
-        """The batch of these episodes in this order; a field is given by all of them or by none."""
+        """The batch of these episodes, in this order. Each optional field is set in all or in none."""
         if not episodes:
             raise BatchError("no episodes; at least one is needed")
         lengths = [len(episode.reward) for episode in episodes]
@@ -112,14 +113,14 @@ class TurnBatch:
             column = [getattr(episode, name) for episode in episodes]
             missing = [number for number, value in enumerate(column) if value is None]
             if missing and (len(missing) < len(column) or name not in _OPTIONAL):
-                raise BatchError(f"{name} is missing in episode {missing[0]}; all episodes give it, or none")
+                raise BatchError(f"{name} is missing in episode {missing[0]}; all episodes need it, or none")
             if not missing:
                 columns[name] = _joined(name, column, lengths) if per_turn else np.asarray(column)
         return cls(**columns)
 
 
 class _Locator:
-    """Says in words where a flat index lies."""
+    """Describes in words the place of a flat index."""
 
     def __init__(self, offsets: Ints) -> None:
         self._offsets = offsets
@@ -203,6 +204,6 @@ _FIELDS: dict[str, tuple[Callable[[str, Any, _Locate], npt.NDArray[Any]], bool]]
     "group": (_labels, False),
     "state": (_labels, True),
 }
-"""How each field is read, and whether it is per turn."""
+"""Function that converts each field, and whether the field is per turn; the others are per episode."""
 
 _OPTIONAL = {field.name for field in fields(TurnBatch) if field.default is None}

@@ -1,4 +1,4 @@
-"""The value that stands for what a truncated episode did not live to see."""
+"""The value after an episode's last turn: it replaces the rewards that a truncated episode did not get."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hae.settings import EstimatorSettings
 
 
 def required(batch: TurnBatch, name: str, estimator: str) -> npt.NDArray[Any]:
-    """The batch's field of that name; `BatchError` where it is None."""
+    """The field `name` of the batch; raises `BatchError` if it is None."""
     value: npt.NDArray[Any] | None = getattr(batch, name)
     if value is None:
-        raise BatchError(f"{estimator} needs {name}, which the batch does not hold")
+        raise BatchError(f"{estimator} needs {name}, which the batch does not have")
     return value
 
 
@@ -26,14 +26,18 @@ def bootstrap_values(
     """The value after each episode's last turn.
 
     Args:
-        batch: E episodes.
-        settings: their `bootstrap` chooses the mode.
-        value: [T] the level's value function.
-        last: [E] the turn that mode `last` reads it at.
-        final: the batch's field that mode `final` reads instead.
+        batch: The E episodes.
+        settings: Settings whose `bootstrap` selects the mode.
+        value: [T] values of the level.
+        last: [E] turn at which mode `last` reads `value`.
+        final: Name of the batch's field that mode `final` reads.
 
     Returns:
-        [E] 0 after termination; after truncation 0, `value[last]` or the final value.
+        [E] 0 for terminated episodes; for truncated ones 0 (`none`), `value[last]` (`last`), or the final
+        value (`final`).
+
+    Raises:
+        BatchError: the mode is `final`, an episode is truncated, and the batch lacks that field.
     """
     if settings.bootstrap == "none" or batch.terminated.all():
         return np.zeros(batch.episodes)

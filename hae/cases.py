@@ -1,4 +1,4 @@
-"""Reference batches in a JSON file: a list of cases, each with `config`, `input` and `output`."""
+"""Compares the estimators with the batches of a reference implementation, which are cases in a JSON file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hae.settings import EstimatorSettings, KeepPenalty, Normalize
 
 
 class CaseError(ValueError):
-    """The file is not a list of reference batches; the message says where and why."""
+    """The file is not a list of valid cases; the message says where and why."""
 
 
 class CaseConfig(BaseModel):
-    """The settings of one batch, under the reference's names; `bootstrap_truncated` is `bootstrap: last`."""
+    """The settings of a case, with the reference's names; `bootstrap_truncated` is our `bootstrap: last`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,16 +36,16 @@ class CaseConfig(BaseModel):
 
 
 class CaseInput(BaseModel):
-    """[T] each: the turns of all episodes, in any order."""
+    """The turns of all episodes in any order; all fields are [T]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     traj: list[int | str]
-    """Which episode a turn belongs to."""
+    """Name of the episode that each turn belongs to."""
     turn: list[int]
-    """0, 1, ... within the episode."""
+    """Number of each turn within its episode, from 0."""
     done: list[bool]
-    """True on the last turn of a terminated episode."""
+    """Whether the turn is the last one of a terminated episode."""
     switch: list[bool]
     reward: list[FiniteFloat]
     value_low: list[FiniteFloat]
@@ -55,7 +55,10 @@ class CaseInput(BaseModel):
 
 
 class CaseOutput(BaseModel):
-    """[T] each, in the input's order; a `return` is a value target. High: 0 off the segment starts."""
+    """The reference's results in the order of the input; all fields are [T].
+
+    A `return` is a value target. Those of the high level are 0 except at segment starts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +71,7 @@ class CaseOutput(BaseModel):
 
 
 class Case(BaseModel):
-    """A batch and what the reference made of it."""
+    """A batch, and what the reference computed from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +82,7 @@ class Case(BaseModel):
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one array of one case is from the reference."""
+    """The greatest difference between our array and the reference's, for one field of one case."""
 
     case: int
     field: str
@@ -87,7 +90,7 @@ class Difference:
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of the file, at least one. `CaseError` where it cannot be read as such."""
+    """The cases of a file, at least one; raises `CaseError` if the file cannot be read or has none."""
     try:
         cases = TypeAdapter(list[Case]).validate_json(path.read_bytes())
     except OSError as error:
@@ -102,7 +105,7 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def differences(cases: list[Case]) -> Iterator[Difference]:
-    """Our estimate against the reference, array by array. `CaseError` names a case that is no batch."""
+    """The differences between our arrays and the reference's; raises `CaseError` for an invalid case."""
     for number, case in enumerate(cases):
         try:
             yield from _differences(number, case)
@@ -132,7 +135,7 @@ def _differences(number: int, case: Case) -> Iterator[Difference]:
 
 
 def _episodes(turns: CaseInput) -> tuple[Ints, Ints]:
-    """[T] the turns in order of episode and turn; [E + 1] the offsets of the episodes in that order."""
+    """[T] order that sorts the turns by episode and number; [E + 1] offsets of the episodes in that order."""
     if len(turns.turn) != len(turns.traj) or not turns.traj:
         raise BatchError(f"input traj has {len(turns.traj)} turns, turn has {len(turns.turn)}")
     names = list(dict.fromkeys(turns.traj))

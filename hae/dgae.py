@@ -1,4 +1,4 @@
-"""Decision-level GAE: each choice of a turn is a step of its own."""
+"""Decision-level GAE (dgae): each choice that is made in a turn is a step of its own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from hae.shaping import action_rewards, keep_penalties
 
 
 def dgae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
-    """GAE (arXiv 1506.02438) over decisions: KEEP or SWITCH, the subgoal, the action; nothing cuts it.
+    """GAE (arXiv 1506.02438) whose steps are decisions: KEEP or SWITCH, the subgoal, the action.
 
-    A turn is up to three steps of an augmented decision process (as options are in DAC, arXiv 1904.12691),
-    each with a value before it. With lambda = `lambda_decision`, r_t the reward without keep penalties,
-    p_t the keep penalty (0 on SWITCH), which the decision earns, and E_t and entry_t the value and the
-    advantage of the first step of turn t:
+    The recursion runs along the whole episode; segment ends do not cut it. A turn is up to three steps of an
+    augmented decision process (as in DAC, arXiv 1904.12691, for options), and there is a value before each
+    step. Let lambda be `lambda_decision`, r_t the reward without keep penalties, and p_t the keep penalty (0
+    on SWITCH), which is the reward of the decision. Let E_t and entry_t be the value and the advantage of the
+    first step of turn t. Then:
 
         low      low_t    = r_t + gamma * E_{t+1} - V_low(t) + gamma * lambda * entry_{t+1}
         high     high_t   = V_low(t) - V_high(t) + lambda * low_t             where a segment starts
@@ -30,22 +31,23 @@ def dgae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
                  switch_t = p_t + V_low(t) - V_switch(t) + lambda * low_t     on KEEP
         entry    E_t = V_switch(t),  entry_t = switch_t
 
-    After an episode's last turn E is 0 after termination, else the bootstrap, and entry is 0. On turn 0 there
-    is nothing to decide: a segment starts there, E_0 = V_high(0), and switch_0 is p_0.
+    After an episode's last turn, entry is 0, and E is 0 if the episode is terminated, otherwise the bootstrap
+    value: `bootstrap: last` reads E at the last turn, `final` reads `final_value_switch`, or with two value
+    heads `final_value_low`. On turn 0 there is nothing to decide: a segment starts, E_0 = V_high(0), and
+    switch_0 = p_0.
 
-    Without `value_switch` (two value heads) a turn is one or two steps: E_t = V_high(t) and entry_t = high_t
-    on SWITCH; E_t = p_t + V_low(t) and entry_t = low_t on KEEP; decisions get no advantage.
+    Without `value_switch` (two value heads), a turn is one or two steps, and decisions get no advantage. On
+    SWITCH, E_t = V_high(t) and entry_t = high_t; on KEEP, E_t = p_t + V_low(t) and entry_t = low_t.
 
     The targets are low_t + V_low(t), high_t + V_high(t) where a segment starts, and switch_t + V_switch(t),
-    which on turn 0 is p_0 + high_0 + V_high(0); with `lambda_target` in place of lambda where it is set
-    (decoupled GAE, arXiv 2503.01491). V_low does not count the keep penalty of its own turn.
+    which on turn 0 is p_0 + high_0 + V_high(0). If `lambda_target` is set, it replaces lambda in them
+    (decoupled GAE, arXiv 2503.01491). V_low does not include the keep penalty of its own turn.
 
-    With exact values the mean is the policy gradient for every lambda. With lambda = 1 each advantage is a
-    return less its own baseline, so that the mean is the gradient whatever the values are. `bootstrap: last`
-    reads E at the last turn; `final` reads `final_value_switch`, or `final_value_low` with two value heads.
+    With exact values, the mean of the estimate is the policy gradient for every lambda. With lambda = 1, each
+    advantage is a return minus a baseline of its own, so this holds for any values.
 
     Raises:
-        BatchError: where the batch lacks `value_low`, `value_high`, or a final value that is needed.
+        BatchError: the batch lacks `value_low`, `value_high`, or a final value that is needed.
     """
     steps = _steps(batch, settings)
     own = _levels(steps, settings.lambda_decision)
@@ -66,23 +68,26 @@ def dgae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
 
 @dataclass(frozen=True, eq=False)
 class _Steps:
-    """[T] each, but for `first`, `last` and `after`."""
+    """The inputs of the recursion; all fields are [T] unless stated otherwise."""
 
     reward: Floats
-    """r_t."""
+    """Rewards r_t."""
     keep: Floats
-    """p_t."""
+    """Keep penalties p_t."""
     low: Floats
+    """V_low."""
     high: Floats
+    """V_high."""
     switch: Floats | None
-    """The three values before a step; `switch` None with two heads."""
+    """V_switch; None with two value heads."""
     entry: Floats
-    """E_t."""
+    """Values E_t."""
     start: Bools
+    """Whether a segment starts."""
     first: Ints
-    """[E] the first turn of each episode."""
+    """[E] first turn of each episode."""
     last: Ints
-    """[E] its last."""
+    """[E] last turn of each episode."""
     after: Floats
     """[E] E after the last turn."""
     gamma: float
@@ -90,7 +95,7 @@ class _Steps:
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """[T] each; `high` is 0 off the segment starts."""
+    """Advantages, [T] each; `high` is 0 except at segment starts."""
 
     low: Floats
     high: Floats
@@ -124,7 +129,7 @@ def _steps(batch: TurnBatch, settings: EstimatorSettings) -> _Steps:
 
 
 def _levels(steps: _Steps, lam: float) -> _Levels:
-    """One scan over turns: the steps before an action are resolved into entry_t = own_t + part_t * low_t."""
+    """One scan over turns, because entry_t is linear in low_t: entry_t = own_t + part_t * low_t."""
     subgoal = steps.low - steps.high
     if steps.switch is None:
         own, part = np.where(steps.start, subgoal, 0.0), np.where(steps.start, lam, 1.0)
@@ -152,7 +157,7 @@ def _levels(steps: _Steps, lam: float) -> _Levels:
 
 
 def _switch_targets(steps: _Steps, switch: Floats | None, target_high: Floats) -> Floats | None:
-    """[T], or None with two heads."""
+    """[T] targets of V_switch; None with two value heads."""
     if switch is None or steps.switch is None:
         return None
     target = switch + steps.switch

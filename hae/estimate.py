@@ -26,6 +26,6 @@ def estimate(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
     """The advantages and value targets of `batch` by the estimator that `settings` names.
 
     Raises:
-        BatchError: where the batch lacks what that estimator needs.
+        BatchError: the batch lacks what that estimator needs.
     """
     return ESTIMATORS[settings.estimator](batch, settings)

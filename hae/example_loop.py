@@ -1,4 +1,4 @@
-"""A small training loop around `hae`, which needs nothing else: `bazel run //hae:example_loop`.
+"""A small but complete training loop that uses `hae`: `bazel run //hae:example_loop`.
 
 A corridor of seven cells has a key at its left end and a door at its right end. An episode begins in the
 middle and is won by going through the door with the key, within 24 turns. At each turn the planner keeps its
@@ -24,10 +24,11 @@ TURN_LIMIT = 24
 EPISODES = 64
 """Episodes in a batch."""
 POLICY_RATE, VALUE_RATE = 0.02, 0.3
+"""Learning rates."""
 
 
 class Softmax:
-    """A policy of one choice in each of some rows."""
+    """A policy that makes one choice in each state; a row of logits per state."""
 
     def __init__(self, rows: int, choices: int) -> None:
         self._logits = np.zeros((rows, choices))
@@ -38,7 +39,7 @@ class Softmax:
     def learn(
         self, row: NDArray[np.int64], choice: NDArray[np.int64], advantage: NDArray[np.float64]
     ) -> None:
-        """One policy-gradient step: the sum over choices of advantage times the score."""
+        """One policy-gradient step: the sum over all choices of advantage times score."""
         score = np.eye(self._logits.shape[1])[choice] - self._probabilities()[row]
         np.add.at(self._logits, row, POLICY_RATE * advantage[:, None] * score)
 
@@ -48,7 +49,7 @@ class Softmax:
 
 
 class Table:
-    """A value for each row, moved towards the mean of its targets."""
+    """A value per state, which moves towards the mean of its targets."""
 
     def __init__(self, rows: int) -> None:
         self._values = np.zeros(rows)
@@ -64,7 +65,7 @@ class Table:
 
 @dataclass
 class Turns:
-    """What happened in one episode, turn by turn; a state is a cell, plus 7 once the key was found."""
+    """The turns of one episode, in columns; a state is the cell's number, plus 7 once the key was found."""
 
     state: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Agent:
         return turns
 
     def learn(self, played: list[Turns], settings: EstimatorSettings) -> None:
-        """One batch: values, advantages, then a step of every table."""
+        """Learns from one batch: reads the values, computes advantages, then changes every table once."""
         state, held, switch, subgoal, action = (
             np.concatenate([getattr(turns, name) for turns in played])
             for name in ("state", "held", "switch", "subgoal", "action")
@@ -147,7 +148,7 @@ def batch_of(
     value_high: NDArray[np.float64],
     value_switch: NDArray[np.float64],
 ) -> TurnBatch:
-    """The library's batch; the score of an episode, 10 or 0, is the reward of its last turn."""
+    """The episodes as a `TurnBatch`; the last turn of a won episode has reward 10, every other turn 0."""
     lengths = [len(turns.state) for turns in played]
     cuts = np.cumsum(lengths)[:-1]
     values = (np.split(value, cuts) for value in (value_low, value_high, value_switch))
@@ -169,7 +170,7 @@ def batch_of(
 
 
 def train(settings: EstimatorSettings, iterations: int, seed: int) -> Iterator[float]:
-    """The share of episodes won, batch by batch."""
+    """Trains, and yields the share of episodes won in each batch."""
     rng = np.random.default_rng(seed)
     agent = Agent()
     for _ in range(iterations):
@@ -180,9 +181,9 @@ def train(settings: EstimatorSettings, iterations: int, seed: int) -> Iterator[f
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="example_loop", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--estimator", default="hae", help="hae, gae, dgae, grpo or gigpo")
-    parser.add_argument("--iterations", type=int, default=40, help="batches (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--estimator", default="hae", help="hae (the default), gae, dgae, grpo or gigpo")
+    parser.add_argument("--iterations", type=int, default=40, help="number of batches (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default %(default)s)")
     chosen = parser.parse_args(arguments)
     settings = EstimatorSettings.model_validate({"estimator": chosen.estimator})
     for number, won in enumerate(train(settings, chosen.iterations, chosen.seed)):

@@ -15,21 +15,21 @@ from hae.shaping import shaped_rewards
 
 
 def gae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
-    """GAE (arXiv 1506.02438) with a turn as the step; segments cut nothing and are credited nothing.
+    """GAE (arXiv 1506.02438) whose steps are turns; it ignores segments.
 
     For each level with its own value function V:
 
         delta_t = r_t + gamma * V(t+1) - V(t)
         A_t     = delta_t + gamma * lambda_turn * A_{t+1}
 
-    with V(t+1) = 0 after termination and the bootstrap after truncation. Action tokens get A of V_low,
-    subgoal tokens A of V_high at the segment starts, decision tokens A of V_switch (None without one). As
-    V_high is read at every turn here, it is trained at every turn. The targets are A_t + V(t), with
-    `lambda_target` in place of lambda_turn where it is set. `bootstrap: last` reads all values at the last
-    turn.
+    After the last turn, V(t+1) is 0 if the episode is terminated, otherwise the bootstrap value;
+    `bootstrap: last` reads each value function at the last turn. Action tokens get A of V_low, subgoal tokens
+    A of V_high at the segment starts, and decision tokens A of V_switch (None without `value_switch`). V_high
+    is read at every turn here, so it is also trained at every turn. The targets are A_t + V(t); if
+    `lambda_target` is set, it replaces lambda_turn in them.
 
     Raises:
-        BatchError: where the batch lacks `value_low`, `value_high`, or a final value that is needed.
+        BatchError: the batch lacks `value_low`, `value_high`, or a final value that is needed.
     """
     reward = shaped_rewards(batch, settings)
     start = Segments.of(batch).start
@@ -57,7 +57,7 @@ def gae_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
 def _level(
     batch: TurnBatch, settings: EstimatorSettings, reward: Floats, value: Floats, final: str
 ) -> tuple[Floats, Floats]:
-    """[T] advantages and [T] targets."""
+    """[T] advantages and [T] targets of one level."""
     last = batch.episode_offsets[1:] - 1
     after = bootstrap_values(batch, settings, value, last, final)
 

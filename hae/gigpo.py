@@ -1,4 +1,4 @@
-"""Group-in-group advantages: among episodes, and among turns in the same state; no value functions."""
+"""Group-in-group advantages (GiGPO), which compare episodes, and turns in the same state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hae.shaping import shaped_rewards
 
 
 def gigpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
-    """GiGPO (arXiv 2505.10978): GRPO's advantage of the episode, and one of the turn in its state.
+    """GiGPO (arXiv 2505.10978): GRPO's advantage of the episode, plus an advantage of the turn in its state.
 
         S_e       = sum of the shaped rewards of episode e
         R_t       = r_t + step_gamma * R_{t+1} inside the episode, r the shaped reward
@@ -27,15 +27,15 @@ def gigpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantage
         step_t    = (R_t - mean over the turns of e's group with t's state) / F
         A_t       = episode_e + step_weight * step_t
 
-    Turns with the same `state` are compared wherever in the group's episodes they occur, also in the same
-    one. F is the sample standard deviation of what is compared + 1e-6, or 1 where `group_scale` is `none`.
-    An episode or a turn that has nothing to be compared with gets 0.
+    Turns with the same `state` are compared if their episodes are in the same group; they may even be in the
+    same episode. F is the sample standard deviation of the compared numbers + 1e-6, or 1 if `group_scale` is
+    `none`. An episode or a turn that has nothing to be compared with gets 0.
 
-    Action, subgoal and decision tokens of turn t all get A_t. There are no value functions and so no targets;
-    gamma, the lambdas, `bootstrap` and `normalize` are not used.
+    Action, subgoal and decision tokens of turn t all get A_t. There are no value functions, so there are no
+    targets. gamma, the lambdas, `bootstrap` and `normalize` are not used.
 
     Raises:
-        BatchError: where the batch has no `group` or no `state`.
+        BatchError: the batch has no `group` or no `state`.
     """
     group, state = required(batch, "group", "gigpo"), required(batch, "state", "gigpo")
     start = Segments.of(batch).start
@@ -66,10 +66,10 @@ def _returns(batch: TurnBatch, reward: Floats, gamma: float) -> Floats:
 
 
 def _numbers(labels: npt.NDArray[Any]) -> Ints:
-    """[N] 0, 1, ..., equal for equal labels."""
+    """[N] integers from 0 that are equal exactly for equal labels."""
     return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
 
 
 def _pairs(group: Ints, state: Ints) -> Ints:
-    """[T] equal where both are."""
+    """[T] integers that are equal exactly where group and state are equal."""
     return group * (int(state.max()) + 1) + state

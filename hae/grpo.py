@@ -1,4 +1,4 @@
-"""Group-relative advantages, without value functions, for comparison."""
+"""Group-relative advantages (GRPO), without value functions, for comparison."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from hae.settings import EstimatorSettings
 from hae.shaping import shaped_rewards
 
 EPSILON = 1e-6
+"""Summand of the divisor, so that equal scores do not divide by 0."""
 
 
 def grpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages:
-    """GRPO (arXiv 2402.03300) with an episode's whole return as its score.
+    """GRPO (arXiv 2402.03300); the score of an episode is its whole return, not discounted.
 
         S_e = sum of the shaped rewards of episode e
         A_e = (S_e - mean of its group) / (sample standard deviation of its group + 1e-6)
 
-    Action, subgoal and decision tokens of every turn of episode e all get A_e. An episode alone in its
-    group has nothing to be compared with and gets 0. There are no value functions and so no targets;
-    gamma, the lambdas, `bootstrap` and `normalize` are not used.
+    If `group_scale` is `none`, the difference is not divided. Action, subgoal and decision tokens of every
+    turn of episode e all get A_e. An episode that is alone in its group gets 0. There are no value functions,
+    so there are no targets. gamma, the lambdas, `bootstrap` and `normalize` are not used.
 
     Raises:
-        BatchError: where the batch has no `group`.
+        BatchError: the batch has no `group`.
     """
     group = required(batch, "group", "grpo")
     start = Segments.of(batch).start
@@ -49,15 +50,15 @@ def grpo_advantages(batch: TurnBatch, settings: EstimatorSettings) -> Advantages
 
 
 def relative_to_group(score: Floats, group: npt.NDArray[Any], scale: bool) -> Floats:
-    """Scores less their group's mean, over their group's sample standard deviation + 1e-6 where `scale`.
+    """Scores minus the mean of their group, divided by its sample standard deviation + 1e-6 if `scale`.
 
     Args:
-        score: [N].
-        group: [N] ids, equal for the scores that are compared.
-        scale: whether to divide.
+        score: [N] scores.
+        group: [N] ids that are equal for the scores to compare.
+        scale: Whether to divide.
 
     Returns:
-        [N]; 0 for a score alone in its group.
+        [N] relative scores; 0 for a score that is alone in its group.
     """
     _, member = np.unique(group, return_inverse=True)
     size = np.bincount(member)

@@ -12,38 +12,40 @@ from hae.settings import EstimatorSettings
 
 @dataclass(frozen=True, eq=False)
 class Advantages:
-    """Advantages and value targets of a batch, [T] each, in the batch's order of turns.
+    """Advantages and value targets of a batch; all fields are [T], in the batch's order of turns.
 
-    The executor's action tokens learn from `low`, the planner's subgoal tokens from `high` where
-    `segment_start`, its decision tokens from `switch`. Targets are never normalised.
+    The executor's action tokens learn from `low`. The planner's subgoal tokens learn from `high` where
+    `segment_start` is True, its decision tokens from `switch`. Targets are never normalised.
     """
 
     segment_start: Bools
-    """The turns on which a subgoal was written: SWITCH, and turn 0 of each episode."""
+    """Whether a subgoal was written on the turn: on SWITCH, and on turn 0 of each episode."""
     low: Floats
-    """Of the action, every turn."""
+    """Advantage of the action."""
     high: Floats
-    """Of the subgoal; 0 off the segment starts."""
+    """Advantage of the subgoal; 0 except at segment starts."""
     switch: Floats | None
-    """Of KEEP or SWITCH, every turn; None with two value heads."""
+    """Advantage of the decision, KEEP or SWITCH; None with two value heads."""
     target_low: Floats | None
-    """What V_low should have been, every turn; None without values (`grpo`, `gigpo`)."""
+    """Target of V_low; None for estimators without value functions (`grpo`, `gigpo`)."""
     target_high: Floats | None
-    """What V_high should have been on `target_high_mask`, 0 elsewhere; None as above."""
+    """Target of V_high where `target_high_mask` is True, 0 elsewhere; None without value functions."""
     target_switch: Floats | None
-    """What V_switch should have been, every turn; None as above, and with two value heads."""
+    """Target of V_switch; None without value functions, and with two value heads."""
     target_high_mask: Bools
-    """Where V_high is trained: segment starts (`hae`), every turn (`gae`), nowhere (`grpo`, `gigpo`)."""
+    """Whether V_high is trained on the turn: at segment starts (`hae`, `dgae`), on all turns (`gae`), on none
+    (`grpo`, `gigpo`)."""
 
 
 def normalized_levels(
     low: Floats, high: Floats, switch: Floats | None, segment_start: Bools, settings: EstimatorSettings
 ) -> tuple[Floats, Floats, Floats | None]:
-    """The three levels, each [T], normalised where `settings.normalize` says so; `high` over its starts.
+    """The three levels, [T] each, normalised if `settings.normalize` says so:
 
         (x - mean(x)) / (deviation + 1e-8)
 
-    with the population standard deviation of x itself, or of `low` where `normalize.deviation` is `low`.
+    `deviation` is the population standard deviation of x itself, or that of `low` if `normalize.deviation` is
+    `low`. For `high`, x are the segment starts alone.
     """
     flags = settings.normalize
     common = _deviation(low - low.mean()) if flags.deviation == "low" else None

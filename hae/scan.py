@@ -1,4 +1,4 @@
-"""The one recursion behind every estimator here, and GAE written with it."""
+"""The recursion that all estimators with a discount share, and GAE in terms of it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hae.arrays import Floats, Ints
 def reverse_scan(x: Floats, decay: Floats) -> Floats:
     """y[t] = x[t] + decay[t] * y[t + 1], from the last t to the first, with y[T] = 0.
 
-    A 0 in `decay` cuts the recursion, so one call serves all segments of all episodes. The equations say
-    that y solves a triangular system whose matrix has 1 on its diagonal and -decay beside it; BLAS solves
-    that by the same substitution, in the same order, as the loop would. Closed forms with cumulative sums
-    divide by powers of the decay, which lose all digits over long horizons.
+    A 0 in `decay` cuts the recursion, so one call computes all segments of all episodes. y is the solution of
+    a triangular system: its matrix has 1 on the diagonal and -decay beside it. BLAS solves the system by the
+    same substitution, in the same order, as a loop would. (A closed form with cumulative sums would divide by
+    powers of the decay, and lose all digits over long horizons.)
 
     Args:
-        x: [T] float64, T at least 1.
-        decay: [T] float64; the last is not read.
+        x: [T] float64; T is at least 1.
+        decay: [T] float64; the last entry is not read.
 
     Returns:
-        [T] float64: what the loop gives, but for the roundings saved where BLAS fuses multiply and add.
+        [T] float64: the result of the loop, up to rounding, because BLAS may fuse products and sums.
     """
     bands = np.empty((2, len(x)), order="F")
     np.negative(decay[:-1], out=bands[0, 1:])
@@ -32,19 +32,22 @@ def reverse_scan(x: Floats, decay: Floats) -> Floats:
 def gae_scan(
     reward: Floats, value: Floats, last: Ints, after: Floats, gamma: float, lambda_turn: float
 ) -> Floats:
-    """GAE (arXiv 1506.02438) inside each of many stretches of turns.
+    """GAE (arXiv 1506.02438) inside each of N stretches of turns, such as segments or episodes.
 
         delta_t = reward_t + gamma * next_t - value_t
         A_t     = delta_t + gamma * lambda_turn * A_{t+1}      (0 beyond the stretch)
         next_t  = value_{t+1} inside the stretch, `after` on its last turn
 
     Args:
-        reward, value: [T].
-        last: [N] the last turn of each stretch; T - 1 is one of them.
-        after: [N] the value that follows each stretch.
+        reward: [T] rewards.
+        value: [T] values.
+        last: [N] last turn of each stretch; the last of them is T - 1.
+        after: [N] value after each stretch.
+        gamma: Discount per turn.
+        lambda_turn: GAE's lambda.
 
     Returns:
-        [T] A.
+        [T] advantages A.
     """
     delta = np.empty_like(value)
     delta[:-1] = value[1:]

@@ -1,4 +1,4 @@
-"""Where segments begin and end."""
+"""The segments of a batch: where they begin and end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Segments:
     """The K segments of all episodes, in the batch's order: segment k is turns `first[k]` to `last[k]`."""
 
     start: Bools
-    """[T] True on the first turn of a segment."""
+    """[T] whether the turn is the first one of a segment."""
     first: Ints
-    """[K] b_k."""
+    """[K] first turn of each segment, b_k."""
     last: Ints
-    """[K] e_k."""
+    """[K] last turn of each segment, e_k."""
     final: Ints
-    """[E] the k of each episode's last segment."""
+    """[E] number k of each episode's last segment."""
 
     @classmethod
     def of(cls, batch: TurnBatch) -> Segments:
-        """A segment begins on every SWITCH and on the first turn of every episode."""
+        """The segments of a batch: one begins on every SWITCH, and on the first turn of every episode."""
         start = batch.switch.copy()
         start[batch.episode_offsets[:-1]] = True
         first = np.flatnonzero(start)

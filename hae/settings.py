@@ -8,73 +8,74 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class KeepPenalty(BaseModel):
-    """A cost of every KEEP turn, added to its reward before anything else."""
+    """A penalty for every KEEP turn; it is added to the turn's reward before advantages are computed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     mode: Literal["none", "fixed", "normalized"] = "fixed"
-    """`fixed` adds `value` to each KEEP turn; `normalized` adds `value` / T to each KEEP turn of an episode
-    of T > 1 turns; `none` adds nothing."""
+    """Kind of penalty: `fixed` adds `value` to each KEEP turn; `normalized` adds `value` / T to each KEEP
+    turn of an episode of T > 1 turns; `none` adds nothing."""
     value: float = Field(default=-0.3, le=0.0, allow_inf_nan=False)
-    """Reward, not positive; HiPER has -0.3 (`fixed`) for ALFWorld, -3.5 (`normalized`) for WebShop."""
+    """Reward to add, at most 0; HiPER has -0.3 (`fixed`) on ALFWorld, -3.5 (`normalized`) on WebShop."""
 
 
 class Normalize(BaseModel):
-    """Which levels are brought to mean 0 over the whole batch and divided by a standard deviation."""
+    """Which levels are normalised, to mean 0 over the whole batch and divided by a standard deviation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     low: bool = True
-    """The executor's actions, over all turns."""
+    """Whether the advantages of actions are normalised, over all turns."""
     high: bool = True
-    """The planner's subgoals, over the turns that start a segment."""
+    """Whether the advantages of subgoals are normalised, over the turns that start a segment."""
     switch: bool = True
-    """The planner's decisions, over all turns."""
+    """Whether the advantages of decisions are normalised, over all turns."""
     deviation: Literal["own", "low"] = "own"
-    """Divisor: `own` each level's own standard deviation; `low` that of the actions' advantages for all three
-    levels, so that small advantages of decisions stay small."""
+    """Divisor: `own` is each level's own standard deviation; `low` is that of the actions' advantages for all
+    three levels, so that small advantages of decisions stay small."""
 
 
 class EstimatorSettings(BaseModel):
-    """Everything between an episode's rewards and values and its advantages; the defaults are ALFWorld's."""
+    """How advantages are computed from rewards and values; the defaults are HiPER's for ALFWorld."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     estimator: Literal["hae", "gae", "dgae", "grpo", "gigpo"] = "hae"
-    """`hae` hierarchical; `gae` flat, from turn to turn; `dgae` from decision to decision; `grpo` relative to
-    the other episodes of a group; `gigpo` also relative to the group's other turns in the same state."""
+    """Name of the estimator: `hae` is hierarchical; `gae` goes from turn to turn, `dgae` from decision to
+    decision; `grpo` compares the episodes of a group, `gigpo` also the group's turns in the same state."""
     gamma: float = Field(default=1.0, gt=0.0, le=1.0)
-    """Discount per turn. Not used by `grpo` and `gigpo`."""
+    """Discount per turn; not used by `grpo` and `gigpo`."""
     lambda_turn: float = Field(default=1.0, ge=0.0, le=1.0)
     """GAE's lambda from turn to turn: inside a segment (`hae`), along the episode (`gae`)."""
     lambda_segment: float = Field(default=0.95, ge=0.0, le=1.0)
     """GAE's lambda from segment to segment (`hae` only)."""
     lambda_boundary: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Share of the next segment's advantage that the actions and decisions before it are credited with (`hae`
-    only): V_high + lambda_boundary * A_high follows a segment's last turn. 0 is HiPER's."""
+    """Share of the next segment's advantage that actions and decisions are credited with (`hae` only): the
+    value after a segment is V_high + lambda_boundary * A_high of the next one. HiPER has 0."""
     lambda_decision: float = Field(default=0.95, ge=0.0, le=1.0)
     """GAE's lambda from decision to decision (`dgae` only)."""
     lambda_target: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Lambda of the value targets, in place of all the lambdas above; 1 makes them Monte-Carlo returns.
-    Without it, targets and advantages have the same lambdas."""
+    """Lambda of the value targets, in place of the lambdas above; with 1 they are Monte-Carlo returns. If not
+    set, targets and advantages have the same lambdas."""
     success_reward: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
-    """What the score in [0, 1] is multiplied with; by who builds the batch, not here."""
+    """Factor of the score in [0, 1]; applied by whoever builds the batch, not by the estimator."""
     keep_penalty: KeepPenalty = KeepPenalty()
-    """The cost of KEEP turns."""
+    """Penalty for KEEP turns."""
     invalid_action_penalty: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
-    """Subtracted from the reward of a turn whose action could not be parsed."""
+    """Amount that is subtracted from the reward of a turn whose action could not be parsed."""
     bootstrap: Literal["none", "last", "final"] = "none"
-    """The value after a truncated episode: `none` 0, right where running out of turns is a failure; `last`
-    the value read at the last turn (segment start), as HiPER's code has it; `final` the value at the
-    observation after the last turn, which the batch must then hold."""
+    """Value after a truncated episode: `none` is 0, for tasks in which running out of turns is a failure;
+    `last` is the value at the last turn (V_high: at the last segment's start), as in HiPER's code; `final` is
+    the value at the observation after the last turn, which the batch must then have."""
     normalize: Normalize = Normalize()
-    """Per level; `true` and `false` stand for all three. Not used by `grpo` and `gigpo`."""
+    """Normalisation of each level; `true` or `false` sets all three. Not used by `grpo` and `gigpo`."""
     group_scale: Literal["std", "none"] = "std"
-    """`grpo` and `gigpo`: divide by the group's standard deviation, or only subtract its mean (Dr. GRPO)."""
+    """Divisor of `grpo` and `gigpo`: `std` is the group's standard deviation; with `none`, only the group's
+    mean is subtracted (Dr. GRPO)."""
     step_weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
-    """Weight of the advantage among turns in the same state, next to that among episodes (`gigpo` only)."""
+    """Weight of a turn's advantage in its state, relative to the episode's in its group (`gigpo` only)."""
     step_gamma: float = Field(default=0.95, gt=0.0, le=1.0)
-    """Discount per turn of the returns that are compared among turns in the same state (`gigpo` only)."""
+    """Discount per turn of the returns that turns in the same state are compared by (`gigpo` only)."""
 
     @property
     def uses_values(self) -> bool:

@@ -1,4 +1,4 @@
-"""Penalties that go into the reward before any advantage is computed."""
+"""Reward shaping: penalties that are added to the rewards before advantages are computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shaped_rewards(batch: TurnBatch, settings: EstimatorSettings) -> Floats:
     """r_t + keep_t - c * [action t could not be parsed], with c = `invalid_action_penalty`.
 
     Returns:
-        [T] the batch's own array, read-only, where nothing is to be added.
+        [T] shaped rewards; the batch's own read-only array if there are no penalties.
     """
     keep = keep_penalties(batch, settings)
     reward = action_rewards(batch, settings)
@@ -28,11 +28,11 @@ def action_rewards(batch: TurnBatch, settings: EstimatorSettings) -> Floats:
 
 
 def keep_penalties(batch: TurnBatch, settings: EstimatorSettings) -> Floats | None:
-    """[T] keep_t, with p = `keep_penalty.value`; None where there is none.
+    """[T] keep penalties keep_t; None if the mode is `none`.
 
-    keep_t is 0 on SWITCH. On KEEP it is p (`fixed`), or p * (K/T) / K = p / T for an episode with K KEEP
-    turns among its T > 1 turns (`normalized`), so that all of them together cost p times their share.
-    Turn 0 counts as KEEP where it was recorded so.
+    keep_t is 0 on SWITCH. On KEEP it is p = `keep_penalty.value` (`fixed`), or p / T in an episode of T > 1
+    turns (`normalized`), so that all KEEP turns together cost p times their share of the turns. Turn 0 counts
+    as KEEP if it was recorded as such.
     """
     penalty = settings.keep_penalty
     if penalty.mode == "fixed":

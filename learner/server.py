@@ -15,7 +15,7 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
 from configuration import command
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
 from learner.imitation.first import first_adapters
@@ -39,6 +39,10 @@ PROGRAM = "learner server"
 _END_SECONDS = 5.0
 """Time that a learner of this folder whose run was killed needs to end, beyond its drain time."""
 
+_TELLING_SECONDS = 10.0
+"""Time for which a learner whose training has failed answers the run that started it: many times the pause
+between two requests for its status."""
+
 
 def services(run: TrainingRun) -> tuple[Service, ...]:
     """What the learner offers."""
@@ -53,7 +57,7 @@ def services(run: TrainingRun) -> tuple[Service, ...]:
 
     return (
         Service("hiper.v1.EpisodeService", register_episodes),
-        Service("hiper.v1.LearnerService", register_learner),
+        Service("hiper.v1.LearnerService", register_learner, tells_failures=True),
     )
 
 
@@ -77,6 +81,7 @@ def training_run(
         ),
         store=store,
         vocabulary=vocabulary_size(model),
+        final_prompts=configuration.estimator.bootstrap == "final",
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
@@ -117,16 +122,28 @@ def _targets(configuration: Configuration) -> dict[Role, Target]:
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
     """Serves until it is told to end; the training goes on beside.
 
+    A learner whose training has failed is not healthy, but answers what has failed: until it is stopped, or
+    for some seconds if a run has started it.
+
     Raises:
         ConfigurationError: another learner trains in the run's folder.
+        HiperError: the training has failed.
     """
     folder, targets = _folder(configuration), _targets(configuration)
     # Never released: the thread of an update may write until the process ends.
     hold_as_learner(folder, configuration.learner.drain_seconds + _END_SECONDS)
     run = training_run(configuration, folder, targets, ranks)
     training = asyncio.create_task(run.loop.run())
+
+    async def failure() -> HiperError:
+        if error := await asyncio.shield(training):
+            return error
+        return await asyncio.Future()  # never: a run that is finished is served on
+
+    server = GrpcServer(configuration.learner, services(run))
     try:
-        await serve_until_stopped(GrpcServer(configuration.learner, services(run)), flags)
+        seconds = _TELLING_SECONDS if flags.exit_with_parent else None
+        await serve_until_stopped(server, flags, failure, seconds)
     finally:
         training.cancel()
 
@@ -158,7 +175,7 @@ def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str])
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; does not return once the training runs."""
+    """The command; does not return once the training runs, except by the error with which it failed."""
     line = command.read(argv, PROGRAM, ServerFlags)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if line.flags.dry_run:

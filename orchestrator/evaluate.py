@@ -23,22 +23,22 @@ from run_folder import opening
 from run_folder.adapters import AdapterChoice
 
 _WIDTH = 140
-"""Columns of the tables in a file or a pipe, so that nothing in them is cut."""
+"""Width of the tables, in columns, if the output is a file or a pipe: enough to cut off nothing."""
 
 
 def evaluate(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     play(read(argv), console)
     return 0
 
 
 def play(request: Request, console: Console) -> None:
-    """Plays all jobs on one pair of servers; a table and a file each.
+    """Plays all jobs on one pair of servers; prints a table and writes a file for each.
 
     Raises:
-        HiperError: a server failed, or refused the adapters. Episodes that were played are kept.
-        Interrupted: a signal ended the evaluation. Episodes that were played are kept.
+        HiperError: a server failed, or refused the adapters. Finished episodes are kept.
+        Interrupted: a signal ended the evaluation. Finished episodes are kept.
     """
     logs = [_log(request, job) for job in request.jobs]
     held = opening.hold_unchecked(request.folder, request.configuration)
@@ -65,7 +65,7 @@ def _log(request: Request, job: Job) -> EpisodeLog:
 
 
 def _conclude(console: Console, request: Request, job: Job, games: Games, seconds: float) -> Outcome:
-    """Writes the file, then prints what is in it."""
+    """Writes the file of a finished job, and prints its tables."""
     benchmark, results = request.benchmark, outcomes(games.played)
     subgoals = recurring_subgoals(games.played)
     lines = benchmark.reference_lines(job.split) if isinstance(benchmark, ReferencedBenchmark) else ()
@@ -90,7 +90,7 @@ def _conclude(console: Console, request: Request, job: Job, games: Games, second
 
 
 def _played(request: Request, job: Job) -> dict[str, Any]:
-    """What was played, in words of the command line."""
+    """The entries of the file that say what was played."""
     return {
         "format": FORMAT,
         "benchmark": request.benchmark.name,

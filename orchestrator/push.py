@@ -20,17 +20,17 @@ from run_folder.adapters import AdapterChoice, named
 
 
 class Flags(Section):
-    """Options of this command alone; `--planner.address` and `--executor.address`, or one, say where to."""
+    """Options of this command alone; `--planner.address`, `--executor.address` or both name the servers."""
 
     checkpoint: str = ""
-    """What the servers are to answer with: a run's folder, one of its checkpoints, a folder with PEFT folders
-    `planner` and `executor`, or `base` (no adapter)."""
+    """Adapters to push: a run's folder, one of its checkpoints, a folder with the PEFT folders `planner` and
+    `executor`, or `base` (no adapter)."""
     version: int | None = Field(None, ge=0)
-    """Version of a run's adapters; the newest unless given."""
+    """Version of the run's adapters; the newest if not given."""
 
 
 def push(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     line = command.read(argv, "push", Flags)
     flags, configuration = line.flags, line.configuration
     if not flags.checkpoint:

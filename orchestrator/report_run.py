@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:report_run -- RUN_DIR`: writes the report of a run, also while it goes on."""
+"""`bazel run //orchestrator:report_run -- RUN_DIR`: writes a run's report, also while the run plays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYNTAX = Syntax(
 
 
 def report_run(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     root = user_path(parse(argv, SYNTAX).arguments[0])
     try:
         print(f"report: {run_report.write(run_report.read(root), root)}")

@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:rollout`: starts everything, plays, learns, shows the result."""
+"""`bazel run //orchestrator:rollout`: starts the servers, plays, learns, and shows the result."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ FIRST_RUN: dict[str, Any] = {
     },
     "learner": {"updates": 2, "episodes_per_update": 6},
 }
-"""In place of the tree's defaults where neither `--config` nor `--resume` is given: minutes on two cores."""
+"""Defaults without `--config` and `--resume`: a run of some minutes on two cores."""
 
 
 class Flags(Section):
     """Options of this command alone."""
 
     dry_run: bool = False
-    """Prints the configuration as it would be used and its memory, checks it, and starts nothing."""
+    """Whether to only check the configuration and print it with the memory that it needs; starts nothing."""
     gpu_memory: float = Field(80.0, gt=0)
-    """GiB of one GPU, for the dry run."""
+    """Memory of one GPU in GiB, for the dry run."""
 
 
 def rollout(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     line = open_run(argv, PROGRAM, Flags, FIRST_RUN, resumes=False)
     if line.flags.dry_run:
         return dry_run(line.configuration, line.flags.gpu_memory, Console())
@@ -66,10 +66,10 @@ def play(
     """Plays the run in its folder and prints its result.
 
     Args:
-        configuration: With `run.dir`.
-        console: For progress and result.
-        resume_command: The command line that resumes the run in a folder; it is printed.
-        stop: Ends the run after the update in flight, which the first Ctrl-C then asks for; without it a
+        configuration: Configuration with `run.dir` set.
+        console: Console for progress and result.
+        resume_command: Returns the command line that resumes the run in a folder, to print it.
+        stop: Request that ends the run after the update in flight; the first Ctrl-C makes it. Without it, a
             signal ends the run at once.
 
     Raises:
@@ -90,7 +90,7 @@ def play(
     except (HiperError, Interrupted) as error:
         if isinstance(error, Interrupted) and tally.stopping:
             _write_report(root, updates(root, tally), console)
-        error.add_note(f"To go on where it stopped: {resume_command(root)}")
+        error.add_note(f"To resume the run: {resume_command(root)}")
         raise
     finally:
         held.release()
@@ -106,12 +106,12 @@ def play(
 
 
 def _go_on(command_line: str, made: int, wanted: int) -> str:
-    """A run that was ended before its time goes on as it is, a whole one by two updates more."""
+    """The command line to continue: as it is if updates are left, otherwise with two more updates."""
     return command_line if made < wanted else f"{command_line} --learner.updates {made + 2}"
 
 
 def _write_report(root: Path, lines: Sequence[Metrics], console: Console) -> None:
-    # matplotlib takes a second to import, which the start of a run need not wait for.
+    # Imported here, because matplotlib takes a second to import, and a run should start without that delay.
     from orchestrator import report as run_report
 
     try:
@@ -123,7 +123,7 @@ def _write_report(root: Path, lines: Sequence[Metrics], console: Console) -> Non
 
 
 def updates(root: Path, tally: Tally) -> list[Metrics]:
-    """The metrics of all updates: from the folder, else what a learner elsewhere told us."""
+    """The metrics of all updates: from the folder, or as reported by a learner on another machine."""
     lines = MetricsFile(RunFolder(root).metrics).lines()
     return lines or [tally.metrics[version] for version in sorted(tally.metrics)]
 

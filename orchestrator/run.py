@@ -1,4 +1,4 @@
-"""One run from start to end: servers, connections, episodes, updates."""
+"""Plays a run from start to end: connects the servers, plays episodes, and waits for the updates."""
 
 from __future__ import annotations
 
@@ -24,29 +24,33 @@ from play.dispatch import Dispatcher
 from run_folder.folder import RunFolder
 
 _ASK_AGAIN_SECONDS = 5.0
-"""Pause after the learner could not be asked, which includes the repeated calls of its client."""
+"""Pause before the learner is asked again to stop, after its client has given up repeating the call."""
 
 
 class StopRequest:
-    """Asks a run to end after the update in flight."""
+    """A request to end the run after the update in flight, made by a person or after some time."""
 
     def __init__(
         self, seconds: float | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """`seconds` after the run begins to play it is asked by itself; None is never."""
+        """The request is made by itself `seconds` after the run begins to play; never if None."""
         self._seconds = seconds
         self._sleep = sleep
         self._asked: asyncio.Event | None = None
 
     def ask(self) -> bool:
-        """False if the run does not play yet, so that there is no update to wait for, or was asked before."""
+        """Makes the request.
+
+        Returns:
+            False if it was made before, or if the run does not play yet: no update is in flight then.
+        """
         if self._asked is None or self._asked.is_set():
             return False
         self._asked.set()
         return True
 
     async def asked(self) -> None:
-        """Returns when the run is to end."""
+        """Waits for the request; begins to count the seconds."""
         self._asked = asyncio.Event()
         try:
             await asyncio.wait_for(self._asked.wait(), self._seconds)
@@ -56,9 +60,9 @@ class StopRequest:
     async def hand_on(
         self, stop: Callable[[], Awaitable[None]], on_failure: Callable[[HiperError], None]
     ) -> None:
-        """Calls `stop` until it succeeds.
+        """Calls `stop` until it succeeds; calls `on_failure` after each failure.
 
-        Whoever awaits this cancels it once the learner is gone: nobody is left to be asked then.
+        The caller cancels this when the learner is gone, because then it cannot succeed any more.
         """
         while True:
             try:
@@ -70,7 +74,7 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is made of."""
+    """A run with everything that it needs."""
 
     configuration: Configuration
     inputs: Inputs
@@ -78,13 +82,13 @@ class Run:
     report: Report
     stop: StopRequest = field(default_factory=StopRequest)
     call_times: list[CallTime] = field(default_factory=list)
-    """Of planner and executor, once they are connected."""
+    """Times of the calls of planner and executor; filled when these are connected."""
 
     async def play(self) -> None:
         """Plays all episodes and waits for the last update.
 
         Raises:
-            HiperError: the run failed; the message says why. What the learner acknowledged is kept.
+            HiperError: the run failed; the message says why. Acknowledged episodes are kept.
         """
         async with supervised(self.configuration, self.report.say) as supervisor:
             await supervisor.guard(self._play(supervisor))
@@ -126,7 +130,7 @@ class Run:
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does the work while the block runs, and gives it up at the block's end; raises what made it fail."""
+    """Runs `work` while the block runs, and cancels it at the block's end; raises its error if it failed."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:show -- RUN_DIR [EPISODE]`: a run's episodes, or one of them turn by turn."""
+"""`bazel run //orchestrator:show -- RUN_DIR [EPISODE]`: lists a run's episodes, or shows one turn by turn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYNTAX = Syntax(
 
 
 def show(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     root, *numbers = parse(argv, SYNTAX).arguments
     console = Console()
     store = EpisodeStore.reading(RunFolder(user_path(root)).episodes)
@@ -43,17 +43,18 @@ def show(argv: Sequence[str]) -> int:
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise ConfigurationError(f"{text!r} is no episode number. {SYNTAX.usage}")
+        raise ConfigurationError(f"{text!r} is not an episode number. {SYNTAX.usage}")
     return int(text)
 
 
 def episodes_table(store: EpisodeStore) -> Table:
-    """A row per episode; `attempt` is 0 unless a lease ran out."""
+    """A table with a row per episode; `attempt` counts from 0, and grows when a lease has run out."""
     table = Table(title=f"run {store.run_id}")
     for heading in ("episode", "task", "ending", "turns", "score", "attempt", "trained on"):
         table.add_column(
             heading, justify="left" if heading in ("task", "ending") else "right", overflow="fold"
         )
+    set_aside = store.those_set_aside()
     for row in store.summaries():
         table.add_row(
             str(row.number),
@@ -62,20 +63,20 @@ def episodes_table(store: EpisodeStore) -> Table:
             str(row.turns),
             f"{row.score:g}",
             str(row.attempt),
-            "yes" if store.advantages(row.number) else "",
+            "set aside" if row.number in set_aside else "yes" if store.advantages(row.number) else "",
         )
     return table
 
 
 def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
-    """One episode, segment by segment and turn by turn.
+    """Prints one episode, segment by segment and turn by turn.
 
-    Advantages stand where tokens learn from them: the high one beside the subgoal that begins a segment, the
-    switch one beside a decision, the low one beside an action.
+    Each advantage is shown beside the tokens that learn from it: A_high beside the subgoal that begins a
+    segment, A_switch beside a decision, A_low beside an action.
     """
     (episode,) = store.load([number])
     advantages = store.advantages(number)
-    console.print(_heading(episode, bool(advantages)))
+    console.print(_heading(episode, bool(advantages), store.those_set_aside().get(number)))
     segment = 0
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None
@@ -85,22 +86,28 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
             segment += 1
         console.print(_turn(turn, index, given))
     console.print(Rule(align="left"))
-    console.print(Text(f"at last: {_one_line(episode.final_observation)}"))
+    console.print(Text(f"final observation: {_one_line(episode.final_observation)}"))
 
 
-def _heading(episode: Episode, trained_on: bool) -> Text:
+def _heading(episode: Episode, trained_on: bool, set_aside: str | None) -> Text:
     lines = (
         f"episode {episode.number}, attempt {episode.key.attempt}: {episode.key.task_id}",
         f"task: {episode.goal}",
         f"{episode.ending} after {len(episode.turns)} turns, score {episode.score:g}, "
         f"{episode.seconds:.1f} s",
-        "" if trained_on else "No update has used this episode yet, so that it has no advantages.",
+        "" if trained_on else _untrained(set_aside),
     )
     return Text("\n".join(line for line in lines if line))
 
 
+def _untrained(set_aside: str | None) -> str:
+    if set_aside is not None:
+        return f"No update can use this episode: {set_aside}."
+    return "No update has used this episode yet, so it has no advantages."
+
+
 def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
-    """What was seen, decided and done, with the advantages on the right."""
+    """Observation, decision and action of a turn, with the advantages on the right."""
     plan, act = turn.plan, turn.act
     decided = given is not None and given.switch is not None and len(plan.decision_span) > 0
     block = Table.grid(padding=(0, 2), expand=True)
@@ -128,7 +135,7 @@ def _starts_segment(turn: Turn, index: int) -> bool:
 
 
 def _marked(text: str, valid: bool, version: int) -> Text:
-    """What was said and which adapter version said it; in red where it could not be parsed."""
+    """An answer with the adapter version that wrote it; red if it could not be parsed."""
     said = Text(text) if valid else Text(f"{text} (invalid)", style="red")
     return said.append(f"  @{version}", style="dim")
 

@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:train`: plays and learns for as long as asked, and goes on where it stopped."""
+"""`bazel run //orchestrator:train`: plays and learns, for hours or days; repeated, it resumes the run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from run_folder.opening import open_run
 PROGRAM = "train"
 
 TRAINING: dict[str, Any] = {"learner": {"updates": 100}}
-"""In place of the tree's defaults for a new run without `--config`."""
+"""Defaults for a new run without `--config`."""
 
 
 class Flags(rollout.Flags):
     """Options of this command alone."""
 
     hours: float | None = Field(None, gt=0)
-    """Time after which the run ends with the update in flight; without it all updates are made."""
+    """Hours after which the run ends with the update in flight; if not given, all updates are made."""
 
 
 def train(argv: Sequence[str]) -> int:
-    """The command; its exit code."""
+    """Runs the command; returns its exit code."""
     line = open_run(argv, PROGRAM, Flags, TRAINING, resumes=True)
     if line.flags.dry_run:
         return dry_run(line.configuration, line.flags.gpu_memory, Console())
@@ -39,6 +39,7 @@ def train(argv: Sequence[str]) -> int:
 
 
 def resume_command(root: Path) -> str:
+    """The command line that resumes the run in a folder."""
     return f"./bazelw run //orchestrator:train -- --run-dir {root}"
 
 

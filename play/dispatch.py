@@ -1,4 +1,4 @@
-"""Many episodes at once: lease, play, submit, each at its own pace, until the run has all of them."""
+"""Plays many episodes at the same time: leases, plays and submits each, until the run has all of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trajectory.episode import Episode
 from trajectory.lease import Finished, Lease, Wait
 
 _SHORTEST_WAIT = 0.05
-"""Seconds; a learner that says to wait is not asked again sooner."""
+"""Shortest time, in seconds, before a learner that said to wait is asked again."""
 
 
 class Episodes(Protocol):
-    """Who gives leases and takes episodes."""
+    """Grants leases and accepts episodes: the learner, or an evaluation."""
 
     async def lease(self) -> Lease | Wait | Finished: ...
 
@@ -27,27 +27,27 @@ class Episodes(Protocol):
 
 
 class Observer(Protocol):
-    """Who is told."""
+    """Gets the events of all episodes, for the display."""
 
     def episode_began(self) -> None: ...
 
     def episode_left(self) -> None:
-        """It is over, finished or not."""
+        """Called when an episode has ended, finished or not."""
 
     def episode(self, episode: Episode) -> None:
-        """The learner has acknowledged it."""
+        """Called when an episode was acknowledged."""
 
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """Plays what the learner leases."""
+    """Plays the episodes that are leased."""
 
     episodes: Episodes
     players: Players
     benchmark: Benchmark
     tasks: Sequence[Task]
     concurrency: int
-    """Episodes at once."""
+    """Number of episodes at the same time."""
     observer: Observer
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
@@ -55,7 +55,7 @@ class Dispatcher:
         """Returns when the learner says that the run has all its episodes.
 
         Raises:
-            HiperError: a server failed for good. The other episodes are cancelled; their leases run out.
+            HiperError: a server failed despite retries. Other episodes are cancelled; their leases expire.
         """
         await together(*(self._worker() for _ in range(self.concurrency)))
 

@@ -1,4 +1,4 @@
-"""Leases for an evaluation: every task of a list so many times, each episode with a seed of its own."""
+"""Leases for an evaluation: each task is played a fixed number of times, each time with another seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trajectory.lease import Finished, Lease, Wait
 
 
 class EveryTask:
-    """Implements `Episodes`: leases every task `samples` times, but for what was played already."""
+    """Implements `Episodes`: leases every task `samples` times, except for episodes in `played`."""
 
     def __init__(
         self,
@@ -24,11 +24,11 @@ class EveryTask:
     ) -> None:
         """
         Args:
-            tasks: The tasks, in the order that `Dispatcher` is given.
-            samples: Episodes of each task.
+            tasks: Tasks, in the same order as those of the `Dispatcher`.
+            samples: Number of episodes of each task.
             seed: Seed of the order of playing and of the episodes' seeds.
-            keep: Is told of each episode and its sample, 0 for the first of its task.
-            played: Task id and sample of the episodes that are not played again.
+            keep: Callback for each finished episode and its sample number, which counts from 0 for each task.
+            played: Task ids and sample numbers of episodes that were played before.
         """
         self._tasks, self._samples, self._seed, self._keep = tasks, samples, seed, keep
         self._places = self._places_left(frozenset(played))
@@ -47,7 +47,7 @@ class EveryTask:
                 yield self._lease(place, task, sample)
 
     def _lease(self, place: int, task: Task, sample: int) -> Lease:
-        """Its seed follows from task and sample alone, whatever else is played."""
+        """A lease whose episode seed depends on task and sample alone, whatever else is played."""
         return Lease(
             lease_id=f"evaluation.{place}",
             run_id="evaluation",

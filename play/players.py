@@ -1,4 +1,4 @@
-"""Plays one episode: asks planner, executor and environment in turn, and times them."""
+"""Plays one episode: calls planner, executor and environment alternately, and measures their times."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ Clock = Callable[[], float]
 
 
 class Planner(Protocol):
-    """Who is asked for subgoals."""
+    """Decides on subgoals; a client of the planner's server, or a stand-in for it."""
 
     async def plan(self, context: TurnContext, seed: int) -> Plan: ...
 
-    async def prompt(self, context: TurnContext) -> tuple[int, ...]: ...
+    async def prompt(self, context: TurnContext) -> tuple[int, ...]:
+        """The token ids of the prompt that `plan` would use; nothing is sampled."""
 
 
 class Executor(Protocol):
-    """Who is asked for actions."""
+    """Chooses actions; a client of the executor's server, or a stand-in for it."""
 
     async def act(self, context: TurnContext, actions: tuple[AdmissibleAction, ...], seed: int) -> Act: ...
 
-    async def prompt(
-        self, context: TurnContext, actions: tuple[AdmissibleAction, ...]
-    ) -> tuple[int, ...]: ...
+    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
+        """The token ids of the prompt that `act` would use; nothing is sampled."""
 
 
 class Playable(Protocol):
-    """What an episode is played in: a `TextEnvironment`, or what stands between one and the players."""
+    """An environment as players see it: a `TextEnvironment`, or a wrapper around one."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, str] | None = None
@@ -59,21 +59,26 @@ def _ignore(_: Turn) -> None:
 
 @dataclass(frozen=True)
 class Players:
-    """What the episodes of a run have in common."""
+    """Plays episodes; holds what all episodes of a run share."""
 
     planner: Planner
     executor: Executor
     benchmark: Benchmark
-    """Says how its texts are told; `play` is given its environments."""
+    """Benchmark whose environments are played; its `telling` shortens the texts for the prompts."""
     history: int
-    """Earlier turns that the models are told of at most."""
+    """Largest number of earlier turns in a context."""
     final_prompts: bool
-    """Whether a truncated episode ends with the prompts at its final observation."""
+    """Whether truncated episodes have the prompts at the final observation, for the critic's values there."""
     on_turn: Callable[[Turn], None] = _ignore
+    """Callback for each finished turn."""
     clock: Clock = field(default=time.perf_counter, repr=False)
 
     async def play(self, lease: Lease, task: Task, environment: Playable) -> Episode:
-        """The whole episode. A `HiperError` of planner or executor ends it unfinished."""
+        """Plays an episode to its end.
+
+        Raises:
+            HiperError: planner or executor failed; there is no episode then.
+        """
         started = self.clock()
         observation, info = environment.reset(seed=lease.seed, options={"task": task.id})
         goal = info["goal"]

@@ -1,6 +1,6 @@
-"""Which task an episode plays: a pure function of the split's tasks and what the lease says.
+"""Chooses the task of an episode: a pure function of the split's tasks and of the lease.
 
-A run goes through a split in passes. Each pass has an order of its own and covers every task once.
+A run plays a split in passes. Each pass plays every task once, in a random order of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def task_for(tasks: Sequence[Task], task_seed: int, group: int) -> Task:
     """The task of a group of episodes.
 
     Args:
-        tasks: All of the split, in sorted order.
-        task_seed: Of the order, not negative.
-        group: Place in the order, from 0; goes on into the next pass.
+        tasks: All tasks of the split, in sorted order.
+        task_seed: Seed of the order, at least 0.
+        group: Number of the group in the run, from 0; with T tasks, group T is the first of the second pass.
 
     Raises:
         InvalidInputError: there are no tasks.

@@ -1,4 +1,4 @@
-"""Which adapters a person means: of a run, of two PEFT folders, or none."""
+"""Finds the adapters that a `--checkpoint` names: those of a run, two PEFT folders, or none."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from pathlib import Path
 
 from core.errors import ConfigurationError
 from core.paths import user_path
+from run_folder.adapter_hashes import check_recorded
 from run_folder.folder import RunFolder
 from serving.adapters.folder import CONFIG_FILE
 from serving.adapters.pair import AdapterPair
 
 BASE, WARM_START = "base", "warm-start"
-"""Names that stand for no adapter, and for what a run begins with."""
+"""Names of the base model without adapters, and of the adapters that a new run would start from."""
 
 
 @dataclass(frozen=True)
 class AdapterChoice:
-    """What model servers are to answer with: a pair of adapters, or the base model alone."""
+    """Adapters for model servers to answer with: a pair, or none (the base model alone)."""
 
     label: str
-    """Short, for file names: `v3`, `base`, `warm-start`, `adapters`."""
+    """Short name for file names: `v3`, `base`, `warm-start`, `adapters`."""
     version: int = -1
-    """Version in the pair's run; 0 for adapters of no run, -1 for the base model."""
+    """Version in the pair's run; 0 for adapters without a run, -1 for the base model."""
     pair: AdapterPair | None = None
-    """None for the base model."""
+    """Folders of the adapters; None for the base model."""
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -38,7 +39,12 @@ class AdapterChoice:
 
 
 def run_of(checkpoint: str, folder: Path) -> Path | None:
-    """The run that a `--checkpoint` belongs to; None if it belongs to none."""
+    """The folder of the run that a `--checkpoint` belongs to, or None.
+
+    Args:
+        checkpoint: Value of `--checkpoint`.
+        folder: The same as a path: the run's folder itself, or one of its checkpoints.
+    """
     if checkpoint in (BASE, WARM_START):
         return None
     roots = (folder, folder.parent.parent)
@@ -46,19 +52,19 @@ def run_of(checkpoint: str, folder: Path) -> Path | None:
 
 
 def named(checkpoint: str, version: int | None) -> AdapterChoice:
-    """What `base` or a folder means; see `found`."""
+    """The adapters that `base` or a folder names; see `found`."""
     return AdapterChoice(BASE) if checkpoint == BASE else found(user_path(checkpoint), version)
 
 
 def found(folder: Path, version: int | None) -> AdapterChoice:
-    """The adapters that a folder means.
+    """The adapters that a folder names.
 
     Args:
-        folder: Of a run, of one of its checkpoints, or with the PEFT folders `planner` and `executor`.
-        version: Of a run's adapters; None takes the newest that both roles have.
+        folder: Folder of a run, of one of its checkpoints, or with the PEFT folders `planner` and `executor`.
+        version: Version of a run's adapters; None for the newest that both roles have.
 
     Raises:
-        ConfigurationError: none there; names what was looked for.
+        ConfigurationError: there are no adapters; the message says what was looked for.
     """
     pair = AdapterPair.within(folder)
     if all((each / CONFIG_FILE).is_file() for _, each in pair.items()):
@@ -76,12 +82,17 @@ def found(folder: Path, version: int | None) -> AdapterChoice:
 
 
 def of_no_run(pair: AdapterPair) -> AdapterChoice:
-    """A pair by itself. `ConfigurationError` names the file that is not there."""
+    """The choice of a pair without a run; raises `ConfigurationError` for a missing file."""
     return AdapterChoice("adapters", 0, checked(pair))
 
 
 def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
-    """A version of a run's adapters, the newest for None. `ConfigurationError` names those there are."""
+    """The choice of a run's adapters; None is the newest version.
+
+    Raises:
+        ConfigurationError: the run does not have that version; the message lists those that it has.
+        CorruptDataError: an adapter is not what the checkpoint of its version recorded.
+    """
     versions = folder.adapter_versions()
     if not versions:
         raise ConfigurationError(
@@ -94,11 +105,13 @@ def of_run(folder: RunFolder, version: int | None) -> AdapterChoice:
             f"{', '.join(map(str, versions))}"
         )
     chosen = versions[-1] if version is None else version
-    return AdapterChoice(f"v{chosen}", chosen, checked(folder.pair(chosen)))
+    pair = checked(folder.pair(chosen))
+    check_recorded(folder, chosen)
+    return AdapterChoice(f"v{chosen}", chosen, pair)
 
 
 def checked(pair: AdapterPair) -> AdapterPair:
-    """The pair, if its files are there. `ConfigurationError` names the one that is not."""
+    """Returns the pair; raises `ConfigurationError` if one of its files is missing."""
     if missing := pair.missing():
         role, path = missing
         raise ConfigurationError(f"no adapter for the {role.value}: there is no {path}")

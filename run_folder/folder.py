@@ -1,4 +1,4 @@
-"""The folder of a run: where things are in it."""
+"""The layout of a run's folder."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from serving.adapters.pair import AdapterPair
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths inside the folder of a run; the names of its files and folders stand here and nowhere else."""
+    """Paths inside the folder of a run; no other file of the source spells these names."""
 
     root: Path
 
     @property
     def configuration(self) -> Path:
-        """TOML file of the configuration as used."""
+        """TOML file with every key of the configuration, as the run uses it."""
         return self.root / "configuration.toml"
 
     @property
     def episodes(self) -> Path:
-        """SQLite file, made by the learner when it starts: from then on there is something to lose."""
+        """SQLite file of the episodes, created by the learner. If it exists, the folder holds a run."""
         return self.root / "episodes.sqlite"
 
     @property
     def metrics(self) -> Path:
-        """JSON lines, one for each update."""
+        """File of metrics: a line of JSON per update."""
         return self.root / "metrics.jsonl"
 
     @property
     def ends(self) -> Path:
-        """JSON lines, one for each process of the learner that ended by itself: its last version, and the
-        times since that version's line of the metrics."""
+        """File of ends: a line of JSON for each process of the learner that ended without being killed.
+
+        The line has the last version, and the times since that version's line of metrics.
+        """
         return self.root / "ends.jsonl"
 
     @property
@@ -53,22 +55,22 @@ class RunFolder:
 
     @property
     def tensorboard(self) -> Path:
-        """Folder of TensorBoard's event files, where the configuration asks for them."""
+        """Folder of TensorBoard's event files, if the configuration asks for them."""
         return self.root / "tensorboard"
 
     @property
     def report(self) -> Path:
-        """HTML file."""
+        """HTML file of the report."""
         return self.root / "report.html"
 
     @property
     def lock(self) -> Path:
-        """File that the process which plays here holds."""
+        """File that is locked by the process that plays the run."""
         return self.root / "lock"
 
     @property
     def learner_lock(self) -> Path:
-        """File that the learner which trains here holds, whoever started it."""
+        """File that is locked by the learner that trains here, whoever started it."""
         return self.root / "learner.lock"
 
     @property
@@ -83,18 +85,20 @@ class RunFolder:
 
     @property
     def before_the_first_episode(self) -> frozenset[Path]:
-        """All that is here when a run is prepared, but its learner has never started."""
+        """Everything that the folder has if the learner of its run has never started."""
         return frozenset({self.configuration, self.lock, self.learner_lock, self.logs, self.services})
 
     @property
     def has_run(self) -> bool:
-        """Whether a run with adapters is here."""
+        """Whether the folder holds a run with adapters."""
         return self.configuration.is_file() and self.adapters.is_dir()
 
     def log(self, service: str) -> Path:
+        """Log file of a server."""
         return self.logs / f"{service}.log"
 
     def ready_file(self, service: str) -> Path:
+        """File that a server writes when it is ready."""
         return self.services / service
 
     def adapter(self, role: Role, version: int) -> Path:
@@ -109,11 +113,11 @@ class RunFolder:
         return self.checkpoints / str(version)
 
     def checkpoint_versions(self) -> list[int]:
-        """Versions of the checkpoints that are there, whole or not, newest first."""
+        """Versions of all checkpoints, complete or not, newest first."""
         return sorted(_versions_in(self.checkpoints), reverse=True)
 
     def adapter_versions(self) -> list[int]:
-        """Versions that both roles have an adapter of, oldest first."""
+        """Versions of which both roles have an adapter, oldest first."""
         return sorted(set.intersection(*(_versions_in(self.adapters / role.value) for role in Role)))
 
 

@@ -1,4 +1,4 @@
-"""Taking a run's folder for this process alone, and tidying up what killed processes left in it."""
+"""Locks a run's folder for the learner of this process, and removes what killed learners left in it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 
 
 def hold_as_learner(folder: RunFolder, seconds: float) -> Lock:
-    """Takes the folder for the learner that trains in it, and removes what killed learners left unfinished.
+    """Locks the folder for the learner that trains in it, and removes unfinished files of killed learners.
 
     Args:
         folder: Folder of the run; it is created if necessary.
         seconds: Time to wait for another learner, which may be about to end because its run was killed.
 
     Returns:
-        The lock; to be held until the process ends, because threads of it may write until then.
+        The lock. Hold it until the process ends, because its threads may write until then.
 
     Raises:
-        ConfigurationError: another learner trains there; names its process.
+        ConfigurationError: another learner trains there; the message names its process.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.learner_lock, "trains", seconds)
-    # Only what learners write: in the folder itself, other commands may be writing at this moment.
+    # In the folder itself, other commands may be writing now, so only files that learners write are removed.
     left = sweep_unfinished(folder.root, of=(folder.episodes.name, folder.metrics.name, folder.ends.name))
     for place in (folder.checkpoints, *(folder.adapters / role.value for role in Role)):
         left += sweep_unfinished(place)

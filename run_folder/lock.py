@@ -14,18 +14,18 @@ _POLL_SECONDS = 0.1
 
 
 class Lock:
-    """A lock on a file. It is held until `release` or until the process ends, however that happens."""
+    """A lock on a file, held until `release` or until the process ends in any way."""
 
     def __init__(self, path: Path, does: str, seconds: float = 0.0) -> None:
-        """Takes the lock, and writes the number of this process into the file.
+        """Takes the lock, and writes the id of this process into the file.
 
         Args:
             path: File to lock; it is created if necessary.
-            does: What a process does that holds it, such as `plays`, for the message.
+            does: Verb for the message that says what the holding process does, such as `plays`.
             seconds: Time to wait for another process that may be about to end.
 
         Raises:
-            ConfigurationError: another process holds it; names that process.
+            ConfigurationError: another process holds the lock; the message names it.
         """
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _within(seconds, self._taken):
@@ -53,7 +53,7 @@ class Lock:
 
 
 def _within(seconds: float, succeeds: Callable[[], bool]) -> bool:
-    """Whether a condition holds at some time within `seconds`, at which it is tried at least once."""
+    """Whether `succeeds` returns True within `seconds`; it is called at least once."""
     ends = time.monotonic() + seconds
     while not succeeds():
         if time.monotonic() >= ends:

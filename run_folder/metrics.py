@@ -1,4 +1,4 @@
-"""Metrics on disk: a file of JSON lines, and the sinks that are told the same."""
+"""Metrics on disk: a file with a line of JSON per update, and sinks that get the same lines."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Metrics = dict[str, float]
 
 
 class MetricsSink(Protocol):
-    """Where metrics go beside the file."""
+    """Another destination of the metrics, such as TensorBoard."""
 
     def begin(self, lines: Sequence[Metrics]) -> None:
-        """A process begins; these are the lines of the updates that were made before."""
+        """Called once when the learner starts, with the lines of all earlier updates."""
 
     def write(self, line: Metrics) -> None:
-        """An update was made; its step is `adapter/version`."""
+        """Called after each update with its line; `adapter/version` is the step."""
 
 
 class MetricsFile:
-    """A line for each update, in order, each once; sinks are told what it is told.
+    """A file with one line per update, in order; every line also goes to the sinks.
 
-    A sink that fails is left out from then on with a line in the log: the run and its file continue.
+    A sink that fails is not used again, and a line in the log says so. The run and its file continue.
     """
 
     def __init__(self, path: Path, sinks: Sequence[MetricsSink] = ()) -> None:
@@ -41,7 +41,7 @@ class MetricsFile:
         self._sinks = list(sinks)
 
     def append(self, line: Metrics) -> None:
-        """Adds a line and flushes it to disk; a line before it that a crash cut off is dropped.
+        """Adds a line and flushes it to disk; first removes a last line that a crash cut off.
 
         Raises:
             ExhaustedError: the disk is full; nothing was added.
@@ -55,10 +55,10 @@ class MetricsFile:
         self._tell(lambda sink: sink.write(line))
 
     def lines(self) -> list[Metrics]:
-        """The whole lines; a last line that a crash cut off is left out.
+        """The complete lines; a last line that a crash cut off is ignored.
 
         Raises:
-            CorruptDataError: another line holds no metrics; names the file and the line.
+            CorruptDataError: another line holds no metrics; the message names the file and the line.
         """
         if not self._path.exists():
             return []
@@ -77,7 +77,7 @@ class MetricsFile:
         return line
 
     def rewind(self, version: int) -> None:
-        """Drops lines of updates after `version`, which will be made again, and a cut-off line.
+        """Removes the lines of updates after `version`, which will be made again, and a cut-off last line.
 
         Raises:
             CorruptDataError: a line before the last holds no metrics.
@@ -91,13 +91,13 @@ class MetricsFile:
         for sink in list(self._sinks):
             try:
                 what(sink)
-            except Exception as error:  # of somebody else's library, its network or its disk
+            except Exception as error:  # A library may raise anything, and must not end the run.
                 log.warning("%s is left out from now on: %s", type(sink).__name__, error)
                 self._sinks.remove(sink)
 
 
 def _parsed(text: bytes) -> Metrics | None:
-    """The metrics of a line; None for anything else."""
+    """The metrics of a line; None if it holds anything else."""
     try:
         line = json.loads(text)
     except (ValueError, RecursionError):
@@ -108,7 +108,7 @@ def _parsed(text: bytes) -> Metrics | None:
 
 
 def _end_last_line(path: Path) -> None:
-    """Makes the file end with a whole line: ends a last one that lacks only its end, drops one cut off."""
+    """Completes a last line that lacks only its newline; removes one that was cut off earlier."""
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - 1))

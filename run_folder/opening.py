@@ -1,4 +1,4 @@
-"""Opening a run, new or resumed, in a folder that one process at a time may use."""
+"""Opens a new or resumed run in its folder, which only one process at a time may play in."""
 
 from __future__ import annotations
 
@@ -53,12 +53,15 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + [f"learner.{key}" for key in _LEARNER_KEYS]
     + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
 )
-"""Keys that may differ when a run is continued: where and how fast, not what. More updates make it longer;
-a run that diverged may go on in smaller steps, one that hardly moves in larger ones."""
+"""Keys that may be changed when a run is resumed: they say where and how fast it runs, not what it computes.
+
+There are two exceptions: more updates make the run longer, and other learning rates may rescue a run that
+diverges or hardly learns.
+"""
 
 
 def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.now) -> Path:
-    """The folder that the configuration names, else one under runs/ that does not exist yet."""
+    """The folder that the configuration names; otherwise a new one in runs/."""
     if configuration.run.dir is not None:
         return user_path(configuration.run.dir)
     stem = now().strftime("%Y%m%d-%H%M%S")
@@ -69,7 +72,7 @@ def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.
 def open_run(
     argv: Sequence[str], program: str, flags: type[FlagsT], defaults: Mapping[str, Any], *, resumes: bool
 ) -> CommandLine[Configuration, FlagsT]:
-    """Parses the command line of a run, and decides its folder and whether it is resumed; writes nothing.
+    """Parses the command line of a run, chooses its folder, and decides whether to resume; writes nothing.
 
     A resumed run has the configuration saved in its folder; the file of `--config` and the other options
     override it.
@@ -79,15 +82,15 @@ def open_run(
         program: Name of the command, for `--help`.
         flags: Options of the command itself.
         defaults: The command's own defaults, for a new run without `--config`.
-        resumes: True if a folder with a run is always resumed, and any other starts a new run; False if
-            `--resume` decides, and a folder with a run is refused without it.
+        resumes: Whether a folder with a run is always resumed; otherwise only with `--resume`, and refused
+            without it.
 
     Returns:
-        The command line, with the decided `run.dir` and `run.resume`.
+        The command line, whose `run.dir` and `run.resume` are now set.
 
     Raises:
         ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
-        CorruptDataError: the run in it cannot be resumed, because a file is damaged; names the file.
+        CorruptDataError: the run cannot be resumed, because a file is damaged; the message names it.
     """
     line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
     root = choose(line.configuration)
@@ -108,11 +111,11 @@ def names_file(argv: Sequence[str]) -> bool:
 
 
 def check(root: Path, configuration: Configuration) -> None:
-    """Whether this run may be played in this folder; changes nothing.
+    """Checks that this run may be played in this folder; changes nothing.
 
     Raises:
         ConfigurationError: it may not; the message says what would be accepted.
-        CorruptDataError: it would be resumed, but its configuration or metrics are damaged; names the file.
+        CorruptDataError: the run to resume has damaged configuration or metrics; the message names the file.
     """
     if configuration.run.resume:
         _check_same_run(root, configuration)
@@ -123,14 +126,14 @@ def check(root: Path, configuration: Configuration) -> None:
         )
     elif root.is_dir() and any(_is_foreign(RunFolder(root), path) for path in root.iterdir()):
         raise ConfigurationError(
-            f"{root} holds something that is no run; --run-dir takes a new or empty folder"
+            f"{root} holds something that is not a run; --run-dir takes a new or empty folder"
         )
     elif root.exists() and not root.is_dir():
-        raise ConfigurationError(f"{root} is no folder; --run-dir takes a new or empty one")
+        raise ConfigurationError(f"{root} is not a folder; --run-dir takes a new or empty one")
 
 
 def _is_foreign(folder: RunFolder, path: Path) -> bool:
-    """Whether a run that never got started would not have left this in its folder."""
+    """Whether `path` is something else than the files of a run whose learner never started."""
     return path not in folder.before_the_first_episode and unfinished_name(path) not in (
         folder.configuration.name,
         folder.episodes.name,
@@ -146,7 +149,7 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
     ]
     if differences:
         raise ConfigurationError(
-            f"the run in {root} cannot go on with another configuration: {'; '.join(differences)}. "
+            f"the run in {root} cannot be resumed with another configuration: {'; '.join(differences)}. "
             "Leave these options out, or start a new run with another --run-dir"
         )
     # The learner would say so too, but only after loading its model.
@@ -154,7 +157,7 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
 
 
 class HeldFolder:
-    """A run folder that is ours until `release` or until this process ends."""
+    """A run folder that is locked for this process until `release`, or until the process ends."""
 
     def __init__(self, folder: RunFolder, lock: Lock) -> None:
         self.folder = folder
@@ -165,17 +168,17 @@ class HeldFolder:
 
 
 def hold(root: Path, configuration: Configuration) -> HeldFolder:
-    """Makes the folder or takes it up again, and writes the configuration into it.
+    """Creates the folder if necessary, locks it, and writes the configuration into it.
 
     Raises:
-        ConfigurationError: the run may not be played here, or another process plays in it.
+        ConfigurationError: the run may not be played here, or another process plays here.
     """
     check(root, configuration)
     return hold_unchecked(root, configuration)
 
 
 def hold_unchecked(root: Path, configuration: Configuration) -> HeldFolder:
-    """As `hold`, for a folder that holds no run, such as that of evaluations.
+    """Like `hold`, for a folder without a run, such as that of evaluations.
 
     Raises:
         ConfigurationError: another process uses it.

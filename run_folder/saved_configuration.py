@@ -1,4 +1,4 @@
-"""The configuration saved in a run's folder, and whether it is as the run wrote it."""
+"""The configuration that is saved in a run's folder, with a hash that shows changes and damage."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from core.files import replace_file
 from run_folder.folder import RunFolder
 
 _MARK = "# SHA-256 of the lines below: "
-"""Beginning of the first line. Files of earlier versions, and those edited by hand, may lack that line."""
+"""Beginning of the first line; files of earlier versions, and those edited by hand, may lack that line."""
 _SECTIONS = frozenset(Configuration.model_fields)
 """Sections that every saved configuration has, because each has keys that are always set."""
 
 
 def write(folder: RunFolder, configuration: Configuration) -> None:
-    """Writes every key as it is used, below a line with the hash of all of them.
+    """Writes every key, below a line with their hash.
 
     Raises:
-        ExhaustedError: there is no room for it; the file has not changed.
+        ExhaustedError: the disk is full; the file has not changed.
     """
     content = to_toml(configuration)
     replace_file(folder.configuration, f"{_MARK}{_sha256(content.encode())}\n{content}")
 
 
 def read(root: Path) -> dict[str, Any]:
-    """The configuration of the run in this folder, as nested tables.
+    """Reads the configuration of the run in this folder, as nested tables.
 
     Raises:
         ConfigurationError: there is no run, or the file is not TOML.
-        CorruptDataError: the file is not whole.
+        CorruptDataError: the file is incomplete, or its hash does not match.
     """
     path = RunFolder(root).configuration
     if not path.exists():
@@ -44,8 +44,8 @@ def read(root: Path) -> dict[str, Any]:
     tree = read_toml(path)
     if missing := sorted(section for section in _SECTIONS if not tree.get(section)):
         raise CorruptDataError(
-            f"{path} is not whole: it has no {', '.join(missing)}, and a run writes every section. "
-            "A copy of the file, or a new folder, is needed"
+            f"{path} is not complete: it has no {', '.join(missing)}, and a run writes every section. "
+            "Restore the file from a copy, or start a new run in another folder"
         )
     return tree
 

@@ -1,4 +1,4 @@
-"""Where metrics go beside metrics.jsonl: TensorBoard's event files, Weights & Biases."""
+"""Destinations of the metrics besides metrics.jsonl: TensorBoard's event files, and Weights & Biases."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from run_folder.metrics import Metrics, MetricsSink
 
 
 class TensorBoardSink:
-    """Event files, written anew from all lines when a run goes on: no step stands there twice."""
+    """TensorBoard's event files; rewritten when a run is resumed, so that no step occurs twice."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: Any = None
 
     def begin(self, lines: Sequence[Metrics]) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # a second to import, for those who ask for it
+        from torch.utils.tensorboard import SummaryWriter  # The import takes a second.
 
         shutil.rmtree(self._folder, ignore_errors=True)
         self._writer = SummaryWriter(str(self._folder))
@@ -41,16 +41,16 @@ class TensorBoardSink:
 
 
 class WandbSink:
-    """A run of Weights & Biases that has our run's id, so that it goes on when ours does."""
+    """A run of Weights & Biases with the id of our run, so that both are resumed together."""
 
     def __init__(self, project: str, run_id: str, folder: Path) -> None:
-        """`ConfigurationError` where the package is not installed."""
+        """Raises `ConfigurationError` if the package is not installed."""
         check_wandb(project)
         self._project, self._run_id, self._folder = project, run_id, folder
         self._run: Any = None
 
     def begin(self, lines: Sequence[Metrics]) -> None:
-        import wandb  # type: ignore[import-not-found]  # optional: not in the lock
+        import wandb  # type: ignore[import-not-found]  # Optional, and not in the lock.
 
         self._run = wandb.init(
             project=self._project, id=self._run_id, name=self._run_id, dir=str(self._folder), resume="allow"
@@ -60,13 +60,13 @@ class WandbSink:
 
     def write(self, line: Metrics) -> None:
         step = int(line[ADAPTER_VERSION])
-        # Steps only grow there. One that was made again after a crash stands with its first values.
+        # W&B accepts only growing steps: an update that is made again after a crash keeps its first values.
         if step >= self._run.step:
             self._run.log(line, step=step, commit=True)
 
 
 def check_wandb(project: str | None) -> None:
-    """`ConfigurationError` if a project is named and the package is not installed."""
+    """Raises `ConfigurationError` if a project is named and the package is not installed."""
     if project is not None and importlib.util.find_spec("wandb") is None:
         raise ConfigurationError(
             f"--run.wandb {project} needs the package wandb, which is not installed: pip install wandb"
@@ -76,7 +76,7 @@ def check_wandb(project: str | None) -> None:
 def sinks_for(
     tensorboard: bool, wandb: str | None, run_id: str, folder: RunFolder
 ) -> tuple[MetricsSink, ...]:
-    """What the configuration asks for; empty without a flag."""
+    """The sinks that the configuration asks for."""
     sinks: list[MetricsSink] = []
     if tensorboard:
         sinks.append(TensorBoardSink(folder.tensorboard))

@@ -1,4 +1,4 @@
-"""Finished episodes on disk: one SQLite file, written through before anything is acknowledged."""
+"""Finished episodes in an SQLite file; each is on disk before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from google.protobuf.message import DecodeError
 from hiper.v1 import episode_pb2 as pb
 
 from core.errors import (
@@ -25,17 +26,17 @@ from trajectory.episode import Episode, ending_of
 from trajectory.wire import episode_from_pb
 
 FORMAT = 1
-"""Of the tables below; a file of another format is refused."""
+"""Version of the tables below; a file with another one is refused."""
 
 _LOCK_SECONDS = 5.0
 """Time that a call waits for another process's lock."""
-# Also an I/O error: SQLite says `full` only where the database or its log is what had no room.
+# If another file than the database or its log does not fit on the disk, SQLite reports an I/O error.
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 _TABLES = """
 CREATE TABLE run (format INTEGER NOT NULL, run_id TEXT NOT NULL);
 CREATE TABLE episodes (
-    number INTEGER PRIMARY KEY,      -- place in the run: one episode each, whatever is retried
+    number INTEGER PRIMARY KEY,      -- place in the run; it has one episode, even if one is submitted twice
     task_id TEXT NOT NULL,
     seed TEXT NOT NULL,              -- unsigned 64 bits do not fit SQLite's integers
     attempt INTEGER NOT NULL,
@@ -54,6 +55,13 @@ CREATE TABLE advantages (
     PRIMARY KEY (number, turn)
 ) STRICT, WITHOUT ROWID;
 """
+_SET_ASIDE = """
+CREATE TABLE IF NOT EXISTS set_aside (
+    number INTEGER PRIMARY KEY,      -- an episode that no update can train on
+    reason TEXT NOT NULL
+) STRICT;
+"""
+"""A table that stores of earlier versions lack; it is added when such a store is first opened for writing."""
 
 
 @dataclass(frozen=True)
@@ -78,26 +86,26 @@ class EpisodeSummary:
 
 @dataclass(frozen=True)
 class TurnAdvantages:
-    """What the estimator gave a turn, as the update used it."""
+    """The advantages of a turn, as the update used them."""
 
     low: float
     high: float
-    """0 off the segment starts."""
+    """Advantage of the subgoal; 0 except at segment starts."""
     switch: float | None
-    """None with two value heads."""
+    """Advantage of the decision; None with two value heads."""
 
 
 class EpisodeStore:
     """The episodes of one run. Safe to use from several threads; one process writes."""
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
-        """Opens the file for writing; with a run id, makes it first where there is none.
+        """Opens the file for writing; with a run id, creates it first if it does not exist.
 
-        The file gets its name only once it is whole, so that a crash while it is made leaves none.
+        A new file gets its name only when it is complete, so a crash while it is created leaves no file.
 
         Raises:
-            NotFoundError: there is no such file, and no run id to make it for.
-            PreconditionError: the file is another run's, or of another format.
+            NotFoundError: the file does not exist, and there is no run id.
+            PreconditionError: the file belongs to another run, or has another format.
             CorruptDataError: it is not an episode store.
             ExhaustedError: the disk is full.
             UnavailableError: another process holds the file's lock.
@@ -109,22 +117,25 @@ class EpisodeStore:
         if run_id is not None and self.run_id != run_id:
             self.close()
             raise PreconditionError(f"{path} holds run {self.run_id}, not {run_id}")
+        if not self._notes_set_aside():
+            with self._writing():
+                self._db.execute(_SET_ASIDE)
 
     @classmethod
     def of_run(cls, path: Path, new_run_id: str) -> Self:
-        """Opens the file for writing, whichever run's it is; makes it for `new_run_id` where there is none.
+        """Opens the file of any run for writing; creates it for `new_run_id` if it does not exist.
 
         Raises:
-            HiperError: as for a store that is opened by its constructor.
+            HiperError: as in the constructor.
         """
         return cls(path) if _is_made(path) else cls(path, new_run_id)
 
     @classmethod
     def reading(cls, path: Path) -> Self:
-        """Opens the file without ever changing it, for those who look at a run that may be going on.
+        """Opens the file for reading only, also while the run's learner writes to it.
 
         Raises:
-            HiperError: as for a store that is opened for writing.
+            HiperError: as in the constructor.
         """
         store = cls.__new__(cls)
         store._open(path, "ro")
@@ -153,7 +164,7 @@ class EpisodeStore:
         return str(row[1])
 
     def add(self, episode: pb.Episode) -> bool:
-        """Stores an episode; when this returns it is on disk. False if its place is taken already.
+        """Stores an episode, which is on disk when this returns. Returns False if its place has an episode.
 
         Raises:
             ExhaustedError: the disk is full; nothing was stored.
@@ -177,7 +188,7 @@ class EpisodeStore:
             return cursor.rowcount == 1
 
     def numbers(self) -> frozenset[int]:
-        """Places of the run that have their episode."""
+        """Places in the run that have an episode."""
         with self._lock:
             return frozenset(row[0] for row in self._db.execute("SELECT number FROM episodes"))
 
@@ -185,16 +196,43 @@ class EpisodeStore:
         """The episodes at these places, in this order.
 
         Raises:
-            NotFoundError: names the first place that has none.
+            NotFoundError: a place has no episode; the message names the first such place.
+            CorruptDataError: a place holds something else than an episode; the message names the first one.
         """
-        return tuple(self._load(number) for number in numbers)
+        return tuple(episode_from_pb(self.message(number)) for number in numbers)
 
-    def _load(self, number: int) -> Episode:
+    def message(self, number: int) -> pb.Episode:
+        """The episode at this place as it was sent.
+
+        Raises:
+            NotFoundError: the place has none.
+            CorruptDataError: what is stored there is not an episode.
+        """
         with self._lock:
             row = self._db.execute("SELECT message FROM episodes WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise NotFoundError(f"no episode {number} in {self._path}")
-        return episode_from_pb(pb.Episode.FromString(row[0]))
+        try:
+            return pb.Episode.FromString(row[0])
+        except DecodeError as error:
+            raise CorruptDataError(f"episode {number} in {self._path} cannot be decoded: {error}") from error
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Notes why these episodes are not trained on, in place of earlier reasons."""
+        with self._writing():
+            self._db.executemany("INSERT OR REPLACE INTO set_aside VALUES (?, ?)", list(reasons.items()))
+
+    def those_set_aside(self) -> dict[int, str]:
+        """The reason for each episode that is not trained on, by its place."""
+        if not self._notes_set_aside():
+            return {}  # of an earlier version, opened for reading
+        with self._lock:
+            return dict(self._db.execute("SELECT number, reason FROM set_aside ORDER BY number").fetchall())
+
+    def _notes_set_aside(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'"
+        with self._lock:
+            return self._db.execute(query).fetchone() is not None
 
     def summaries(self) -> tuple[EpisodeSummary, ...]:
         """All episodes in the order of their places."""
@@ -206,13 +244,13 @@ class EpisodeStore:
             return tuple(_summary(row) for row in self._db.execute(query))
 
     def set_advantages(self, number: int, turns: Sequence[TurnAdvantages]) -> None:
-        """Keeps what an episode's turns were given, in place of what may stand there."""
+        """Stores the advantages of an episode's turns; replaces earlier ones."""
         rows = [(number, index, turn.low, turn.high, turn.switch) for index, turn in enumerate(turns)]
         with self._writing():
             self._db.executemany("INSERT OR REPLACE INTO advantages VALUES (?, ?, ?, ?, ?)", rows)
 
     def advantages(self, number: int) -> tuple[TurnAdvantages, ...]:
-        """One a turn; empty for an episode that no update has used yet."""
+        """The advantages of each turn; empty if no update has used the episode yet."""
         query = "SELECT low, high, switch FROM advantages WHERE number = ? ORDER BY turn"
         with self._lock:
             rows = self._db.execute(query, (number,)).fetchall()
@@ -246,15 +284,15 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _make(path: Path, run_id: str) -> None:
-    """Writes an empty store beside `path`, then gives it that name."""
+    """Writes an empty store beside `path`, then renames it to `path`."""
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         with contextlib.closing(_connected(unfinished, "rwc")) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(_TABLES)
+            db.executescript(_TABLES + _SET_ASIDE)
             db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id))
-        # What an unfinished store left beside itself must not be taken for the new one's log.
+        # Without this, SQLite would take an older, unfinished store's log for the log of the new one.
         for ending in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
         to_disk(unfinished)
@@ -263,7 +301,10 @@ def _make(path: Path, run_id: str) -> None:
 
 
 def _is_made(path: Path) -> bool:
-    """False for a file without run and episodes, which earlier versions left when killed while making it."""
+    """Whether there is a store.
+
+    A file without run and episodes does not count: earlier versions left one if killed while creating it.
+    """
     if not path.exists():
         return False
     try:
@@ -272,13 +313,14 @@ def _is_made(path: Path) -> bool:
             runs = db.execute("SELECT run_id FROM run").fetchall() if "run" in tables else []
             stored = db.execute("SELECT 1 FROM episodes LIMIT 1").fetchone() if "episodes" in tables else None
     except sqlite3.DatabaseError:
-        return True  # Opening it says what is wrong.
-    return bool(stored or tables - {"run", "episodes", "advantages"} or any(run for (run,) in runs))
+        return True  # `_open` then says what is wrong with it.
+    foreign = tables - {"run", "episodes", "advantages", "set_aside"}
+    return bool(stored or foreign or any(run for (run,) in runs))
 
 
 @contextlib.contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Converts SQLite's errors into ours."""
     try:
         yield
     except sqlite3.Error as error:
@@ -294,5 +336,8 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 def _summary(row: tuple[Any, ...]) -> EpisodeSummary:
     number, task_id, task_type, attempt, won, score, turns, message = row
-    terminated = pb.Episode.FromString(message).terminated
+    try:
+        terminated = pb.Episode.FromString(message).terminated
+    except DecodeError:
+        terminated = bool(won)  # all that is left to say about an episode that cannot be decoded
     return EpisodeSummary(number, task_id, task_type, attempt, bool(won), terminated, score, turns)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import InvalidInputError, NotFoundError
 from core.paths import user_path
@@ -80,7 +80,7 @@ def fingerprint(folder: Path) -> str:
     in the order of names, its size, its header (names, types, shapes, offsets) and 64 evenly spread samples
     of 4 KiB. Path, file times and tokenizer do not count. Fine-tuned copies differ in the samples.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _config(folder)
     kept = {key: value for key, value in config.items() if key not in _CONFIG_KEYS_OF_THE_WRITER}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for file in sorted(folder.glob("*.safetensors")):
@@ -94,8 +94,8 @@ def vocabulary_size(model: ModelFolder) -> int:
     Raises:
         InvalidInputError: its config.json does not say.
     """
-    config = json.loads((model.path / "config.json").read_text(encoding="utf-8"))
-    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    config = _config(model.path)
+    size = config.get("vocab_size", (config.get("text_config") or {}).get("vocab_size"))
     if not isinstance(size, int):
         raise InvalidInputError(f"{model.path / 'config.json'} has no vocab_size")
     return size
@@ -140,6 +140,17 @@ def compute_dtype(name: DtypeName) -> torch.dtype:
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else torch.float32
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not the configuration of a model: {error}") from error
+    if not isinstance(config, dict):
+        raise InvalidInputError(f"{path} is not the configuration of a model: it has no keys")
+    return config
 
 
 def _cpu_flags() -> frozenset[str]:

@@ -1,6 +1,6 @@
-"""Compares our advantages with a reference's, from a JSON file of cases.
+"""Compares our advantages with those of a reference implementation, from a JSON file of cases.
 
-Exit 0 where nothing differs by more than 1e-4, 1 where something does, 2 where FILE holds no cases.
+The exit code is 0 if no number differs by more than 1e-4, 1 if one does, and 2 if FILE has no valid cases.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         cases = read_cases(user_path(file))
         found = list(differences(cases))
-    except CaseError as error:  # of hae, which knows none of our errors
+    except CaseError as error:  # The library hae does not use the errors of core.
         raise InvalidInputError(str(error)) from error
     for difference in found:
         if difference.greatest > TOLERANCE:

@@ -19,15 +19,15 @@ from core.paths import user_path
 from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings.model_validate({"normalize": False})
-"""HiPER's for ALFWorld, without normalisation."""
+"""HiPER's settings for ALFWorld, without normalisation."""
 BY_DECISION = SETTINGS.model_copy(update={"estimator": "dgae"})
-"""The same by dgae, with lambda 0.95."""
+"""The same settings for dgae, with lambda 0.95."""
 SUBGOALS = ("find a mug", "", "clean the mug", "", "", "put it on the shelf")
 ACTIONS = ("go to table", "take mug", "go to sink", "(not parsed)", "clean mug", "put mug on shelf")
 
 
 def episode() -> TurnBatch:
-    """Six turns, three segments, one action that could not be parsed, success."""
+    """The batch of one won episode: six turns in three segments, and one action that could not be parsed."""
     return TurnBatch.from_episodes(
         [
             Episode(
@@ -44,7 +44,7 @@ def episode() -> TurnBatch:
 
 
 def rows(batch: TurnBatch, result: Advantages) -> list[str]:
-    """The table of the page, in Markdown; a dash where the high level has nothing to say."""
+    """The first table of the page, in Markdown; the high level has a dash except at segment starts."""
     columns = ["t", "decision", "subgoal", "action", "r", "V_switch", "V_high", "V_low"]
     columns += ["A_switch", "A_high", "A_low", "target switch", "target high", "target low"]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
@@ -63,7 +63,7 @@ def rows(batch: TurnBatch, result: Advantages) -> list[str]:
 
 
 def compared(batch: TurnBatch, hae: Advantages, dgae: Advantages) -> list[str]:
-    """The table that has dgae's numbers beside HAE's, in Markdown."""
+    """The second table, in Markdown, with the numbers of HAE and of dgae."""
     names = ["t", "decision"]
     names += [
         f"{estimator} {level}" for level in ("A_switch", "A_high", "A_low") for estimator in ("HAE", "dgae")
@@ -93,7 +93,7 @@ def _bars(axis: Axes, heights: np.ndarray, colour: str, label: str) -> None:
 
 
 def draw(batch: TurnBatch, result: Advantages, path: Path) -> None:
-    """Segments as bands behind the three levels, as SVG."""
+    """Draws the advantages of the three levels, with the segments as grey bands behind them."""
     assert result.switch is not None
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True)
@@ -127,7 +127,7 @@ class Flags(Section):
     """Options of this command."""
 
     out: Path = Path("docs/hae.svg")
-    """File of the picture."""
+    """File that the picture is written to."""
 
 
 def main(argv: Sequence[str]) -> int:

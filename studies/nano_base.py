@@ -1,4 +1,4 @@
-"""`bazel run //studies:nano_base -- --out DIR`: makes a small base model; `--check N` plays N games."""
+"""`bazel run //studies:nano_base -- --out DIR`: makes a small base model; `--check N` has it play N games."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class NanoFlags(NanoSettings):
     """Options of this command."""
 
     out: Path | None = None
-    """Folder that the model is written to; replaced where it holds a model."""
+    """Folder that the model is written to; a model that it holds is replaced."""
     check: int = Field(0, ge=0)
-    """Games that the model plays when it is made, with the model as planner and executor; 0 for none."""
+    """Number of games to play afterwards, with the model as planner and as executor."""
     check_split: str = "valid_unseen"
-    """Split of the benchmark that `--check` takes."""
+    """Split that the games of `--check` are from."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -63,7 +63,7 @@ def _out(flags: NanoFlags) -> Path:
         raise ConfigurationError("--out DIR says where to write the model")
     out = user_path(str(flags.out))
     if out.exists() and not (out / "config.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(f"--out {out} holds something that is no model; nothing was written")
+        raise ConfigurationError(f"--out {out} is not a model; a new or empty folder is accepted")
     return out
 
 

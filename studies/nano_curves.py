@@ -1,4 +1,4 @@
-"""`bazel run //studies:nano_curves -- --out DIR`: estimators compared on the nano model."""
+"""`bazel run //studies:nano_curves -- --out DIR`: compares estimators by training the nano model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from studies.nano.settings import NanoSettings
 
 PRESETS = Path(__file__).parent.parent / "presets"
 HORIZONS = {"tiny": "nano.toml", "short": "nano_short.toml"}
-"""The preset of each."""
+"""Preset of each horizon."""
 SHOWN = (
     "environment.step_limit",
     "environment.generator.task_types",
@@ -44,35 +44,35 @@ SHOWN = (
     "estimator.lambda_segment",
     "estimator.keep_penalty.mode",
 )
-"""Keys that the page names."""
+"""Keys whose values the page shows."""
 
 
 class CurvesFlags(Section):
-    """Options of this command; those of the configuration hold for all runs."""
+    """Options of this command; keys of the configuration apply to all runs."""
 
     out: Path | None = None
-    """Folder of models and runs; what is finished in it is kept, what was begun goes on."""
+    """Folder of models and runs; finished runs in it are kept, and interrupted ones are resumed."""
     results: Path | None = None
-    """Folder that page, plot and numbers are written to; `out` unless given."""
+    """Folder that page, plot and numbers are written to; the folder of `out` if not given."""
     name: str = Field("nano", pattern=r"[a-z0-9_]+")
     """Name of these three files."""
     horizons: tuple[str, ...] = ("tiny",)
-    """Of tiny and short, with commas between."""
+    """Horizons to play, of `tiny` and `short`, with commas between them."""
     estimators: tuple[str, ...] = ("hae", "gae", "grpo")
-    """Of hae, gae and grpo, with commas between."""
+    """Estimators to compare, of `hae`, `gae` and `grpo`, with commas between them."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """A run for each, with commas between."""
+    """Seeds, with commas between them; each estimator has a run for each seed."""
     held_out: int = Field(200, ge=1)
-    """Games in rooms of their own that are played before and after training."""
+    """Number of held-out games, in rooms of their own, that are played before and after training."""
     compared: int = Field(8, ge=2)
-    """Episodes of one task that GRPO compares."""
+    """Number of episodes of one task that GRPO compares."""
     remark: str = ""
-    """What readers of the page should know about this run, such as what else the machine did."""
+    """Remark for readers of the page, such as what else the machine was doing."""
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """A preset and its base model."""
+    """A horizon: the configuration of its preset, and the folder of its base model."""
 
     name: str
     configuration: Configuration
@@ -107,7 +107,7 @@ def _study(argv: Sequence[str], flags: CurvesFlags, console: Console) -> Study:
         horizon.name: base_score(root / f"{horizon.name}-base.json", _base_run(horizon), flags.held_out)
         for horizon in horizons
     }
-    # All estimators of a seed before the next seed: what there is can be compared at any time.
+    # All estimators of a seed come before the next seed, so that finished runs can be compared early.
     cells = list(product(horizons, flags.seeds, flags.estimators))
     outcomes = []
     with progress(console, "runs") as report:
@@ -136,7 +136,7 @@ def _without_remark(argv: Sequence[str]) -> list[str]:
 
 
 def _horizon(argv: Sequence[str], name: str, root: Path, console: Console) -> Horizon:
-    """Makes its base model, or takes it from the cache."""
+    """The horizon of that name; its base model is made, or copied from the cache."""
     preset = read_toml(PRESETS / HORIZONS[name])
     configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
     sections = configuration.environment, configuration.planner, configuration.executor

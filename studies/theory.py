@@ -27,13 +27,13 @@ class Flags(Section):
     """Options of this command."""
 
     out: Path = Path("docs/results")
-    """Folder for theory.md, .svg and .json."""
+    """Folder that theory.md, theory.svg and theory.json are written to."""
     seed: int = 0
-    """Seed of policies, episodes, wrong values and bootstrap."""
+    """Seed of the policies, the episodes, the wrong values and the bootstrap samples."""
     episodes: int = Field(2_000_000, ge=2 * GROUP, multiple_of=GROUP)
-    """Episodes for each mean, in whole groups of 8."""
+    """Number of episodes for each mean, a multiple of 8 (the size of a group)."""
     variance_episodes: int = Field(4_000, ge=2 * GROUP, multiple_of=GROUP)
-    """Episodes for each row of errors, in whole groups of 8."""
+    """Number of episodes for each row of errors, a multiple of 8."""
 
 
 def study(chosen: Flags, console: Console) -> tuple[list[Finding], list[Outcome]]:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         print(path)
     against = [f for f in findings if f.expected and bias_seen(f, len(findings))]
     for finding in against:
-        print(f"bias where theory has none: {finding.condition}, {finding.level}")
+        print(f"bias where theory predicts none: {finding.condition}, {finding.level}")
     return 1 if against else 0
 
 

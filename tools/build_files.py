@@ -19,6 +19,8 @@ from pathlib import Path
 
 _RULES = ("py_library", "py_binary", "py_test")
 _GENERATED = {"hiper": "//proto:hiper_v1"}
+_LOADED = {"//tools:layout.bzl", "//tools:py.bzl"}
+"""Files whose loads are computed."""
 _SUPPLIED = {"pytest"}
 """Packages that the macro py_test adds to each test."""
 _HAND_WRITTEN = {"tools"}
@@ -35,6 +37,8 @@ class Rule:
     """Attributes by name, as Starlark text."""
     kept: tuple[str, ...] = ()
     """Dependencies marked `# keep`, which do not appear as imports."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Comments above attributes, by name of the attribute."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Package:
     """Our rules by name."""
     others: tuple[str, ...] = ()
     """Texts of all other rules."""
+    loads: tuple[str, ...] = ()
+    """Texts of the loads that other rules need."""
 
 
 class Sources:
@@ -135,39 +141,43 @@ def read_package(text: str) -> Package:
 
     Starlark is close enough to Python for Python's parser.
     """
-    head, rules, others = "", {}, []
+    head, rules, others, loads = "", {}, [], []
     lines = text.splitlines()
     for statement in ast.parse(text).body:
         source = ast.get_source_segment(text, statement) or ""
         call = statement.value if isinstance(statement, ast.Expr) else None
         kind = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        if kind == "load":
-            continue
-        if kind == "package":
+        if isinstance(call, ast.Call) and kind == "load":
+            loads += [source] if ast.literal_eval(call.args[0]) not in _LOADED else []
+        elif kind == "package":
             head = source
         elif isinstance(call, ast.Call) and kind in _RULES:
-            name, rule = _read_rule(text, call, kind, _comment(lines, statement.lineno))
+            name, rule = _read_rule(text, call, kind)
             rules[name] = rule
         elif not isinstance(statement, ast.Expr) or not isinstance(call, ast.Constant):
             others.append(_comment(lines, statement.lineno) + source)
-    return Package(head, rules, tuple(others))
+    return Package(head, rules, tuple(others), tuple(loads))
 
 
-def _read_rule(text: str, call: ast.Call, kind: str, comment: str) -> tuple[str, Rule]:
+def _read_rule(text: str, call: ast.Call, kind: str) -> tuple[str, Rule]:
+    lines = text.splitlines()
     values = {word.arg or "": word.value for word in call.keywords}
+    comments = {word.arg or "": _comment(lines, word.lineno) for word in call.keywords}
     name = str(ast.literal_eval(values.pop("name")))
     values.pop("srcs", None)
     deps = ast.get_source_segment(text, values.pop("deps")) if "deps" in values else ""
-    kept = re.findall(r'^\s*("[^"]+"),\s*# keep', deps or "", re.M)
+    kept = re.findall(r'^\s*((?:requirement\()?"[^"]+"\)?),\s*# keep', deps or "", re.M)
     attributes = {key: ast.get_source_segment(text, value) or "" for key, value in values.items()}
-    return name, Rule(kind, comment, attributes, tuple(kept))
+    notes = {key: comments[key] for key in attributes if comments[key]}
+    return name, Rule(kind, _comment(lines, call.lineno), attributes, tuple(kept), notes)
 
 
 def _comment(lines: list[str], number: int) -> str:
+    """The lines of the comment above a line, without indentation."""
     first = number - 1
-    while first > 0 and lines[first - 1].startswith("#"):
+    while first > 0 and lines[first - 1].lstrip().startswith("#"):
         first -= 1
-    return "".join(line + "\n" for line in lines[first : number - 1])
+    return "".join(line.strip() + "\n" for line in lines[first : number - 1])
 
 
 def write_package(sources: Sources, folder: str, package: Package) -> str:
@@ -182,26 +192,30 @@ def write_package(sources: Sources, folder: str, package: Package) -> str:
     names = [name for name in ("py_binary", "py_library", "py_test") if f"{name}(" in body]
     names += ["requirement"] if "requirement(" in body else []
     loads.append(f'load("//tools:py.bzl", {", ".join(chr(34) + name + chr(34) for name in names)})')
-    return "\n".join(loads) + "\n\n" + body + "\n"
+    return "\n".join([*loads, *package.loads]) + "\n\n" + body + "\n"
 
 
 def _target(sources: Sources, file: str, rules: Mapping[str, Rule]) -> str:
     name, kind = sources.name(file), sources.kind(file)
     rule = rules.get(name, Rule(kind))
     lines = [f'name = "{name}"']
-    attributes = dict(rule.attributes)
-    if "size" in attributes:
-        lines.append(f"size = {attributes.pop('size')}")
-    if file.startswith("tests/") and kind == "py_library":
-        attributes.setdefault("testonly", "True")
-    early = [key for key in attributes if key < "deps"]
-    lines += [f"{key} = {attributes[key]}" for key in early if key == "testonly"]
+
+    def written(key: str) -> str:
+        return rule.notes.get(key, "") + f"{key} = {rule.attributes[key]}"
+
+    first = [key for key in ("size", "testonly") if key in rule.attributes]
+    lines += map(written, first)
     lines.append(f"srcs = {_listed([f'{chr(34)}{s}{chr(34)}' for s in sources.sources(file)])}")
-    lines += [f"{key} = {attributes[key]}" for key in sorted(attributes) if key != "testonly"]
+    lines += map(written, sorted(rule.attributes.keys() - first))
     deps = sorted(sources.dependencies(file) | set(rule.kept), key=_order)
     if deps:
         lines.append(f"deps = {_listed(deps, rule.kept)}")
-    return rule.comment + f"{kind}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
+    return rule.comment + f"{kind}(\n" + "".join(f"    {_indented(line)},\n" for line in lines) + ")"
+
+
+def _indented(attribute: str) -> str:
+    """An attribute whose comment, if there is one, is indented like it."""
+    return re.sub(r"(?m)^(#.*\n)", r"\1    ", attribute)
 
 
 def _order(label: str) -> tuple[int, str]:

@@ -35,7 +35,7 @@ _WIDTH, _HEIGHT = 204, 44
 _COLUMN, _ROW, _MARGIN = 228, 92, 16
 _LEGEND = (
     "An arrow points to what a folder may import; where it is dashed, only the subfolder beside it may.",
-    "An arrow is left out where a longer way of arrows leads to the same folder.",
+    "An arrow is left out if other arrows lead to the same folder.",
 )
 
 

@@ -12,8 +12,9 @@ from core.errors import InvalidInputError
 # Above 0, because rounding in a bfloat16 softmax can leave a certain token slightly above probability 1.
 _LOGPROB_CEILING = 0.05
 _LOGPROB_FLOOR = -1e5
-# The learner divides logits by the temperature: 1e-38 would make them infinite.
-_TEMPERATURES = (0.01, 100.0)
+# The learner divides logits by the temperature: 1e-38 would make them infinite. The wire has float32, in
+# which 0.01 is slightly less.
+_TEMPERATURES = (0.01 * (1 - 1e-6), 100.0)
 """Accepted temperatures in addition to 0, which takes the most likely token."""
 _REWARDS = (-1e6, 1e6)
 _SECONDS = (0.0, 1e9)
@@ -102,4 +103,4 @@ def _check_number(value: float, where: str, accepted: tuple[float, float]) -> No
         raise EpisodeError(f"{where}: {value} is not finite")
     low, high = accepted
     if not low <= value <= high:
-        raise EpisodeError(f"{where}: {value:g} is not accepted; {low:g} to {high:g} is")
+        raise EpisodeError(f"{where}: {value:g} is not accepted; {low:.4g} to {high:.4g} is")

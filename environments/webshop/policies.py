@@ -1,4 +1,4 @@
-"""Scripted shoppers: the rule and the random baseline, the expert, and the adviser, who teaches."""
+"""Scripted players: the baselines `rule` and `random`, the expert, and the adviser, which teaches."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TRY = "try anything"
 
 
 class RulePolicy:
-    """Searches the whole instruction, opens the first hit, chooses the options it names, and buys.
+    """Searches for the instruction, opens the first result, chooses the options that it names, and buys.
 
-    Of the values of an option that the instruction contains, the longest is chosen. Clicks are written as the
-    page shows their target, which the shop reads in lower case: who imitates them can copy.
+    If the instruction contains several values of an option, the longest is chosen. The targets of clicks are
+    spelled as on the page, so that a model can learn to copy them; the shop ignores upper and lower case.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -39,7 +39,7 @@ class RulePolicy:
         return DemonstrationStep(subgoal, f"click[{_as_shown(target, observation)}]")
 
     def _click(self, targets: Sequence[str], goal: str) -> tuple[str, str]:
-        """Subgoal and target."""
+        """The next subgoal, and the target of the click that serves it."""
         if "buy now" in targets:
             return BUY, self._choices.pop(0) if self._choices else "buy now"
         link = next((target for target in targets if target in self._by_link), None)
@@ -50,7 +50,7 @@ class RulePolicy:
 
 
 class AdviserPolicy:
-    """Judges by the pages alone, so that it plays well whatever was done before, by whomever."""
+    """Decides only from the pages of the episode, so it plays well even after turns that others played."""
 
     def __init__(self, step_limit: int, options_shown: bool) -> None:
         self._turns = min(step_limit, TURNS)
@@ -65,7 +65,7 @@ class AdviserPolicy:
 
 
 class RandomPolicy:
-    """Takes any admissible action with equal chances; where that is a search, searches the instruction."""
+    """Takes an admissible action at random; if that is a search, searches for the instruction."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -79,7 +79,7 @@ class RandomPolicy:
 
 
 class ExpertPolicy:
-    """Plays the demonstration of the task; after its end, which only a foreign start can reach, it buys."""
+    """Plays the demonstration of the task; buys after its end, which only occurs if others played turns."""
 
     def __init__(self, demonstrate: Callable[[str], tuple[DemonstrationStep, ...]]) -> None:
         self._demonstrate = demonstrate

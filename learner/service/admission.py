@@ -1,4 +1,4 @@
-"""Who may play an episode, and which episodes are taken."""
+"""Decides who may play an episode, and which finished episodes are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trajectory.validation import EpisodeError, check
 
 
 class Admission:
-    """Grants leases, takes episodes, and tells when a batch is whole. Called from one event loop."""
+    """Grants leases, stores episodes, and says when a batch is complete. Called from one event loop."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Admission:
         """The next episode to play, or why there is none now.
 
         Raises:
-            PreconditionError: the caller takes part in another run.
+            PreconditionError: the caller plays another run.
             UnavailableError: the learner has failed.
         """
         if run_id:
@@ -74,12 +74,12 @@ class Admission:
         return new
 
     def stop(self) -> None:
-        """No more leases: the run ends after the update in flight."""
+        """Ends the run after the update in flight; grants no more leases."""
         self._stopping = True
         self._changed.set()
 
     def advance(self, version: int) -> None:
-        """Update `version` is made and published, which may make room for more episodes."""
+        """Called when `version` is published; leases of later episodes may be granted then."""
         self._gate.advance(version)
 
     async def whole_batch(self) -> bool:

@@ -1,4 +1,4 @@
-"""Metrics of the episodes that an update trains on."""
+"""Computes the metrics of the episodes that an update trains on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
 
     Args:
         episodes: At least one, each with at least one turn.
-        update: Adapter version before the update, from which staleness is counted.
+        update: Adapter version before the update; staleness is the number of versions since.
     """
     turns = [turn for episode in episodes for turn in episode.turns]
     generations = [g for turn in turns for g in (turn.plan.generation, turn.act.generation)]
@@ -48,11 +48,11 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
 def _time_shares(
     episodes: Sequence[Episode], engine: float, environment: float, turns: float
 ) -> dict[str, float]:
-    """Where the time of the episodes went; the three add up to 1.
+    """The shares of the episodes' time in engines, environments and RPC; they add up to 1.
 
     Args:
-        episodes: Their seconds begin before the environment's reset, which counts as environment.
-        engine: Seconds in both engines, waiting for a place in a batch included.
+        episodes: Episodes whose seconds include the environment's reset, which counts as environment.
+        engine: Seconds in both engines, including the wait for a place in a batch.
         environment: Seconds in `step`.
         turns: Seconds of all turns.
     """
@@ -69,7 +69,7 @@ def _time_shares(
 
 
 def _switches(turns: Sequence[Turn]) -> int:
-    """Subgoals that were begun, the given one of turn 0 included."""
+    """The number of subgoals, including the first one of turn 0."""
     return 1 + sum(turn.plan.decision is Decision.SWITCH for turn in turns[1:])
 
 

@@ -13,12 +13,12 @@ from core.seeds import derive
 from trajectory.lease import Finished, Lease, Wait
 
 RETRY_SECONDS = 0.2
-"""Pause of a caller that has to wait: far less than an episode takes, and cheap to answer."""
+"""Pause that a caller is told to wait: much shorter than an episode, so that little time is lost."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The size of a run, and how far it may run ahead of its updates."""
+    """The size of a run, and how far its episodes may be ahead of its updates."""
 
     updates: int
     episodes_per_update: int
@@ -76,12 +76,12 @@ class LeaseGate:
         return self._lease(number, now)
 
     def complete(self, number: int) -> None:
-        """The episode at this place is stored."""
+        """Called when the episode of this place is stored."""
         self._open.pop(number, None)
         self._stored.add(number)
 
     def advance(self, version: int) -> None:
-        """Update `version` is made and published."""
+        """Called when `version` is published."""
         self._version = version
 
     def batch_is_whole(self) -> bool:

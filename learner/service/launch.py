@@ -1,4 +1,4 @@
-"""Starts a command of ours once for each rank, by DeepSpeed's own launcher."""
+"""Starts one of our commands once per rank, with DeepSpeed's launcher."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from learner.update.ranks import free_port
 
 
 def must_launch(settings: LearnerSettings) -> bool:
-    """Whether several ranks are asked for, and this process is not one that a launcher has started.
+    """Whether several ranks are configured, and this process was not started by a launcher.
 
     Raises:
-        InvalidInputError: there are GPUs, but fewer than ranks.
+        InvalidInputError: the machine has GPUs, but fewer than ranks.
     """
     if settings.ranks == 1 or "RANK" in os.environ:
         return False
@@ -26,12 +26,17 @@ def must_launch(settings: LearnerSettings) -> bool:
 
     gpus = torch.cuda.device_count()
     if 0 < gpus < settings.ranks:
-        raise InvalidInputError(f"learner.ranks = {settings.ranks}: this machine has {gpus} GPUs, one a rank")
+        raise InvalidInputError(
+            f"learner.ranks = {settings.ranks}: this machine has {gpus} GPUs, and each rank needs one"
+        )
     return True
 
 
 def launcher_command(gpus: Sequence[int], module: str, arguments: Sequence[str]) -> list[str]:
-    """`python -m deepspeed.launcher.launch …` for this machine, with a rank for each GPU, or each number."""
+    """The command `python -m deepspeed.launcher.launch …` for this machine, with one rank per GPU number.
+
+    On a machine without GPUs, the numbers only say how many ranks there are.
+    """
     world = base64.urlsafe_b64encode(json.dumps({"localhost": list(gpus)}).encode()).decode()
     place = [f"--world_info={world}", "--master_addr=127.0.0.1", f"--master_port={free_port()}"]
     launcher = [sys.executable, "-m", "deepspeed.launcher.launch", "--log_level=warning", *place]
@@ -39,12 +44,15 @@ def launcher_command(gpus: Sequence[int], module: str, arguments: Sequence[str])
 
 
 def launcher_environment() -> dict[str, str]:
-    """This process's, with all that it can import."""
+    """The environment variables of this process; PYTHONPATH has everything that it can import."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def launch(settings: LearnerSettings, module: str, arguments: Sequence[str]) -> NoReturn:
-    """Becomes the launcher: process id, input and output stay, and signals go to all ranks."""
+    """Replaces this process by the launcher, which passes signals on to all ranks.
+
+    Process id, standard input and output stay the same, so whoever started this process notices nothing.
+    """
     gpus = settings.gpus[: settings.ranks] or range(settings.ranks)
     command = launcher_command(gpus, module, arguments)
     sys.stdout.flush()

@@ -1,10 +1,10 @@
-"""Several ranks as one trainer: the first is told what to do, and tells the others."""
+"""Makes several ranks act as one trainer: calls to rank 0's trainer are repeated by the other ranks."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """A call of a trainer, with what its arguments are made of."""
+    """A call of a trainer's method, with arguments as JSON can hold them."""
 
     method: str
     paths: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
-    """Of episodes, which every rank reads from the run's store."""
+    """Numbers of episodes, which every rank reads from the run's store."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -40,7 +40,10 @@ class Command:
 
 
 class LeadingTrainer:
-    """The trainer of rank 0, whose calls the other ranks make as well."""
+    """The trainer of rank 0; sends each call to the other ranks before it makes the call itself.
+
+    `save_adapter` is not sent: every rank has the whole adapters, so rank 0 alone can write them.
+    """
 
     def __init__(self, trainer: Trainer, channel: CommandChannel) -> None:
         self._trainer = trainer
@@ -65,9 +68,15 @@ class LeadingTrainer:
     def save_adapter(self, role: Role, folder: Path) -> None:
         self._trainer.save_adapter(role, folder)
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+    def skip_update(self) -> None:
+        self._tell("skip_update")
+        self._trainer.skip_update()
+
+    def save_checkpoint(
+        self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str] | None = None
+    ) -> None:
         self._tell("save_checkpoint", folder)
-        self._trainer.save_checkpoint(folder, consumed)
+        self._trainer.save_checkpoint(folder, consumed, adapters)
 
     def load_checkpoint(self, folder: Path) -> None:
         self._tell("load_checkpoint", folder)
@@ -78,12 +87,14 @@ class LeadingTrainer:
 
 
 def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], EpisodeStore]) -> None:
-    """Does what rank 0 says until it has ended. What fails here fails there too, and is reported there.
+    """Repeats the calls of rank 0 until rank 0 has ended.
+
+    An error that occurs here also occurs on rank 0, and is reported there.
 
     Args:
-        trainer: Of this rank.
-        channel: From rank 0.
-        open_store: Of the run; called once there are episodes to train on.
+        trainer: Trainer of this rank.
+        channel: Channel from rank 0.
+        open_store: Opens the run's episode store; called at the first update, when the store exists.
     """
     store: EpisodeStore | None = None
     while (text := channel.receive()) is not None:
@@ -98,6 +109,8 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
                 case "update":
                     store = store or open_store()
                     trainer.update(store.load(command.numbers), lambda share, message: None)
+                case "skip_update":
+                    trainer.skip_update()
                 case "save_checkpoint":
                     trainer.save_checkpoint(paths[0], consumed=())
                 case "load_checkpoint":

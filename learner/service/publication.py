@@ -1,4 +1,4 @@
-"""Brings both adapters of a version to their servers."""
+"""Pushes both adapters of a version to their model servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trajectory.learner_status import Phase
 
 @dataclass(frozen=True)
 class Publication:
-    """Publishes what the run's folder holds."""
+    """Publishes versions from the run's folder, and reports it in the status."""
 
     folder: RunFolder
     publisher: Publisher
@@ -23,8 +23,8 @@ class Publication:
         """Returns once both servers answer new calls with this version.
 
         Raises:
-            UnavailableError: a server could not be reached in time; names it.
-            PreconditionError: a server refused its adapter; says why.
+            UnavailableError: a server could not be reached in time; the message names it.
+            PreconditionError: a server refused its adapter; the message says why.
         """
         self.status.show(Phase.PUBLISHING, f"version {version} goes to the servers")
         await asyncio.gather(

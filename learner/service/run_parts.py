@@ -1,8 +1,8 @@
-"""What a run of the learner needs from elsewhere: a trainer, and a way to the servers."""
+"""The interfaces that a run of the learner needs from others: a trainer, and a publisher of adapters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,29 +20,46 @@ class Update:
 
     metrics: dict[str, float]
     advantages: Sequence[Sequence[TurnAdvantages]]
-    """For each episode, for each turn."""
+    """Advantages of each turn, by episode."""
 
 
 class Trainer(Protocol):
-    """The model and its optimizers. Called from one thread at a time, never from the event loop's."""
+    """The policies, the critic and their optimizers.
+
+    Its methods take long, so they are called from a thread of their own, one at a time.
+    """
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Version of the adapters: 0 at first, one more after each update."""
 
-    def load_adapters(self, pair: AdapterPair) -> None: ...
+    def load_adapters(self, pair: AdapterPair) -> None:
+        """Starts the policies from these adapters instead of new ones."""
 
-    def load_reference(self, pair: AdapterPair) -> None: ...
+    def load_reference(self, pair: AdapterPair) -> None:
+        """Uses these adapters as the KL reference."""
 
-    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update: ...
+    def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
+        """Makes the next version from a batch of episodes."""
 
-    def save_adapter(self, role: Role, folder: Path) -> None: ...
+    def save_adapter(self, role: Role, folder: Path) -> None:
+        """Writes the adapter of a role as a PEFT folder."""
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None: ...
+    def skip_update(self) -> None:
+        """Makes the next version without training, from a batch of which no episode is left."""
 
-    def load_checkpoint(self, folder: Path) -> None: ...
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str]) -> None:
+        """Writes everything that the next update depends on.
+
+        `consumed` are the episodes that were used, `adapters` the hashes of both adapters by role.
+        """
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Continues from a checkpoint."""
 
 
 class Publisher(Protocol):
-    """Brings adapters to the model servers."""
+    """Pushes adapters to the model servers."""
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None: ...
+    async def publish(self, role: Role, version: int, folder: Path) -> None:
+        """Returns once the server of this role answers new calls with the adapter in `folder`."""

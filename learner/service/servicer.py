@@ -1,4 +1,4 @@
-"""The learner's two services on the wire: messages in, calls of the run's parts, messages out."""
+"""The learner's two gRPC services: they convert messages, and call the parts of the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trajectory.learner_wire import lease_outcome_to_pb, status_to_pb
 
 
 class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
-    """Leases and finished episodes."""
+    """Grants leases and accepts finished episodes."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -29,7 +29,7 @@ class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
 
 
 class LearnerServicer(learner_pb2_grpc.LearnerServiceServicer):
-    """For whoever watches over the run."""
+    """Reports the status of the run, and stops it."""
 
     def __init__(self, status: StatusBoard, admission: Admission) -> None:
         self._status = status

@@ -1,4 +1,4 @@
-"""What a run of the learner is doing, told by its parts and read by whoever watches."""
+"""The status of a run of the learner: its parts write it, and `GetStatus` reads it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class StatusBoard:
 
     def __init__(self, run_id: str, schedule: Schedule) -> None:
         self._episodes_per_update = schedule.episodes_per_update
+        self._set_aside = 0
         self._lock = threading.Lock()
         self._now = LearnerStatus(
             run_id=run_id,
@@ -39,25 +40,29 @@ class StatusBoard:
         return self._now
 
     def show(self, phase: Phase, message: str, progress: float = 0.0) -> None:
-        """A phase begins."""
+        """Begins a phase, and logs it."""
         log.info("%s: %s", phase.value, message)
         self._change(phase=phase, message=message, progress=progress)
 
     def report(self, share: float, message: str) -> None:
-        """The phase has come this far; a `Progress`."""
+        """Sets the progress of the current phase; it can be passed on as a `Progress`."""
         self._change(progress=share, message=message)
 
     def count(self, episodes_stored: int, leases_open: int) -> None:
-        """Episodes came in, or leases were granted."""
+        """Sets the numbers of stored episodes and of open leases."""
         self._change(episodes_stored=episodes_stored, leases_open=leases_open)
 
+    def set_aside(self, episodes: int) -> None:
+        """Sets the number of episodes of past batches that could not be trained on."""
+        self._set_aside = episodes
+
     def published(self, version: int) -> None:
-        """Both servers answer with this version."""
-        trained = version * self._episodes_per_update
+        """Sets the version that both servers answer with."""
+        trained = version * self._episodes_per_update - self._set_aside
         self._change(version=version, updates_done=version, episodes_trained=trained)
 
     def updated(self, metrics: Mapping[str, float]) -> None:
-        """These are the metrics of the last update."""
+        """Sets the metrics of the last update."""
         self._change(metrics=dict(metrics))
 
     def _change(self, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""Wall time in parts that add up."""
+"""Divides wall time into parts that add up to the whole."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from run_folder.metric_names import TIME_STEP
 
 
 class Stopwatch:
-    """Every second since it was made goes into one part. Not thread-safe."""
+    """Assigns every second since its construction to one part. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds and never goes back."""
+        """`clock` returns seconds and never goes backwards."""
         self._clock = clock
         self._last = clock()
         self._seconds: dict[str, float] = {}
 
     def lap(self, part: str) -> None:
-        """What has passed since the lap before belongs to this part, which is the name of a metric."""
+        """Assigns the time since the previous lap to this part, which is the name of a metric."""
         now = self._clock()
         self._seconds[part] = self._seconds.get(part, 0.0) + now - self._last
         self._last = now
 
     def take(self) -> dict[str, float]:
-        """Seconds of each part, and their sum as `TIME_STEP`; all start from 0 again."""
+        """Returns the seconds of each part, and their sum as `TIME_STEP`; then all parts start from 0."""
         taken, self._seconds = self._seconds, {}
         return taken | {TIME_STEP: sum(taken.values())}

@@ -1,15 +1,16 @@
-"""The learner's work from start to end: restore or warm start, then gather, update, keep, publish."""
+"""The learner's loop: restore or warm start, then repeatedly gather a batch, update, keep, publish."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import DivergedError, HiperError
 from core.progress import Progress
 from learner.service.admission import Admission
+from learner.service.batch import BatchReader
 from learner.service.episode_metrics import episode_metrics
 from learner.service.gate import Schedule
 from learner.service.persistence import Persistence
@@ -32,42 +33,51 @@ _PARTS = {
     Phase.UPDATING: names.TIME_UPDATE,
     Phase.PUBLISHING: names.TIME_PUSH,
 }
-"""What the time goes to when a process ends in one of these phases."""
+"""Part that the last seconds of a process are assigned to, by the phase in which it ends."""
 
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """Makes the updates of a run, one after the other; `run` is awaited once."""
+    """Makes the updates of a run, one after the other. Await `run` once."""
 
     schedule: Schedule
     folder: RunFolder
     store: EpisodeStore
+    batches: BatchReader
     make_trainer: Callable[[], Trainer]
     warm_start: Callable[[Progress], AdapterPair | None]
-    """Adapters to start a new run from; None for those that change nothing."""
+    """Function that returns the adapters to start a new run from; None for adapters that change nothing."""
     admission: Admission
     persistence: Persistence
     publication: Publication
     status: StatusBoard
     stopwatch: Stopwatch
 
-    async def run(self) -> None:
-        """Starts, then gathers and updates until all updates are made. Failures end in phase FAILED."""
+    async def run(self) -> HiperError | None:
+        """Starts, then gathers and updates until all updates are made.
+
+        Returns:
+            The error that ended it, with the phase FAILED; None if all updates were made, or it was stopped.
+        """
+        failure: HiperError | None = None
         try:
             version = await self._all_updates()
             end = Phase.FINISHED, f"{version} of {self.schedule.updates} updates made", 1.0
-        except HiperError as error:
-            end = Phase.FAILED, str(error), self.status.now.progress
         except Exception as error:  # the phase tells the orchestrator, whatever it was
-            log.exception("the learner has failed")
-            end = Phase.FAILED, f"{type(error).__name__}: {error}", self.status.now.progress
+            if isinstance(error, HiperError):
+                failure = error
+            else:
+                log.exception("the learner has failed")
+                failure = HiperError(f"{type(error).__name__}: {error}")
+            end = Phase.FAILED, str(failure), self.status.now.progress
         last = self.status.now
         self.stopwatch.lap(_PARTS[last.phase])
         await asyncio.to_thread(self.persistence.note_end, last.version, self.stopwatch.take())
         self.status.show(*end)
+        return failure
 
     async def _all_updates(self) -> int:
-        """The version that the last of them made."""
+        """Makes all updates; returns the last version."""
         trainer = await asyncio.to_thread(self._start)
         await self._publish(trainer.version)
         while trainer.version < self.schedule.updates and await self._whole_batch():
@@ -86,30 +96,50 @@ class TrainingLoop:
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
+        self.status.set_aside(len(self.store.those_set_aside()))
         self.stopwatch.lap(names.TIME_START)
         return trainer
 
     async def _whole_batch(self) -> bool:
-        """Waits for the next update's episodes; False if the run is to stop."""
+        """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
         whole = await self.admission.whole_batch()
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 
     def _update(self, trainer: Trainer) -> dict[str, float]:
-        """Makes and keeps the next version from its batch; the line of its metrics."""
+        """Makes the next version from its batch, and keeps it; returns its line of metrics.
+
+        A version is made even if no episode of the batch can be trained on, so that the numbers of versions
+        and batches stay in step: it equals the one before.
+        """
         numbers = self.schedule.batch(trainer.version)
-        episodes = self.store.load(numbers)
-        metrics = episode_metrics(episodes, trainer.version)
-        update = self._trained(trainer, episodes)
-        for number, advantages in zip(numbers, update.advantages, strict=True):
-            self.store.set_advantages(number, advantages)
+        batch = self.batches.read(numbers)
+        self._set_aside(batch.set_aside)
+        metrics = {names.SET_ASIDE: float(len(batch.set_aside)), names.EPISODE_COUNT: 0.0}
+        update = Update({}, ())
+        if batch.episodes:
+            metrics |= episode_metrics(batch.episodes, trainer.version)
+            update = self._trained(trainer, batch.episodes)
+        else:
+            log.warning("update %d is skipped: none of its episodes can be used", trainer.version + 1)
+            trainer.skip_update()
+        for episode, advantages in zip(batch.episodes, update.advantages, strict=True):
+            self.store.set_advantages(episode.number, advantages)
         self.stopwatch.lap(names.TIME_UPDATE)
         metrics |= {names.ADAPTER_VERSION: trainer.version, **update.metrics, **self.stopwatch.take()}
-        # The line first: after a crash in between, restoring drops it and the update is made again.
+        # The line is written first: after a crash in between, it is removed, and the update is made again.
         self.persistence.add_metrics(metrics)
-        self._keep(trainer, consumed=range(numbers.stop))
+        left_out = self.store.those_set_aside()
+        self._keep(trainer, consumed=[number for number in range(numbers.stop) if number not in left_out])
         return metrics
+
+    def _set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Notes, logs and counts episodes that cannot be trained on."""
+        self.store.set_aside(reasons)
+        for number, reason in reasons.items():
+            log.warning("episode %d is set aside, the others are trained on: %s", number, reason)
+        self.status.set_aside(len(self.store.those_set_aside()))
 
     def _trained(self, trainer: Trainer, episodes: Sequence[Episode]) -> Update:
         before = trainer.version

@@ -1,4 +1,4 @@
-"""One run of the learner, put together from its parts."""
+"""Connects the parts of a run of the learner."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Self
 
 from core.progress import Progress
 from learner.service.admission import Admission
+from learner.service.batch import BatchReader
 from learner.service.gate import Schedule
 from learner.service.persistence import Persistence
 from learner.service.publication import Publication
@@ -24,7 +25,7 @@ from serving.adapters.pair import AdapterPair
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What the services answer from, and the loop that runs beside them in the same event loop."""
+    """The parts that the gRPC services call, and the training loop, which runs beside the services."""
 
     admission: Admission
     status: StatusBoard
@@ -40,13 +41,15 @@ class TrainingRun:
         warm_start: Callable[[Progress], AdapterPair | None],
         publisher: Publisher,
         vocabulary: int,
+        final_prompts: bool = False,
         clock: Callable[[], float] = time.monotonic,
         keep_checkpoints: int = 3,
         sinks: Sequence[MetricsSink] = (),
     ) -> Self:
         """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
 
-        Episodes with token ids from `vocabulary` on are refused.
+        Episodes with token ids from `vocabulary` on are refused. If the estimator needs `final_prompts`,
+        stored episodes without them are not trained on.
         """
         status = StatusBoard(store.run_id, schedule)
         admission = Admission(schedule, store, status, vocabulary, clock)
@@ -54,6 +57,7 @@ class TrainingRun:
             schedule=schedule,
             folder=folder,
             store=store,
+            batches=BatchReader(store, vocabulary, final_prompts),
             make_trainer=make_trainer,
             warm_start=warm_start,
             admission=admission,

@@ -25,10 +25,19 @@ def write_adapter(peft: PeftModel, adapter: str, base_name: str, origin: Adapter
         config.save_pretrained(str(folder))
     finally:
         config.base_model_name_or_path, config.inference_mode = kept
+    _sort_modules(folder / CONFIG_FILE)
     state = get_peft_model_state_dict(peft, adapter_name=adapter)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     origin.write(folder)
+
+
+def _sort_modules(config_file: Path) -> None:
+    """Makes the file the same in every process: PEFT writes the modules in the order of a Python set."""
+    fields = json.loads(config_file.read_text(encoding="utf-8"))
+    if isinstance(modules := fields.get("target_modules"), list):
+        fields["target_modules"] = sorted(modules)
+    config_file.write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def read_adapter(peft: PeftModel, adapter: str, base_fingerprint: str, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from core.errors import CorruptDataError, NotFoundError, PreconditionError
 from core.files import check_manifest, write_manifest, written_beside
+from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 
 FORMAT = 2
-STATE, PARAMETERS, MOMENTS = "state.json", "parameters.safetensors", "optimizers.safetensors"
+STATE, PARAMETERS, MOMENTS = STATE_FILE, "parameters.safetensors", "optimizers.safetensors"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class CheckpointState:
     """Numbers of the episodes that were trained on."""
     made_for: dict[str, Any]
     """Base model and settings for which the tensors have a meaning; loading requires the same."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the adapters' files by role; empty in checkpoints of earlier versions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         "seed": state.seed,
         "consumed": list(state.consumed),
         "made_for": state.made_for,
+        ADAPTERS_KEY: state.adapters,
     }
     with written_beside(folder) as unfinished:
         save_file(_plain(checkpoint.parameters), unfinished / PARAMETERS)
@@ -78,7 +82,11 @@ def read_checkpoint(folder: Path, made_for: Mapping[str, Any]) -> Checkpoint:
                 f"the checkpoint {folder} has format {content['format']}; {FORMAT} is accepted"
             )
         state = CheckpointState(
-            content["version"], content["seed"], tuple(content["consumed"]), content["made_for"]
+            content["version"],
+            content["seed"],
+            tuple(content["consumed"]),
+            content["made_for"],
+            content.get(ADAPTERS_KEY, {}),
         )
         _check_made_for(state.made_for, made_for, folder)
         return Checkpoint(state, load_file(folder / PARAMETERS), load_file(folder / MOMENTS))

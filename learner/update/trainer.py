@@ -186,14 +186,23 @@ class Trainer:
         with written_beside(folder) as unfinished:
             write_adapter(self._model.peft, role.value, self._base.name, origin, unfinished)
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+    def skip_update(self) -> None:
+        """Makes the next version without training: its adapters are those of the version before."""
+        self.version += 1
+
+    def save_checkpoint(
+        self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str] | None = None
+    ) -> None:
         """Writes all that the next update depends on; the folder appears only once it is complete.
 
         Args:
             folder: Folder of this version alone.
             consumed: Numbers of the episodes that were trained on so far.
+            adapters: SHA-256 of this version's adapters as they were written, by role.
         """
-        state = CheckpointState(self.version, self._seed, tuple(consumed), self._made_for())
+        state = CheckpointState(
+            self.version, self._seed, tuple(consumed), self._made_for(), dict(adapters or {})
+        )
         # On every rank, although only one writes: sharded moments are gathered from all of them.
         moments = {name: optimizer.state() for name, optimizer in self._optimizers.items()}
         if self._ranks.leads:

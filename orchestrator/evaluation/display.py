@@ -98,7 +98,7 @@ def outcome_table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
         table.add_column(column, justify="right")
     for name, one in outcomes.items():
         table.add_row(
-            name,
+            escape(name),
             str(one.episodes),
             str(one.won),
             str(one.success),
@@ -131,5 +131,5 @@ def comparison_table(rows: Sequence[tuple[str, str, Outcome]]) -> Table:
         table.add_column(heading, justify="right")
     for label, split, one in rows:
         won = f"{one.won}/{one.episodes}"
-        table.add_row(label, split, won, str(one.success), str(one.score), f"{one.turns:.1f}")
+        table.add_row(escape(label), escape(split), won, str(one.success), str(one.score), f"{one.turns:.1f}")
     return table

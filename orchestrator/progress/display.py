@@ -126,6 +126,8 @@ def summary(tally: Tally, episodes: int) -> str:
     parts = [f"episodes {max(stored, tally.episodes)}/{episodes}"]
     if tally.episodes:
         parts.append(f"won {tally.wins}/{tally.episodes}")
+    if tally.set_aside:
+        parts.append(f"{tally.set_aside} not trained on (see the learner's log)")
     if tally.playing_seconds:
         parts.append(f"{tally.turns / tally.playing_seconds:.1f} turns/s")
         parts.append(f"{tally.tokens / tally.playing_seconds:.0f} tokens/s")

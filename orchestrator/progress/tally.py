@@ -45,6 +45,11 @@ class Tally:
         """Metrics of each update that was seen, by the version that it made."""
 
     @property
+    def set_aside(self) -> int:
+        """Number of episodes that the updates seen here could not train on."""
+        return int(sum(line.get(names.SET_ASIDE, 0) for line in self.metrics.values()))
+
+    @property
     def seconds(self) -> float:
         """Seconds since the beginning."""
         return self._clock() - self._began

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from hiper.v1 import learner_pb2
+
 from configuration.servers import ServerSettings
 from configuration.tree import Configuration
 from core.errors import UnavailableError
@@ -22,6 +24,8 @@ from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from trajectory.episode import Turn
 
+_TELLS_FAILURES = {"learner": (learner_pb2.DESCRIPTOR.services_by_name["LearnerService"].full_name,)}
+"""Services that are healthy while their server has failed, because they say why."""
 _STOP_MARGIN = 5.0
 """Seconds beyond a server's own drain time before it is killed."""
 
@@ -95,7 +99,7 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
     settings = configuration.orchestrator
     channel = open_channel(address, section(configuration, name).tls)
     try:
-        await wait_healthy(channel, settings.start_seconds)
+        await wait_healthy(channel, settings.start_seconds, *_TELLS_FAILURES.get(name, ()), "")
     except UnavailableError as error:
         raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
     policy = RetryPolicy(attempts=settings.attempts, seed=derive(configuration.run.seed, "retry", name))

@@ -39,8 +39,10 @@ class AdapterPair:
         return None
 
     def hashes(self) -> dict[Role, str]:
-        """Hexadecimal SHA-256 of each adapter's configuration and weights."""
-        return {
-            role: adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()
-            for role, folder in self.items()
-        }
+        """SHA-256 of each folder's configuration and weights, in hexadecimal digits."""
+        return {role: self.hash_of(role) for role in Role}
+
+    def hash_of(self, role: Role) -> str:
+        """SHA-256 of a role's configuration and weights, in hexadecimal digits."""
+        folder = self.of(role)
+        return adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()

@@ -16,6 +16,7 @@ from serving.rpc.tls import channel_credentials, channel_files
 MESSAGE_BYTES = 64 * 1024 * 1024
 """Largest message in either direction. An episode of 50 long turns has a few MB; adapters come in chunks."""
 
+_SERVING = "SERVING"
 _POLL_SECONDS = 0.1
 
 
@@ -75,25 +76,30 @@ def open_channel(
     )
 
 
-async def wait_healthy(channel: grpc.aio.Channel, seconds: float, service: str = "") -> None:
-    """Returns once the health of `service`, or of the server as a whole, is SERVING.
+async def wait_healthy(channel: grpc.aio.Channel, seconds: float, *services: str) -> None:
+    """Returns once the health of one of `services`, by default of the server as a whole (`""`), is SERVING.
 
     Raises:
-        UnavailableError: it is not healthy within that many seconds; gives its last answer.
+        UnavailableError: none is within that many seconds; says what it answered last.
     """
     stub = health_pb2_grpc.HealthStub(channel)
     last = "no answer"
     try:
         async with asyncio.timeout(seconds):
             while True:
-                try:
-                    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5.0)
-                except grpc.aio.AioRpcError as error:
-                    last = error.details() or error.code().name
-                else:
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                for service in services or ("",):
+                    last = await _health(stub, service)
+                    if last == _SERVING:
                         return
-                    last = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         raise UnavailableError(f"not healthy within {seconds:g} s: {last}") from None
+
+
+async def _health(stub: health_pb2_grpc.HealthStub, service: str) -> str:
+    """The name of the status, or why there is none."""
+    try:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5.0)
+    except grpc.aio.AioRpcError as error:
+        return error.details() or error.code().name
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)

@@ -38,7 +38,8 @@ class RetryPolicy:
 
         The jitter keeps callers that failed at the same time from all retrying at the same time.
         """
-        bound = min(self.longest_pause, self.first_pause * self.growth ** (failures - 1))
+        # Without the limit on the exponent, the power overflows after a thousand failures.
+        bound = min(self.longest_pause, self.first_pause * self.growth ** min(failures - 1, 100))
         return bound * (0.5 + 0.5 * jitter.random())
 
 

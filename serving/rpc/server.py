@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class Service:
     name: str
     """Full name, such as `hiper.v1.PlannerService`."""
     add_to: Callable[[grpc.aio.Server], None]
+    tells_failures: bool = False
+    """Whether it answers, and so stays healthy, after what the services need has failed."""
 
 
 class GrpcServer:
@@ -80,6 +83,7 @@ class GrpcServer:
         """Calls with messages of more than `message_bytes` end as RESOURCE_EXHAUSTED."""
         self._settings = settings
         self._names = [service.name for service in services]
+        self._telling = [service.name for service in services if service.tells_failures]
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
@@ -154,9 +158,16 @@ class GrpcServer:
             self._metrics = MetricsPort(host, port, self._registry, self._settings.tls)
             self.metrics_port = self._metrics.port
 
-    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def fail(self) -> None:
+        """Sets the health of all services to NOT_SERVING, except for those that tell failures."""
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, but=self._telling)
+
+    async def _tell(
+        self, status: health_pb2.HealthCheckResponse.ServingStatus, but: Collection[str] = ()
+    ) -> None:
         for name in ("", *self._names):
-            await self._health.set(name, status)
+            if name not in but:
+                await self._health.set(name, status)
 
 
 def _interceptors(
@@ -167,16 +178,25 @@ def _interceptors(
     return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
 
 
+Failure = Callable[[], Awaitable[HiperError]]
+"""Returns once what the services of a server need has failed."""
+
+
 async def serve_until_stopped(
-    server: GrpcServer, flags: ServerFlags, failure: Callable[[], Awaitable[HiperError]] | None = None
+    server: GrpcServer,
+    flags: ServerFlags,
+    failure: Failure | None = None,
+    telling_seconds: float | None = 0.0,
 ) -> None:
     """Starts, reports that, and serves until SIGTERM, SIGINT or the end of the parent; then drains.
 
     Args:
-        server: Server to start.
-        flags: Options of the command.
-        failure: Function that waits until something that the services need has failed, and returns the error;
-            the server then reports NOT_SERVING, drains, and the error is raised.
+        server: The server, not yet started.
+        flags: Options of its command.
+        failure: Health is NOT_SERVING once this returns. After `telling_seconds` the server drains, and the
+            error is raised.
+        telling_seconds: Time for which a failed server answers those who ask what has failed, unless it is
+            stopped before; None is until it is stopped.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -189,24 +209,30 @@ async def serve_until_stopped(
         _write_ready(user_path(flags.ready_file), server)
     print(f"serving on {server.address}", file=sys.stderr, flush=True)
     try:
-        await _stopped_or_failed(stop, failure)
+        if error := await _failed(stop, failure):
+            await server.fail()
+            await _until(stop, telling_seconds)
+            raise error
     finally:
         await server.drain()
 
 
-async def _stopped_or_failed(
-    stop: asyncio.Event, failure: Callable[[], Awaitable[HiperError]] | None
-) -> None:
+async def _failed(stop: asyncio.Event, failure: Failure | None) -> HiperError | None:
+    """The error, if what the services need fails before they are to stop."""
     stopped = asyncio.ensure_future(stop.wait())
     failed = asyncio.ensure_future(failure()) if failure is not None else None
     waiting = [task for task in (stopped, failed) if task is not None]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if failed is not None and failed.done():
-            raise failed.result()
+        return failed.result() if failed is not None and failed.done() else None
     finally:
         for task in waiting:
             task.cancel()
+
+
+async def _until(stop: asyncio.Event, seconds: float | None) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -148,7 +148,7 @@ def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
     version = int(lines[-1][names.ADAPTER_VERSION])
     outcome = Outcome(
         cell=place.cell,
-        training=tuple(line[names.SUCCESS_RATE] for line in lines),
+        training=tuple(line[names.SUCCESS_RATE] for line in lines if names.SUCCESS_RATE in line),
         episodes_per_update=configuration.learner.episodes_per_update,
         seconds=sum(line[names.TIME_STEP] for line in lines),
         end=_score(configuration, games, folder.pair(version)),

@@ -1,1 +1,1 @@
-"""A plan-execute task small enough for exact policy gradients, to hold the estimators against."""
+"""A small plan-execute task whose exact policy gradients the estimators are compared with."""

@@ -1,4 +1,4 @@
-"""Value functions of the tabular task: exact, wrong on purpose, or none."""
+"""Value functions of the tabular task: exact ones, wrong ones, and zero."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from studies.tabular.sampling import Rollouts
 
 @dataclass(frozen=True, eq=False)
 class TableCritic:
-    """Looks values up by turn, state and subgoal."""
+    """Reads values from tables, by turn, state and subgoal."""
 
     values: Values
     keep_penalty: float = 0.0
-    """What the executor's value counts on KEEP turns."""
+    """Amount that the executor's value includes on KEEP turns."""
     sees_keep: bool = True
-    """False: the executor's value knows only how often such a turn is a KEEP turn."""
+    """Whether the executor's value knows if the turn is KEEP; else it has the mean penalty of such turns."""
 
     def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
         t, s = rollouts.turn, rollouts.state
@@ -28,7 +28,7 @@ class TableCritic:
             keep = _mean_by_cell(keep, rollouts, self.values.low.shape)
         low = self.values.low[t, s, rollouts.subgoal] + self.keep_penalty * keep
         high = self.values.high[t, s]
-        # On turn 0 no subgoal is held and SWITCH is given, so the state before it is that of V_high.
+        # On turn 0 there is no subgoal yet and SWITCH is given, so the value before it is V_high.
         switch = np.where(t == 0, high, self.values.switch[t, s, rollouts.held])
         return low, high, switch
 
@@ -40,7 +40,7 @@ def _mean_by_cell(x: Floats, rollouts: Rollouts, shape: tuple[int, ...]) -> Floa
 
 
 class SingleHeadCritic(TableCritic):
-    """One value a turn, before anything is decided in it, for all tokens: the critic of a flat PPO."""
+    """One value per turn for all its tokens, read before the decision, as in flat PPO."""
 
     def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
         _, _, switch = super().__call__(rollouts)
@@ -49,7 +49,7 @@ class SingleHeadCritic(TableCritic):
 
 
 class TwoHeadCritic(TableCritic):
-    """No V_switch."""
+    """V_low and V_high without V_switch."""
 
     def __call__(self, rollouts: Rollouts) -> tuple[Floats, Floats, Floats | None]:
         low, high, _ = super().__call__(rollouts)
@@ -57,7 +57,16 @@ class TwoHeadCritic(TableCritic):
 
 
 def disturbed(values: Values, scale: float, levels: tuple[str, ...], seed: int) -> Values:
-    """Wrong by `scale` standard deviations of V_high, by state and subgoal, alike on all turns."""
+    """Values with random errors of `scale` standard deviations of V_high.
+
+    The errors differ by state and subgoal, and are the same on all turns.
+
+    Args:
+        values: Exact values.
+        scale: Size of the errors.
+        levels: Levels that get errors: `low`, `high`, `switch`.
+        seed: Seed of the errors.
+    """
     rng = np.random.default_rng(seed)
     tables = {}
     for level in ("low", "high", "switch"):
@@ -69,6 +78,6 @@ def disturbed(values: Values, scale: float, levels: tuple[str, ...], seed: int) 
 
 
 def untrained(values: Values) -> Values:
-    """All zero."""
+    """Values that are 0 everywhere."""
     zero = {level: np.zeros_like(getattr(values, level)) for level in ("low", "high", "switch")}
     return replace(values, **zero)

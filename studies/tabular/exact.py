@@ -12,21 +12,21 @@ from studies.tabular.task import Policies, Task
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """The three value functions; at turn H all are 0."""
+    """The exact value functions; after turn H - 1 all are 0."""
 
     low: Floats
-    """[H, S, G] before the action, the turn's keep penalty not counted."""
+    """[H, S, G] V_low, before the action, without the turn's keep penalty."""
     high: Floats
-    """[H, S] before a subgoal is written."""
+    """[H, S] V_high, before a subgoal is written."""
     switch: Floats
-    """[H, S, G] before the decision, subgoal held."""
+    """[H, S, G] V_switch, before the decision, with the current subgoal."""
     action: Floats
-    """[H, S, G, A] Q: after the action is chosen."""
+    """[H, S, G, A] Q, after the action is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Gradient:
-    """Of the expected return, by the kind of token; the shapes of the free logits."""
+    """The gradient of the expected return with respect to the free logits of each kind of choice."""
 
     decision: Floats
     subgoal: Floats
@@ -34,7 +34,7 @@ class Gradient:
 
 
 def exact_values(task: Task, policies: Policies, gamma: float, keep_penalty: float) -> Values:
-    """Backward from the horizon, with w the probability of SWITCH and p the keep penalty:
+    """Computes the values backwards from the horizon; w is the probability of SWITCH, p the keep penalty.
 
     Q(t,s,g,a)    = r(s,a) + gamma * sum_s' P(s'|s,a) * V_switch(t+1,s',g)
     V_low(t,s,g)  = sum_a pi(a|s,g) * Q(t,s,g,a)
@@ -56,11 +56,11 @@ def exact_values(task: Task, policies: Policies, gamma: float, keep_penalty: flo
 def exact_gradient(
     task: Task, policies: Policies, gamma: float, keep_penalty: float, *, discount_turns: bool = True
 ) -> Gradient:
-    """The policy gradient theorem, summed over turns, states and choices.
+    """The exact policy gradient, by the policy gradient theorem: a sum over turns, states and choices.
 
-    Each choice at turn t contributes its probability of being met, times gamma^t, times the derivative of
-    its probability, times its advantage. Without `discount_turns` the factor gamma^t is left out, as
-    practically every implementation does.
+    The term of a choice at turn t is the probability of its state, times gamma^t, times the derivative of the
+    choice's probability, times its advantage. Without `discount_turns`, the factor gamma^t is left out, as in
+    nearly all implementations.
     """
     values = exact_values(task, policies, gamma, keep_penalty)
     switch_gain = policies.decision * (1 - policies.decision)
@@ -88,5 +88,5 @@ def exact_gradient(
 
 
 def expected_return(task: Task, policies: Policies, gamma: float, keep_penalty: float) -> float:
-    """J, of an episode from place 0 with a new subgoal."""
+    """The expected return of an episode, J; it starts at place 0, with a new subgoal."""
     return float(exact_values(task, policies, gamma, keep_penalty).high[0, 0])

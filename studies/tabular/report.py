@@ -1,4 +1,4 @@
-"""The page, the plot and the numbers of the experiment."""
+"""Writes the page, the plot and the numbers of the experiment."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from studies.tabular.unbiasedness import LEVELS, Finding
 from studies.tabular.variance import ADAPTERS, BATCH, CONTENDERS, Outcome
 
 SIGNIFICANCE = 0.01
-"""For all tests of a run together."""
+"""Significance level of all tests of a run together."""
 TEMPLATE = Path(__file__).with_name("report.md")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run, and what came out."""
+    """A run of the experiment, and its results."""
 
     command: str
     seed: int
     episodes: int
-    """For each row of the first table."""
+    """Number of episodes for each row of the first table."""
     variance_episodes: int
-    """For each row of the others."""
+    """Number of episodes for each row of the other tables."""
     seconds: float
     findings: Sequence[Finding]
     outcomes: Sequence[Outcome]
 
 
 def write(run: Run, folder: Path) -> list[Path]:
-    """theory.md, theory.svg and theory.json in `folder`, which is made where it is missing."""
+    """Writes theory.md, theory.svg and theory.json into `folder`, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     page, plot, numbers = (folder / f"theory.{kind}" for kind in ("md", "svg", "json"))
     page.write_text(_page(run), encoding="utf-8")
@@ -47,7 +47,7 @@ def write(run: Run, folder: Path) -> list[Path]:
 
 
 def _numbers(run: Run) -> str:
-    """JSON with five digits and one row of a table a line."""
+    """The results as JSON, with five digits per number, and one table row per line."""
     content = json.loads(json.dumps(asdict(run)), parse_float=lambda text: float(f"{float(text):.5g}"))
     fields = []
     for name, value in content.items():
@@ -57,7 +57,7 @@ def _numbers(run: Run) -> str:
 
 
 def bias_seen(finding: Finding, tests: int) -> bool:
-    """Whether chance is ruled out, at `SIGNIFICANCE` for all `tests` of the run together (Bonferroni)."""
+    """Whether the bias is significant, at `SIGNIFICANCE` for all `tests` of the run together (Bonferroni)."""
     return finding.comparison.p_value < SIGNIFICANCE / tests
 
 
@@ -103,11 +103,11 @@ COLUMNS = {
     "value error": ("horizon", "value_error"),
     "lambda": ("value_error",),
 }
-"""What a study varies: fields of its points."""
+"""Fields of the points that each study varies."""
 
 
 def _outcomes(outcomes: Sequence[Outcome], study: str, *, variance: bool = False) -> str:
-    """A row for each point, a column for each estimator; planner / executor in a cell."""
+    """A table with a row per point and a column per estimator; its cells are planner / executor."""
     chosen = [outcome for outcome in outcomes if outcome.point.study == study]
     names = list(dict.fromkeys(outcome.contender for outcome in chosen))
     head = [*(name.replace("_", " ") for name in COLUMNS[study]), "success", "turns", *names]

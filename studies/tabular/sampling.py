@@ -1,4 +1,4 @@
-"""Episodes of the tabular task, and the gradients that an estimator makes of them."""
+"""Samples episodes of the tabular task, and computes policy gradients from an estimator's advantages."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from hae.arrays import Bools, Floats, Ints
 from studies.tabular.task import REWARD, Policies, Task
 
 Critic = Callable[["Rollouts"], tuple[Floats, Floats, Floats | None]]
-"""Reads V_low, V_high and V_switch (None with two heads), [T] each, at the turns of some rollouts."""
+"""Function that returns V_low, V_high and V_switch (None with two heads), [T] each, for rollouts."""
 GROUP = 8
-"""Episodes that the group-relative estimators compare; all play the same task."""
+"""Number of episodes in a group, for estimators that compare episodes; all play the same task."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rollouts:
-    """N episodes, T turns in all; the turns of an episode follow each other."""
+    """N episodes with T turns in all, one episode after the other."""
 
     offsets: Ints
-    """[N + 1]."""
+    """[N + 1] first turn of each episode, then T."""
     turn: Ints
-    """[T] 0, 1, ... in the episode."""
+    """[T] number of the turn in its episode, from 0."""
     state: Ints
-    """[T]."""
+    """[T] state before the turn."""
     held: Ints
-    """[T] the subgoal before the decision; of no meaning on turn 0."""
+    """[T] subgoal before the decision; without meaning on turn 0."""
     subgoal: Ints
-    """[T] the subgoal after it."""
+    """[T] subgoal after the decision."""
     switch: Bools
-    """[T]."""
+    """[T] whether the decision was SWITCH."""
     action: Ints
-    """[T]."""
+    """[T] action."""
     reward: Floats
-    """[T]."""
+    """[T] reward."""
     success: Bools
-    """[N] whether the last errand was run within the horizon."""
+    """[N] whether the last errand was done within the horizon."""
 
     @property
     def episodes(self) -> int:
-        """N."""
+        """Number of episodes, N."""
         return len(self.offsets) - 1
 
 
 def _drawn(probabilities: Floats, rng: np.random.Generator) -> Ints:
-    """[N] one index for each row of [N, K]."""
+    """[N] indices, one drawn from each row of the probabilities [N, K]."""
     edges = probabilities.cumsum(axis=1)[:, :-1]
     return np.asarray((rng.random(len(probabilities))[:, None] > edges).sum(axis=1))
 
 
 def sample(task: Task, policies: Policies, episodes: int, rng: np.random.Generator) -> Rollouts:
-    """Plays `episodes` episodes side by side."""
+    """Plays `episodes` episodes at the same time."""
     ended = task.states
     outcomes = np.concatenate([task.transition, 1 - task.transition.sum(axis=2, keepdims=True)], axis=2)
     playing = np.arange(episodes)
@@ -78,7 +78,10 @@ def sample(task: Task, policies: Policies, episodes: int, rng: np.random.Generat
 
 
 def turn_batch(rollouts: Rollouts, critic: Critic, *, step_limit_truncates: bool = False) -> TurnBatch:
-    """With the critic's values. The step limit is the task's own end unless `step_limit_truncates`."""
+    """The rollouts as a batch with the critic's values.
+
+    Episodes that reach the step limit count as terminated, or as truncated if `step_limit_truncates`.
+    """
     low, high, switch = critic(rollouts)
     ended = rollouts.success if step_limit_truncates else np.ones(rollouts.episodes, dtype=np.bool_)
     return TurnBatch(
@@ -96,22 +99,25 @@ def turn_batch(rollouts: Rollouts, critic: Critic, *, step_limit_truncates: bool
 
 @dataclass(frozen=True, eq=False)
 class GroupGradients:
-    """[N / GROUP, free logits of the level] each: the mean over a group's episodes of the sum over turns of
-    score times advantage. Groups are independent of each other whatever the estimator compares."""
+    """The policy gradients of each group, [N / GROUP, free logits of the level] each.
+
+    A gradient is the sum over turns of score times advantage, averaged over the group's episodes. Groups are
+    independent of each other for every estimator, also for those that compare episodes.
+    """
 
     subgoal: Floats
     decision: Floats
-    """0 with two value heads, where decisions have no advantage."""
+    """Gradient of the decisions; 0 with two value heads, because decisions then have no advantage."""
     action: Floats
 
 
 def group_gradients(
     task: Task, policies: Policies, rollouts: Rollouts, advantages: Advantages
 ) -> GroupGradients:
-    """What each group adds to the policy gradient; their mean is what a batch estimates.
+    """The policy gradient of each group; the mean of several is the estimate of a batch.
 
     Raises:
-        ValueError: where N is not a multiple of GROUP.
+        ValueError: N is not a multiple of GROUP.
     """
     groups, rest = divmod(rollouts.episodes, GROUP)
     if rest:
@@ -137,7 +143,7 @@ def group_gradients(
 
 
 def _scattered(group: Ints, groups: int, row: Ints, choice: Ints, table: Floats, advantage: Floats) -> Floats:
-    """[N, R * (K - 1)]: (1[choice = k] - table[row, k]) * advantage, by group and row of `table`."""
+    """[groups, R * (K - 1)] sums of (1[choice = k] - table[row, k]) * advantage, by group, row and k."""
     rows, choices = table.shape
     gradient = np.empty((groups, rows, choices - 1))
     index = group * rows + row

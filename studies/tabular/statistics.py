@@ -1,4 +1,4 @@
-"""Intervals for means of gradients, and for their variances and squared errors."""
+"""Confidence intervals for the means of gradients, their variances and their squared errors."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
 
 @dataclass(frozen=True)
 class Comparison:
-    """The mean of an estimator against the exact gradient, P parameters that were met."""
+    """A comparison of an estimator's mean with the exact gradient, for the P parameters that occurred."""
 
     slope: float
-    """Of the mean along the exact gradient: 1 where they agree."""
+    """Slope of the mean along the exact gradient; 1 if they agree."""
     slope_error: float
-    """Half of the 99 % interval of `slope`."""
+    """Half the width of the 99 % interval of `slope`."""
     outside: int
-    """Parameters whose exact derivative is outside the 99 % interval of their mean; chance alone: P / 100."""
+    """Number of parameters whose exact derivative is outside their 99 % interval; by chance, P / 100."""
     parameters: int
-    """P."""
+    """Number of parameters, P."""
     p_value: float
-    """Of the hypothesis that all P means are the exact derivatives (chi-squared, all together)."""
+    """P-value of the hypothesis that all P means are the exact derivatives (one chi-squared test)."""
     bias: float
-    """|mean - exact| / |exact|, what chance adds to it taken off."""
+    """|mean - exact| / |exact|, without the part that is due to chance."""
 
 
 class RunningMoments:
-    """Sums over independent rows of a gradient [P] and of its outer product."""
+    """Sums of independent samples of a gradient [P], and of their outer products."""
 
     def __init__(self, parameters: int) -> None:
         self._rows = 0
@@ -40,13 +40,13 @@ class RunningMoments:
         self._products = np.zeros((parameters, parameters))
 
     def add(self, gradients: Floats) -> None:
-        """[N, P], rows independent of each other."""
+        """Adds samples [N, P] that are independent of each other."""
         self._rows += len(gradients)
         self._sum += gradients.sum(axis=0)
         self._products += gradients.T @ gradients
 
     def compare(self, exact: Floats) -> Comparison:
-        """[P] exact derivatives."""
+        """Compares the mean with the exact derivatives [P]."""
         mean = self._sum / self._rows
         spread = self._products / self._rows - np.outer(mean, mean)
         met = np.diag(spread) > 1e-12
@@ -76,7 +76,7 @@ class Interval:
 
 
 class Resampling:
-    """The same bootstrap samples of N rows for everything that is compared."""
+    """Bootstrap samples of N rows; everything that is compared uses the same ones."""
 
     def __init__(self, rows: int, samples: int, rng: np.random.Generator) -> None:
         even = np.full(rows, 1 / rows)
@@ -84,7 +84,7 @@ class Resampling:
         self._weights = np.concatenate([even[None], resampled])
 
     def variance(self, gradients: Floats) -> Floats:
-        """[1 + samples] trace of the covariance of [N, P]: of all rows first, then of each sample."""
+        """[1 + samples] trace of the covariance of the gradients [N, P]: of all rows, then of each sample."""
         means = self._weights @ gradients
         squares = self._weights @ (gradients**2).sum(axis=1)
         rows = len(gradients)
@@ -96,13 +96,13 @@ class Resampling:
         variance = self.variance(gradients)
         error = self._weights @ gradients - exact
         chance = np.full(len(variance), 2.0)
-        chance[0] = 1.0  # a bootstrap mean has the sample's error and its own on top
+        chance[0] = 1.0  # The mean of a bootstrap sample has its own error in addition to that of all rows.
         square = (error**2).sum(axis=1) - chance * variance / len(gradients)
         total: Floats = np.maximum(square, 0.0) + variance / batch
         return total
 
 
 def interval(result: Floats) -> Interval:
-    """Of a result of a `Resampling`, or of the ratio of two results of the same one."""
+    """The interval of a result of a `Resampling`, or of the ratio of two results of the same `Resampling`."""
     low, high = np.quantile(result[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(result[0]), float(low), float(high))

@@ -1,4 +1,4 @@
-"""Errands on a ring of places: a planner names a place to go to, an executor walks."""
+"""The tabular task: errands on a ring of places. A planner names a place, and an executor walks there."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import numpy as np
 from hae.arrays import Floats
 
 STEPS = (-1, 0, 1)
-"""What the three actions do on the ring."""
+"""Change of place by each of the three actions."""
 SLIP = 0.1
 """Probability that an action is replaced by a random one."""
 REWARD = 10.0
-"""For the last errand, which ends the episode; nothing before it."""
+"""Reward of the last errand, which ends the episode; the others have none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """S = errands * places states, state = errand * places + place; subgoals are the G places."""
+    """A task with S = errands * places states; state = errand * places + place. Subgoals are the G places."""
 
     places: int
     targets: tuple[int, ...]
-    """The place of each errand, in the order they must be run."""
+    """Place of each errand, in the order in which they must be done."""
     horizon: int
-    """H, the turns after which an episode ends unsuccessfully."""
+    """Number of turns, H, after which an episode ends without success."""
     transition: Floats
-    """[S, A, S] probability of the next state; what is missing to 1 is the end of the episode."""
+    """[S, A, S] probability of the next state; the rest to 1 is the probability that the episode ends."""
     reward: Floats
     """[S, A] expected reward."""
 
     @property
     def states(self) -> int:
-        """S."""
+        """Number of states, S."""
         return self.places * len(self.targets)
 
 
 def errands(places: int, number: int, horizon: int) -> Task:
-    """Each errand is one or two places away from the one before; the walk begins at place 0."""
+    """A task whose errands are alternately one and two places apart; an episode begins at place 0."""
     targets = tuple(int(place) % places for place in np.cumsum(1 + np.arange(number) % 2))
     states = places * number
     transition, reward = np.zeros((states, len(STEPS), states)), np.zeros((states, len(STEPS)))
@@ -57,18 +57,18 @@ def errands(places: int, number: int, horizon: int) -> Task:
 
 @dataclass(frozen=True, eq=False)
 class Policies:
-    """Probabilities from tables of logits; the last logit of each softmax is fixed at 0."""
+    """Probabilities of all choices, from tables of logits; the last logit of each softmax is fixed at 0."""
 
     decision: Floats
-    """[S, G] of SWITCH, given the state and the subgoal held (from turn 1 on; turn 0 is given)."""
+    """[S, G] probability of SWITCH, by state and current subgoal; turn 0 is always SWITCH."""
     subgoal: Floats
-    """[S, G] planner's, on SWITCH."""
+    """[S, G] probability of each subgoal, on SWITCH."""
     action: Floats
-    """[S, G, A] executor's."""
+    """[S, G, A] probability of each action."""
 
 
 def softmax(free: Floats) -> Floats:
-    """[..., K] from [..., K - 1] free logits."""
+    """[..., K] probabilities from the free logits [..., K - 1]."""
     logits = np.concatenate([free, np.zeros((*free.shape[:-1], 1))], axis=-1)
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: Floats = weights / weights.sum(axis=-1, keepdims=True)
@@ -76,7 +76,7 @@ def softmax(free: Floats) -> Floats:
 
 
 def policies_of(decision: Floats, subgoal: Floats, action: Floats) -> Policies:
-    """From free logits [S, G], [S, G - 1], [S, G, A - 1]."""
+    """The policies with these free logits: [S, G], [S, G - 1], [S, G, A - 1]."""
     return Policies(1 / (1 + np.exp(-decision)), softmax(subgoal), softmax(action))
 
 
@@ -84,9 +84,10 @@ Logits = tuple[Floats, Floats, Floats]
 
 
 def half_trained(task: Task, segment_length: float, seed: int) -> Logits:
-    """Better than chance, far from perfect: mostly the right subgoal, mostly steps towards it.
+    """The logits of policies that are better than chance, but far from perfect.
 
-    SWITCH has a probability of about 1 / `segment_length` on every turn. All logits get noise.
+    The planner prefers the right subgoal, and the executor steps towards it. SWITCH has a probability of
+    about 1 / `segment_length` on every turn. All logits have noise.
     """
     rng = np.random.default_rng(seed)
     goals = task.places

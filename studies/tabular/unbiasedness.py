@@ -1,4 +1,4 @@
-"""The first claim: the mean of the estimator is the policy gradient. Under which conditions?"""
+"""Tests the first claim: that the mean of an estimator is the policy gradient, under several conditions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEGMENT_LENGTH = 3.0
 
 @dataclass(frozen=True)
 class Condition:
-    """A setting of the estimator and its critic, and the levels that theory says are unbiased under it."""
+    """Settings of an estimator and its critic, and the levels that theory predicts to be unbiased."""
 
     name: str
     unbiased: tuple[str, ...]
@@ -38,7 +38,7 @@ class Condition:
     sees_keep: bool = True
     values: Callable[[Values], Values] = field(default=lambda values: values)
     critic: type[TableCritic] = TableCritic
-    """`SingleHeadCritic` gives all tokens of a turn one value, `TwoHeadCritic` decisions none."""
+    """Class of the critic: `SingleHeadCritic` has one value per turn, `TwoHeadCritic` none for decisions."""
     discount_turns: bool = True
     bootstrap: str = "none"
 
@@ -117,17 +117,17 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One level under one condition."""
+    """The result of one level under one condition."""
 
     condition: str
     level: str
     expected: bool
-    """Whether theory says unbiased."""
+    """Whether theory predicts that it is unbiased."""
     comparison: Comparison
 
 
 def small_task(seed: int) -> tuple[Task, Policies]:
-    """Two errands on three places, 8 turns: few enough parameters for narrow intervals."""
+    """Two errands on three places in 8 turns; it has few parameters, so the intervals are narrow."""
     task = errands(places=3, number=2, horizon=8)
     return task, policies_of(*half_trained(task, SEGMENT_LENGTH, seed))
 
@@ -135,7 +135,7 @@ def small_task(seed: int) -> tuple[Task, Policies]:
 def examine(
     condition: Condition, episodes: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> list[Finding]:
-    """The findings of the levels that have advantages; `advance` is told how many more episodes are done."""
+    """The findings of all levels that have advantages; `advance` is called with numbers of episodes."""
     task, policies = small_task(seed)
     shaping = (condition.gamma, condition.keep_penalty)
     exact = exact_gradient(task, policies, *shaping, discount_turns=condition.discount_turns)

@@ -1,4 +1,4 @@
-"""The second claim: the error of the mean gradient is below flat GAE's. By how much, and when not?"""
+"""Tests the second claim: that the error of the mean gradient is below that of flat GAE."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from studies.tabular.task import errands, half_trained, policies_of
 
 ADAPTERS = {"planner": ("subgoal", "decision"), "executor": ("action",)}
 BATCH = 128
-"""Episodes in the batch whose mean gradient is judged."""
+"""Number of episodes in a batch, whose mean gradient is compared."""
 SAMPLES = 1000
 TURNS_PER_ERRAND = 6
 
@@ -32,11 +32,11 @@ class Contender:
     lambdas: Mapping[str, Any] = field(default_factory=dict)
     """Settings that differ from the defaults."""
     scale: float = 1.0
-    """Factor of its advantages."""
+    """Factor that its advantages are multiplied by."""
 
     @property
     def critic(self) -> type[TableCritic]:
-        """One value a turn for flat GAE, three for the others."""
+        """Class of the critic: one value per turn for flat GAE, three for the others."""
         return SingleHeadCritic if self.estimator == "gae" else TableCritic
 
     def settings(self) -> EstimatorSettings:
@@ -67,7 +67,7 @@ CONTENDERS = (
     Contender("HAE, b = 0.95", "hae", {"lambda_boundary": 0.95}),
     by_decision(0.95),
     Contender("GRPO", "grpo"),
-    # It adds two advantages of the same return, so that its mean is about twice the gradient.
+    # GiGPO adds two advantages of the same return, so its mean is about twice the gradient.
     Contender("GiGPO", "gigpo", scale=0.5),
 )
 LAMBDAS = (1.0, 0.95, 0.8, 0.5, 0.0)
@@ -76,14 +76,14 @@ BY_LAMBDA = (*map(flat, LAMBDAS), *map(by_decision, LAMBDAS))
 
 @dataclass(frozen=True)
 class Point:
-    """Where the estimators are compared."""
+    """A setting in which the estimators are compared."""
 
     study: str
-    """`horizon`, `segment length`, `value error` or `lambda`: what is varied."""
+    """Name of what is varied: `horizon`, `segment length`, `value error` or `lambda`."""
     horizon: int
     segment_length: float
     value_error: float = 0.0
-    """In standard deviations of V_high."""
+    """Error of all values, in standard deviations of V_high."""
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -101,7 +101,7 @@ POINTS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One estimator at one point, for one adapter."""
+    """The result of one estimator at one point, for one adapter."""
 
     point: Point
     success_rate: float
@@ -109,15 +109,15 @@ class Outcome:
     contender: str
     adapter: str
     variance: Interval
-    """Trace of the covariance of a batch's mean gradient, over |gradient|²."""
+    """Trace of the covariance of a batch's mean gradient, divided by |gradient|²."""
     squared_error: Interval
-    """Expected squared error of a batch's mean gradient, bias included, over |gradient|²."""
+    """Expected squared error of a batch's mean gradient, including bias, divided by |gradient|²."""
     best: bool
-    """Whether no other estimator at this point has a squared error below this one's beyond chance."""
+    """Whether no other estimator at this point has a significantly lower squared error."""
 
 
 def compare(point: Point, episodes: int, seed: int) -> Iterator[Outcome]:
-    """All contenders and both adapters, on the same episodes."""
+    """Compares all contenders on the same episodes, for both adapters."""
     task = errands(4, max(1, point.horizon // TURNS_PER_ERRAND), point.horizon)
     policies = policies_of(*half_trained(task, point.segment_length, seed))
     values = exact_values(task, policies, 1.0, 0.0)
@@ -154,6 +154,6 @@ def compare(point: Point, episodes: int, seed: int) -> Iterator[Outcome]:
 
 
 def _of_adapter(gradients: GroupGradients | Gradient, adapter: str, rows: int) -> Floats:
-    """[rows, parameters of the adapter]."""
+    """[rows, parameters of the adapter] gradients of all levels that the adapter learns."""
     levels = [getattr(gradients, level).reshape(rows, -1) for level in ADAPTERS[adapter]]
     return np.concatenate(levels, axis=1)

@@ -31,7 +31,7 @@ CONFIGURATIONS = st.builds(
         generator=st.builds(GeneratorSettings, clutter=st.floats(0, 1)),
     ),
     planner=st.builds(
-        ModelServerSettings, temperature=st.floats(0, 1e6), gpus=st.lists(st.integers(0, 9)).map(tuple)
+        ModelServerSettings, temperature=st.floats(0.01, 100), gpus=st.lists(st.integers(0, 9)).map(tuple)
     ),
 )
 

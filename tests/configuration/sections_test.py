@@ -104,6 +104,8 @@ def test_only_the_adviser_can_teach_with_mistakes() -> None:
         (ImitationSettings, {"mistakes": 1}),
         (ModelServerSettings, {"context_length": 63}),
         (ModelServerSettings, {"temperature": -0.1}),
+        (ModelServerSettings, {"temperature": 0.005}),
+        (ModelServerSettings, {"temperature": 101}),
         (ModelServerSettings, {"drain_seconds": 0}),
         (ModelServerSettings, {"prompt_format": "long"}),
     ],
@@ -111,3 +113,8 @@ def test_only_the_adviser_can_teach_with_mistakes() -> None:
 def test_values_out_of_range_are_refused_by_name(section: type[Any], values: dict[str, Any]) -> None:
     (name,) = values
     refused(section, name, **values)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.01, 0.6, 100.0])
+def test_temperatures_that_the_learner_accepts_can_be_set(temperature: float) -> None:
+    assert ModelServerSettings(temperature=temperature).temperature == temperature

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
-from itertools import takewhile
-
->>>>>>> tests1
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,15 +11,9 @@ TOKENS = st.lists(st.integers(0, 2), max_size=8)
 
 
 @given(TOKENS, TOKENS)
-<<<<<<< HEAD
 def test_it_is_the_longest_common_beginning(first: list[int], second: list[int]) -> None:
     shortest = min(len(first), len(second))
     expected = max(length for length in range(shortest + 1) if first[:length] == second[:length])
-=======
-def test_it_is_what_comparing_token_by_token_gives(first: list[int], second: list[int]) -> None:
-    pairs = zip(first, second, strict=False)
-    expected = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
->>>>>>> tests1
     assert shared_length(first, second) == shared_length(second, first) == expected
 
 

@@ -18,6 +18,8 @@ from core.paths import user_path
 from tests.drills import (
     adapters,
     certificates,
+    failpoints,
+    files,
     messages,
     network,
     report,
@@ -50,6 +52,12 @@ def _alone(drill: Drill) -> Drills:
 PLAN: Sequence[Planned] = (
     Planned("store: kill -9", _alone(store.kills), whole=1),
     Planned("store: cut at every byte", _alone(store.truncations), whole=1),
+    Planned("files: checkpoints", _alone(files.checkpoints), whole=2),
+    Planned("files: adapters", _alone(files.adapters), whole=2),
+    Planned("files: metrics", _alone(files.metrics), whole=1),
+    Planned("files: configurations", _alone(files.configurations), whole=1),
+    Planned("failpoints: counting", _alone(failpoints.counting), whole=2),
+    Planned("failpoints: training", _alone(failpoints.training), whole=10),
     Planned("answers", _alone(texts.answers), whole=1),
     Planned("game files", _alone(texts.game_files), whole=1),
     Planned("product files", _alone(texts.product_files), whole=1),

@@ -1,4 +1,4 @@
-"""What a drill is: faults are injected into real parts, and the same oracle says what they did."""
+"""A drill injects many faults into real parts, and checks after each that nothing was lost or doubled."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class Row:
 
     drill: str
     injected: int
-    """Faults that were injected."""
+    """Number of injected faults."""
     survived: int
-    """Faults after which every check of the drill passed."""
+    """Number of faults after which every check of the drill passed."""
     lost: int = 0
-    """Acknowledged things that were gone afterwards."""
+    """Number of acknowledged things that were gone afterwards."""
     doubled: int = 0
-    """Things that were stored, counted or trained on twice."""
+    """Number of things that were stored, counted or trained on twice."""
     note: str = ""
+    """Remark for the table."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -39,24 +40,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much of a drill is run, and from which seed."""
+    """The size and the seed of a drill."""
 
     seed: int = 0
     scale: float = 1.0
-    """1 is the whole drill; its short form in the test suite is a few hundredths of it."""
+    """Share of the faults; 1 is the whole drill, and the test suite runs a few hundredths of it."""
 
     def count(self, whole: int, least: int = 1) -> int:
-        """How many of `whole` faults are injected."""
+        """The number of faults to inject, of `whole`."""
         return max(least, round(whole * self.scale))
 
     def stride(self, most: int) -> int:
-        """Step between neighbouring faults where the whole drill takes every place, at most `most`."""
+        """Distance between neighbouring faults, at most `most`; a whole drill has a fault at every place."""
         return min(most, max(1, round(1 / self.scale)))
 
 
 Drill = Callable[[Effort], Row]
 Drills = Callable[[Effort], list[Row]]
-"""Several that share their servers."""
+"""Several drills that share their servers."""
 
 
 def table(rows: list[Row]) -> Table:

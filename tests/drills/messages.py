@@ -1,4 +1,4 @@
-"""Drills of the wire: damaged messages of every rpc, sent to real servers."""
+"""Drills of the protocol: damaged messages of every RPC are sent to real servers."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _REFUSALS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.UNAVAILABLE,
 }
-"""What a caller can act on; INTERNAL and UNKNOWN are crashes that were caught."""
+"""Codes of proper refusals; INTERNAL and UNKNOWN would mean that the server crashed in the call."""
 _AT_ONCE = 16
 _SECONDS = 30.0
 _GROWTH = 1.25
-"""Resident memory after the drill over that after its first tenth, at most."""
+"""Largest ratio of the resident memory after the drill to that after its first tenth."""
 
 
 @dataclass(frozen=True)
 class Rpc:
-    """A method, and whole messages for it; of a stream, in their order."""
+    """A method with valid messages; those of a stream are in their order."""
 
     server: str
     path: str
@@ -87,7 +87,7 @@ def _rpcs() -> list[Rpc]:
 
 
 def messages(effort: Effort) -> list[Row]:
-    """A row for each rpc but Stop, of which every message is a valid one."""
+    """The rows of all RPCs, except for Stop: it accepts any message, and would end the learner's run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()

@@ -1,4 +1,4 @@
-"""Damaged bytes, all from one random stream."""
+"""Damages bytes at random, reproducibly for a seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from random import Random
 
 
 def damaged(content: bytes, draw: Random) -> bytes:
-    """`content` with one to four faults: a flipped bit, a cut, a doubled, removed or random stretch."""
+    """`content` with one to four faults: a flipped bit, a cut end, a repeated, removed or random stretch."""
     for _ in range(draw.randint(1, 4)):
         begin = draw.randrange(len(content) + 1)
         end = min(len(content), begin + int(draw.expovariate(0.1)))

@@ -18,7 +18,7 @@ _SMALL = ("--no-warm-start", "--environment.source=generated", "--environment.ge
 
 @dataclass(frozen=True)
 class Server:
-    """A process that serves."""
+    """A running server."""
 
     name: str
     pid: int
@@ -27,7 +27,7 @@ class Server:
 
 @contextmanager
 def server(name: str, folder: Path, *options: str) -> Iterator[Server]:
-    """Starts `planner`, `executor` or `learner`, and ends it with the block."""
+    """Starts `planner`, `executor` or `learner`, and kills it at the end of the block."""
     ready = folder / f"{name}.json"
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(

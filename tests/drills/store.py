@@ -1,4 +1,4 @@
-"""Drills of the episode store: kill -9 at random moments, and files that end anywhere."""
+"""Drills of the episode store: `kill -9` at random moments, and files that are cut off anywhere."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.learner.service.episodes import episode
 _NUMBER = struct.Struct("<I")
 _RUN = "run"
 _LONGEST_LIFE = 0.04
-"""Seconds until a writer is killed at most: long enough for a dozen episodes."""
+"""Longest time, in seconds, until a writer is killed: enough to store a dozen episodes."""
 _CREATION = 0.006
-"""Seconds in which a store is made."""
+"""Time, in seconds, in which a store is created."""
 
 
 def kills(effort: Effort) -> Row:
-    """A process stores episodes and is killed at a random moment, its store's creation included.
+    """Kills a process that stores episodes, at a random moment, also while it creates the store.
 
-    What it had acknowledged must be there afterwards, once, byte for byte, and the store must go on.
+    Afterwards, the store must be usable, and every acknowledged episode must be in it and readable.
     """
     count = effort.count(1000, least=8)
     draw = random.Random(effort.seed)
@@ -50,7 +50,7 @@ def kills(effort: Effort) -> Row:
 
 
 def _life(path: Path, first: int, seconds: float) -> set[int]:
-    """The places that a writer acknowledged before it was killed, `seconds` after its start."""
+    """The places that a writer acknowledged before it was killed `seconds` after its start."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -80,9 +80,9 @@ def _write_until_killed(path: Path, first: int, acknowledge: int) -> None:
 
 
 def _missing(path: Path, acknowledged: set[int]) -> set[int] | None:
-    """Acknowledged places that the store does not have as they were sent; None if it cannot be used again."""
+    """Acknowledged places that the store does not have; None if it cannot be used again."""
     try:
-        # As the learner opens it: only a new store is given a run.
+        # The learner, too, names the run only for a new store.
         with closing(EpisodeStore(path, None if path.exists() else _RUN)) as store:
             kept = store.numbers()
             for number in sorted(kept):
@@ -93,7 +93,7 @@ def _missing(path: Path, acknowledged: set[int]) -> set[int] | None:
 
 
 def truncations(effort: Effort) -> Row:
-    """The last record, in the database or in its log, ends at every byte: all before it must be there."""
+    """Cuts the last record of the store's log at every byte; all episodes before it must still be there."""
     injected = survived = lost = 0
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

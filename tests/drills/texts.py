@@ -1,4 +1,4 @@
-"""Drills of what is read: answers of models, game files, product files."""
+"""Drills of parsers: answers of models, game files, product files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BEGINNINGS = ("keep", "switch:", " switch : find a mug", "KEEP!", "", "go to sh
 
 
 def answers(effort: Effort) -> Row:
-    """Token sequences of any kind as answers: each has a reading, and its spans lie within its tokens."""
+    """Random token sequences as answers: each can be parsed, and its spans are within its tokens."""
     tokenizer = byte_tokenizer()
     planner, executor = PlannerParser(tokenizer), ExecutorParser(tokenizer)
     draw = Random(effort.seed)
@@ -42,7 +42,10 @@ def answers(effort: Effort) -> Row:
 
 
 def game_files(effort: Effort) -> Row:
-    """Damaged game files are refused by name, or are games; half of them only in their PDDL problem."""
+    """Damaged game files either are refused with an error of ours, or are valid games.
+
+    About half of the files are damaged as a whole, the others only in their PDDL problem.
+    """
     source = GeneratedSource(GeneratorSettings(games=1), seed=effort.seed)
     whole = source.read(source.tasks()[0].id)
     fields = json.loads(whole)
@@ -57,7 +60,7 @@ def game_files(effort: Effort) -> Row:
 
 
 def product_files(effort: Effort) -> Row:
-    """Damaged files of products, annotations and nouns are refused by name, or are catalogues."""
+    """Damaged files of products, annotations and nouns are refused with an error of ours, or are valid."""
     asins = [f"A{number}" for number in range(4)]
     annotation = {"attributes": ["soft"], "instruction": "Find", "instruction_attributes": ["soft"]}
     options = {"size": [{"value": "60 feet", "image": None}]}

@@ -1,4 +1,4 @@
-"""The short form of the drills of what is read."""
+"""The short form of the drills of parsers."""
 
 from __future__ import annotations
 

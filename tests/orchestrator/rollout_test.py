@@ -97,7 +97,7 @@ def test_a_run_that_fails_says_how_to_resume_it_and_gives_its_folder_back(
     with pytest.raises(type(error)) as failure:
         rollout([*GENERATED, "--run-dir", "run"])
     command = f"./bazelw run //orchestrator:rollout -- --run-dir {typed_in / 'run'} --resume"
-    assert failure.value.__notes__ == [f"To go on where it stopped: {command}"]
+    assert failure.value.__notes__ == [f"To resume the run: {command}"]
     hold(typed_in / "run", read(*GENERATED, "--run-dir", "run")).release()
 
 

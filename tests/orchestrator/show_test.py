@@ -105,7 +105,7 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
         "planner switch @1 A_switch +4.500",
         "executor dance (invalid) @2 A_low +0.500",
         RULE,
-        "at last: seen 2",
+        "final observation: seen 2",
     ]
 
 
@@ -115,7 +115,7 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
         ([], r"RUN_DIR is missing: the folder of a run. usage: show RUN_DIR \[EPISODE\]"),
         (["{run}", "0", "1"], "unexpected argument '1'.* usage: show RUN_DIR"),
         (["--episode", "3"], "unknown option --episode"),
-        (["{run}", "nine"], "'nine' is no episode number"),
+        (["{run}", "nine"], "'nine' is not an episode number"),
         (["{run}", "9"], "no episode 9"),
         (["{run}/nothing"], "no episodes at"),
     ],
@@ -137,3 +137,11 @@ def test_the_command_ends_with_two_for_bad_input() -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: no episodes at /nowhere")
+
+
+def test_an_episode_that_was_set_aside_is_told_with_its_reason(run_dir: Path) -> None:
+    store = EpisodeStore(run_dir / "episodes.sqlite")
+    store.set_aside({2: "turn 1: reward: 3e+38 is not accepted"})
+    store.close()
+    assert re.search(r"\b2\b.*set aside", printed(run_dir, None))
+    assert "No update can use this episode: turn 1: reward: 3e+38 is not accepted." in printed(run_dir, 2)

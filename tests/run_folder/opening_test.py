@@ -90,7 +90,7 @@ def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(ConfigurationError, match="is no folder"):
+    with pytest.raises(ConfigurationError, match="is not a folder"):
         opening.check(file, configured(file))
 
 
@@ -175,7 +175,7 @@ def test_only_what_may_change_differs_in_a_resumed_run(name: str, number: int) -
         try:
             again = opened("--run-dir", folder, "--resume", f"--{name}={number}")
         except InvalidInputError as error:
-            same_run = "cannot go on with another configuration" not in str(error)
+            same_run = "cannot be resumed with another configuration" not in str(error)
             assert same_run or name not in opening.MAY_CHANGE
         else:
             before = configured(Path(folder))

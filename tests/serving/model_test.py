@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import HiperError, InvalidInputError, NotFoundError
 from serving import model as module
-from serving.model import compute_dtype, fingerprint, resolve_model, use_gpus
+from serving.model import ModelFolder, compute_dtype, fingerprint, resolve_model, use_gpus, vocabulary_size
 from tests.serving.models import tiny_model
 
 
@@ -114,3 +114,53 @@ def test_a_process_sees_the_gpus_that_it_may_use_and_else_all(monkeypatch: pytes
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
     use_gpus((2, 3))
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
+
+
+def test_a_file_is_not_a_model(folder: Path) -> None:
+    with pytest.raises(InvalidInputError, match="config.json is a file; a folder is needed"):
+        resolve_model(str(folder / "config.json"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_a_configuration_that_cannot_be_read_is_named(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    for read in (fingerprint, lambda path: vocabulary_size(ModelFolder(path, "tiny", ""))):
+        with pytest.raises(InvalidInputError, match=r"config\.json is not the configuration of a model"):
+            read(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ({"vocab_size": 128}, 128),
+        ({"text_config": {"vocab_size": 7}}, 7),
+        ({"vocab_size": 128, "text_config": {"vocab_size": 7}}, 128),
+    ],
+)
+def test_the_vocabulary_is_what_the_model_has_embeddings_for(
+    tmp_path: Path, config: dict[str, object], size: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert vocabulary_size(ModelFolder(tmp_path, "name", "")) == size
+
+
+@pytest.mark.parametrize("config", [{}, {"vocab_size": None}, {"vocab_size": "9"}, {"text_config": None}])
+def test_a_model_that_does_not_say_its_vocabulary_is_refused(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidInputError, match="has no vocab_size"):
+        vocabulary_size(ModelFolder(tmp_path, "name", ""))
+
+
+def test_a_tiny_model_says_its_own_vocabulary(folder: Path) -> None:
+    assert vocabulary_size(resolve_model(str(folder))) == 128
+
+
+def test_a_single_bit_at_the_end_of_the_weights_changes_the_fingerprint(folder: Path) -> None:
+    before = fingerprint(folder)
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    assert fingerprint(folder) != before

@@ -91,6 +91,32 @@ def test_it_searches_for_a_lamp_with_the_object_in_hand() -> None:
     )
 
 
+def test_it_goes_back_to_a_lamp_that_it_saw_before() -> None:
+    won, steps = played(TaskType.LOOK, "Knife", "DeskLamp")
+    actions = [action for _, action in steps]
+    assert won
+    assert actions.index("go to shelf 1") < actions.index("take knife 1 from drawer 2")
+    assert actions[-2:] == ["go to shelf 1", "use desklamp 1"]
+
+
+def test_it_remembers_what_it_saw_and_did_not_take() -> None:
+    problem = kitchen_problem(TaskType.PICK, "Knife", "Drawer")
+    episode = Episode(compile_game(GameFile(problem, "put a knife in fridge.", ()), "kitchen"))
+    player, observation = RulePolicy(), episode.introduction()
+    player.begin(observation, info(episode))
+    while not observation.startswith("You pick up the knife"):
+        observation = episode.act(player.act(observation, info(episode)).action)
+    assert player._seen == {
+        "countertop 1": {"apple 2", "mug 2", "plate 1"},
+        "shelf 1": {"book 1", "desklamp 1"},
+        "sinkbasin 1": set(),
+        "fridge 1": {"apple 1"},
+        "microwave 1": set(),
+        "drawer 1": {"mug 1"},
+        "drawer 2": set(),
+    }
+
+
 def test_of_two_objects_it_leaves_the_first_where_it_put_it() -> None:
     won, steps = played(TaskType.TWO, "Apple", "Drawer")
     assert won

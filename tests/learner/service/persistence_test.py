@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CorruptDataError
+from core.errors import CorruptDataError, HiperError
 from core.role import Role
 from learner.service.persistence import Persistence
+from run_folder.adapter_hashes import STATE_FILE
+from run_folder.adapters import of_run
 from run_folder.folder import RunFolder
 from run_folder.metrics import MetricsFile
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from tests.learner.service.runs import CountingTrainer
 from tests.small_disk import files_of_at_most
 
@@ -120,3 +123,31 @@ def test_an_end_after_one_that_was_cut_off_is_read_and_no_room_for_it_leaves_no_
     folder.ends.write_text('{"adapter/version": 1}\n{"adapter/ver')
     persistence.note_end(2, {"timing_s/step": 1.5})
     assert [line["adapter/version"] for line in MetricsFile(folder.ends).lines()] == [1, 2]
+
+
+@pytest.mark.parametrize("fault", ["flipped", "cut", "removed"])
+@pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
+def test_a_damaged_adapter_is_refused_by_name_and_written_again_from_its_checkpoint(
+    folder: RunFolder, name: str, fault: str
+) -> None:
+    keep(Persistence(folder), 0, 1)
+    hurt = folder.adapter(Role.EXECUTOR, 1) / name
+    whole = hurt.read_bytes()
+    if fault == "removed":
+        hurt.unlink()
+    else:
+        hurt.write_bytes(bytes([whole[0] ^ 1]) + whole[1:] if fault == "flipped" else whole[:-1])
+    with pytest.raises(HiperError, match=str(hurt.parent)):
+        of_run(folder, None)
+    assert of_run(folder, 0).version == 0
+    Persistence(folder).restore(CountingTrainer(), silent)
+    assert hurt.read_bytes() == whole
+    assert of_run(folder, None).version == 1
+
+
+def test_checkpoints_of_earlier_versions_have_no_hashes_of_adapters(folder: RunFolder) -> None:
+    keep(Persistence(folder), 0)
+    (folder.checkpoint(0) / STATE_FILE).write_text("{}")
+    (folder.adapter(Role.PLANNER, 0) / WEIGHTS_FILE).write_text("other")
+    assert Persistence(folder).restore(CountingTrainer(), silent)
+    assert of_run(folder, None).version == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import CorruptDataError, UnavailableError
@@ -12,8 +13,10 @@ from core.role import Role
 from learner.service.gate import Schedule
 from learner.service.run_parts import Publisher, Trainer, Update
 from learner.service.training_run import TrainingRun
+from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
 from tests.learner.service.episodes import episode
 from trajectory.episode import Episode
@@ -48,12 +51,17 @@ class CountingTrainer:
 
     def save_adapter(self, role: Role, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weights").write_text(f"{role.value} {self.seen}")
+        (folder / CONFIG_FILE).write_text("{}")
+        (folder / WEIGHTS_FILE).write_text(f"{role.value} {self.seen}")
 
-    def save_checkpoint(self, folder: Path, consumed: Sequence[int]) -> None:
+    def skip_update(self) -> None:
+        self.version += 1
+
+    def save_checkpoint(self, folder: Path, consumed: Sequence[int], adapters: Mapping[str, str]) -> None:
         if self._crash == self.version:
             raise OSError("killed")
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / STATE_FILE).write_text(json.dumps({ADAPTERS_KEY: dict(adapters)}))
         (folder / "state").write_text(" ".join(map(str, self.seen)))
         assert self.seen == list(consumed)
 
@@ -71,7 +79,7 @@ class Shelf:
         self.published: list[tuple[Role, int]] = []
 
     async def publish(self, role: Role, version: int, folder: Path) -> None:
-        assert (folder / "weights").exists()
+        assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
 
 
@@ -89,6 +97,7 @@ def open_run(
     keep_checkpoints: int = 3,
     make_trainer: Callable[[], Trainer] | None = None,
     first: Callable[[Progress], AdapterPair | None] = warm_start,
+    final_prompts: bool = False,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -100,6 +109,7 @@ def open_run(
         first,
         shelf or Shelf(),
         1000,
+        final_prompts,
         clock,
         keep_checkpoints,
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hiper.v1 import episode_pb2 as pb
 
 from core.errors import DivergedError
 from core.progress import Progress
@@ -113,6 +117,80 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew(tmp_path: Path) -> N
     assert run.status.now.phase is Phase.FAILED
     assert run.status.now.message == f"no checkpoint in {tmp_path / 'checkpoints'} is whole"
     assert len(lines(tmp_path)) == 2
+
+
+def spoil(message: pb.Episode, fault: str) -> bytes:
+    """An episode as an earlier version may have stored it, or as a damaged disk gives it back."""
+    if fault == "token":
+        message.turns[1].plan.prompt_ids[2] = 1000
+    elif fault == "reward":
+        message.turns[2].reward = 3e38
+    elif fault == "final prompts":
+        message.terminated, message.truncated = False, True
+    return b"\xff" if fault == "bytes" else message.SerializeToString()
+
+
+def stored_before(root: Path, faults: dict[int, str]) -> None:
+    """A store whose first episodes have these faults, and which has no table of those set aside."""
+    path = RunFolder(root).episodes
+    store = EpisodeStore(path, "run")
+    for number in faults:
+        store.add(episode(number))
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE set_aside")
+        for number, fault in faults.items():
+            db.execute(
+                "UPDATE episodes SET message = ? WHERE number = ?", (spoil(episode(number), fault), number)
+            )
+        db.commit()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("token", r"turn 1: plan: prompt_ids\[2\]: the base model has no token 1000"),
+        ("reward", "turn 2: reward: 3e\\+38 is not accepted"),
+        ("final prompts", "estimator.bootstrap = final needs the prompts at the final observation"),
+        ("bytes", "episode 1 in .* cannot be decoded"),
+    ],
+)
+def test_an_episode_that_cannot_be_trained_on_is_set_aside_and_the_others_are_used(
+    tmp_path: Path, fault: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored_before(tmp_path, {0: "none", 1: fault})
+    assert EpisodeStore.reading(RunFolder(tmp_path).episodes).those_set_aside() == {}
+    run = played(open_run(tmp_path, trainer := CountingTrainer(), final_prompts=True))
+    assert run.status.now.phase is Phase.FINISHED, run.status.now.message
+    assert trainer.seen == [0, 2, 3]
+    assert run.status.now.episodes_trained == 3
+    first, second = lines(tmp_path)
+    assert (first["episode/set_aside"], first["episode/count"]) == (1, 1)
+    assert (second["episode/set_aside"], second["episode/count"]) == (0, 2)
+    store = EpisodeStore.reading(RunFolder(tmp_path).episodes)
+    ((number, noted),) = store.those_set_aside().items()
+    assert number == 1 and re.search(reason, noted)
+    assert store.advantages(0) and not store.advantages(1)
+    assert any("episode 1 is set aside" in line and re.search(reason, line) for line in caplog.messages)
+
+    again = played(open_run(tmp_path, resumed := CountingTrainer(), final_prompts=True))
+    assert again.status.now.phase is Phase.FINISHED
+    assert (again.status.now.episodes_trained, resumed.seen) == (3, [0, 2, 3])
+
+
+def test_a_batch_with_nothing_to_train_on_makes_a_version_that_equals_the_one_before(tmp_path: Path) -> None:
+    stored_before(tmp_path, {0: "token", 1: "reward"})
+    crashed = played(open_run(tmp_path, CountingTrainer(crash_before_checkpoint=1)))
+    assert crashed.status.now.phase is Phase.FAILED
+    run = played(open_run(tmp_path, trainer := CountingTrainer(), shelf := Shelf()))
+    assert run.status.now.phase is Phase.FINISHED
+    assert trainer.seen == [2, 3]
+    assert [version for _, version in shelf.published] == [0, 0, 1, 1, 2, 2]
+    first, second = lines(tmp_path)
+    assert (first["adapter/version"], first["episode/count"], first["episode/set_aside"]) == (1, 0, 2)
+    assert "episode/success_rate" not in first and second["episode/count"] == 2
+    pairs = [RunFolder(tmp_path).pair(version).hashes() for version in range(3)]
+    assert pairs[0] == pairs[1] != pairs[2]
 
 
 @pytest.mark.parametrize("what", ["metrics.jsonl", "episodes.sqlite"])

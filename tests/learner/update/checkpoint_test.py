@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,3 +146,13 @@ def test_a_line_without_room_is_not_begun(tmp_path: Path) -> None:
     ):
         opened.write("y" * 99)
     assert file.read_text() == "x" * 99 + "\n"
+
+
+def test_an_adapter_is_the_same_file_whenever_it_is_written(
+    trainer: Trainer, base: ModelFolder, tmp_path: Path
+) -> None:
+    for folder in ("first", "again"):
+        trainer.save_adapter(Role.PLANNER, tmp_path / folder)
+    assert content(tmp_path / "first") == content(tmp_path / "again")
+    modules = json.loads((tmp_path / "first" / "adapter_config.json").read_text())["target_modules"]
+    assert modules == sorted(modules)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -17,10 +15,7 @@ def episode(
     *rewards: float, number: int = 0, terminated: bool = True, final: tuple[int, ...] = ()
 ) -> Episode:
     turns = tuple(
-        replace(
-            Turn("room", switch("a") if place == 0 else keep("a"), act("look"), reward, 0.0, 0.0),
-            observation=f"room {place}",
-        )
+        Turn(f"room {place}", keep("a") if place else switch("a"), act("look"), reward, 0.0, 0.0)
         for place, reward in enumerate(rewards)
     )
     return Episode(

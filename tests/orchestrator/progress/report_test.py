@@ -180,3 +180,11 @@ def test_a_failed_learner_ends_the_watch_with_its_own_words() -> None:
     learner = ScriptedLearner(status(Phase.GATHERING), status(Phase.FAILED))
     with pytest.raises(LearnerFailedError, match="the learner has failed: failed!"):
         asyncio.run(Watch(learner, lambda _: None, sleep=no_time).run())
+
+
+def test_episodes_that_were_not_trained_on_are_counted_on_the_display() -> None:
+    tally = Tally(Clock())
+    for version, count in ((1, 2.0), (2, 0.0), (2, 0.0), (3, 1.0)):
+        made = {"adapter__version": float(version), "episode__set_aside": count}
+        tally.learner(status(Phase.GATHERING, version, **made))
+    assert "3 not trained on (see the learner's log)" in summary(tally, 6)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from configuration.tree import Configuration
 from core.errors import NotFoundError
 from core.intervals import Mean, Proportion
 from orchestrator.report.data import EvaluationSummary, read
+from run_folder import saved_configuration
+from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
 from tests.orchestrator.progress.moments import episode
 from trajectory.wire import episode_to_pb
 
+CONFIGURATION = Configuration.model_validate({"run": {"seed": 3}})
 ADVANTAGES = [TurnAdvantages(0.5, 1.5, 2.5), TurnAdvantages(-0.25, 0.0, -3.5)]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    (tmp_path / "configuration.toml").write_text("[run]\nseed = 3\n")
+    saved_configuration.write(RunFolder(tmp_path), CONFIGURATION)
     return tmp_path
 
 
@@ -55,7 +60,7 @@ def evaluated(run: Path, name: str, split: str = "valid_seen", version: int = 0,
 
 def test_a_folder_with_a_configuration_is_enough(run: Path) -> None:
     data = read(run)
-    assert data.configuration == "[run]\nseed = 3\n"
+    assert Configuration.model_validate(tomllib.loads(data.configuration)) == CONFIGURATION
     assert data.folder.root == run
     assert (data.run_id, data.played, data.won, data.lost) == ("", 0, None, None)
     assert (data.lines, data.ends, data.evaluations) == ((), (), ())

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from configuration.tree import Configuration
 from orchestrator.report import page
 from orchestrator.report.data import RunData, ShownEpisode, read
 from orchestrator.report.episode import episode_html
 from orchestrator.report.time_parts import Part
 from run_folder import metric_names as names
+from run_folder import saved_configuration
+from run_folder.folder import RunFolder
 from run_folder.store import TurnAdvantages
 from tests.orchestrator.progress.moments import episode
 from tests.play.answers import act
@@ -23,7 +26,8 @@ from trajectory.episode import Turn
 def data(tmp_path: Path) -> RunData:
     root = tmp_path / "a & b"
     root.mkdir()
-    (root / "configuration.toml").write_text('dir = "<here>"\n')
+    configuration = Configuration.model_validate({"run": {"dir": "<here>"}})
+    saved_configuration.write(RunFolder(root), configuration)
     return read(root)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.role import Role
 from orchestrator.report.time_parts import Part, percentages, time_parts
 from run_folder import metric_names as names
 
@@ -45,13 +46,20 @@ def test_the_rest_of_an_update_is_other_and_never_negative() -> None:
 
 
 def test_parts_are_in_the_order_of_a_step() -> None:
-    line = {names.TIME_PUSH: 1.0, names.TIME_CHECKPOINT: 1.0, names.TIME_START: 1.0, names.TIME_UPDATE: 1.0}
+    before = (names.TIME_PUSH, names.TIME_CHECKPOINT, names.TIME_START, names.TIME_VALUES)
+    within = (names.TIME_ADVANTAGES, *map(names.time_update, Role), names.TIME_UPDATE_CRITIC)
+    line = {**dict.fromkeys((*before, *within), 1.0), names.TIME_UPDATE: 6.0}
     shown = [part.name for part in time_parts([{**line, **GATHERED}])]
     assert shown == [
         "start",
         "generation",
         "environment",
         "RPC and orchestrator",
+        "values",
+        "advantages",
+        "update: planner",
+        "update: executor",
+        "update: critic",
         "update: other",
         "checkpoint",
         "push",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import urllib.request
 
 import grpc
@@ -14,7 +16,7 @@ from hiper.v1 import learner_pb2_grpc as pb_grpc
 
 from configuration.servers import TlsSettings
 from core import errors
-from core.errors import HiperError, InvalidInputError, NotFoundError, UnavailableError
+from core.errors import DivergedError, HiperError, InvalidInputError, NotFoundError, UnavailableError
 from serving.rpc.channel import open_channel, wait_healthy
 from serving.rpc.server import ServerFlags, serve_until_stopped
 from serving.rpc.status import status_code
@@ -187,6 +189,45 @@ def test_health_follows_what_the_services_need_and_the_failure_is_raised() -> No
             assert seen == [statuses.SERVING, statuses.NOT_SERVING]
             with pytest.raises(UnavailableError, match="the engine has failed"):
                 await serving
+
+    asyncio.run(play())
+
+
+def test_a_failed_server_answers_those_who_ask_why_until_it_is_stopped() -> None:
+    async def play() -> None:
+        server, failure = make_server(fine, tells_failures=True), asyncio.Event()
+
+        async def failed() -> HiperError:
+            await failure.wait()
+            return DivergedError("the loss is not finite")
+
+        serving = asyncio.ensure_future(serve_until_stopped(server, ServerFlags(), failed, None))
+        while not server.address:
+            await asyncio.sleep(0)
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+            assert (await watch.read()).status is health_pb2.HealthCheckResponse.SERVING
+            failure.set()
+            assert (await watch.read()).status is health_pb2.HealthCheckResponse.NOT_SERVING
+            watch.cancel()
+            await wait_healthy(channel, 5, NAME)
+            assert (await status_of(channel)).run_id == "fine"
+            assert not serving.done()
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(DivergedError, match="the loss is not finite"):
+                await serving
+
+    asyncio.run(play())
+
+
+def test_one_healthy_service_is_enough() -> None:
+    async def play() -> None:
+        server = make_server(fine)
+        await server.start()
+        async with open_channel(server.address, TlsSettings()) as channel:
+            await wait_healthy(channel, 5, "hiper.v1.NoService", "")
+        await server.drain()
 
     asyncio.run(play())
 

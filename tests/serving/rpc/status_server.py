@@ -25,9 +25,11 @@ class Servicer(pb_grpc.LearnerServiceServicer):
         return await self._answer()
 
 
-def make_server(answer: Answer, **settings: object) -> GrpcServer:
-    servicer = Servicer(answer)
-    service = Service(NAME, lambda server: pb_grpc.add_LearnerServiceServicer_to_server(servicer, server))
+def make_server(answer: Answer, tells_failures: bool = False, **settings: object) -> GrpcServer:
+    def add_to(server: grpc.aio.Server) -> None:
+        pb_grpc.add_LearnerServiceServicer_to_server(Servicer(answer), server)
+
+    service = Service(NAME, add_to, tells_failures)
     return GrpcServer(ServerSettings(drain_seconds=5, **settings), [service])
 
 

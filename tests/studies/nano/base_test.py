@@ -155,7 +155,7 @@ def test_planner_and_executor_play_with_it(settings: BaseSettings, tmp_path: Pat
     ("arguments", "named"),
     [
         ([], "--out"),
-        (["--out", "{file}"], "holds something that is no model"),
+        (["--out", "{file}"], "is not a model"),
         (["--out", "x", "--layers", "0"], "layers"),
         (["--out", "x", "--skiled_steps", "3"], "skilled-steps"),
     ],

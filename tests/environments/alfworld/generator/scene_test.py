@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from configuration.environment import GeneratorSettings
 from environments.alfworld.generator.draw import Draw
 from environments.alfworld.generator.package import World
-from environments.alfworld.generator.scene import PLACES, Scene, furnish
+from environments.alfworld.generator.scene import Scene, furnish
 from environments.alfworld.task_types import TaskType
-from tests.environments.alfworld.generator.rooms import FRIDGE, KITCHEN, SHELF, SINK, WORLD
+from tests.environments.alfworld.generator.rooms import COUNTER, FRIDGE, KITCHEN, SHELF, SINK, WORLD
 
 SEEDS = range(40)
 COOL_MUG = Draw(TaskType.COOL, "Mug", "Shelf", 7)
@@ -45,13 +47,22 @@ def test_a_task_with_a_lamp_has_one_on_furniture_for_lamps() -> None:
         assert "Mug" in {thing.type for thing in scene.things}
 
 
-@pytest.mark.parametrize("horizon", PLACES)
-def test_a_horizon_limits_the_places_but_keeps_those_that_are_needed(horizon: str) -> None:
-    for scene in scenes(TWO_MUGS, horizon=horizon):
-        needed = {SHELF, *(thing.place for thing in scene.things)}
-        assert needed <= set(scene.places)
-        assert len(scene.places) == min(PLACES[horizon], 5)
+@pytest.mark.parametrize(("horizon", "most"), [("tiny", 4), ("short", 6), ("medium", 12), ("long", 20)])
+def test_a_horizon_limits_the_places_but_keeps_those_that_are_needed(horizon: str, most: int) -> None:
+    # With the toaster, the room has 20 places.
+    shelves = [replace(SHELF, id=f"Shelf|+0{n:.2f}|+01.50|+03.00") for n in range(1, 9)]
+    counters = [replace(COUNTER, id=f"CounterTop|+0{n:.2f}|+01.00|+05.00") for n in range(1, 8)]
+    room = replace(KITCHEN, places=(*KITCHEN.places, *shelves, *counters))
+    chosen = GeneratorSettings.model_validate({"clutter": 0.0, "horizon": horizon})
+    kept = set()
+    for seed in SEEDS:
+        scene = furnish(random.Random(seed), TWO_MUGS, room, WORLD, chosen)
+        things = {thing.place for thing in scene.things}
+        assert things <= set(scene.places) and "Shelf" in {place.type for place in scene.places}
+        assert len(scene.places) == most
         assert list(scene.places) == sorted(scene.places, key=lambda place: place.id)
+        kept.update(scene.places)
+    assert len(kept) == 20, "those that are not needed are drawn"
 
 
 def test_nothing_is_in_reach_at_the_start() -> None:
@@ -66,6 +77,13 @@ def test_clutter_fits_its_place_and_never_helps() -> None:
         for thing in others:
             assert thing.type in WORLD.accepts[thing.place.type] & KITCHEN.classes
         assert SINK not in {thing.place for thing in others}, "only mugs fit there"
+        assert set(Counter(thing.place for thing in others).values()) <= {1, 2, 3}
+    counts = Counter(
+        count
+        for scene in scenes(COOL_MUG, clutter=1.0)
+        for count in Counter(thing.place for thing in scene.things if thing.type != "Mug").values()
+    )
+    assert counts.keys() == {1, 2, 3}
 
 
 def test_half_the_clutter_is_in_half_the_places() -> None:

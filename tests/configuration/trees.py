@@ -1,0 +1,91 @@
+"""Hypothesis strategies for whole configurations, made from the types and bounds of the fields themselves."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import strategies as st
+
+from configuration.keys import Key, keys
+from configuration.tree import Configuration
+
+KEYS = {key.name: key for key in keys(Configuration)}
+_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
+_WORD = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6)
+_PATH = st.lists(_WORD, min_size=1, max_size=3).map(lambda parts: Path("/", *parts))
+
+
+def value_of_key(key: Key) -> st.SearchStrategy[Any]:
+    """Values of a key that satisfy its own bounds, though not what must hold between keys."""
+    if key.name == "planner.temperature" or key.name == "executor.temperature":
+        return st.just(0.0) | st.floats(0.01, 100.0)
+    if key.name == "ppo.importance_band":
+        return st.tuples(st.floats(0, 1), st.floats(1, 9))
+    return _values(key.field.annotation, key.field.metadata)
+
+
+def tables() -> st.SearchStrategy[dict[str, Any]]:
+    """Values by key that are valid together."""
+    return st.fixed_dictionaries({name: value_of_key(key) for name, key in KEYS.items()}).map(_consistent)
+
+
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Values by dotted key as the tables that pydantic validates."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[last] = value
+    return tree
+
+
+def _consistent(values: dict[str, Any]) -> dict[str, Any]:
+    same = dict.fromkeys(("planner.model", "executor.model"), values["learner.model"])
+    groups = values["learner.episodes_per_update"] * values["learner.group_size"]
+    changed = {**values, **same, "learner.episodes_per_update": groups}
+    if values["learner.zero_stage"]:
+        changed["learner.optimizer"] = "deepspeed"
+    if values["imitation.mistakes"]:
+        changed["imitation.teacher"] = "adviser"
+    return changed
+
+
+def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _values(arguments[0], [*bounds, *arguments[1:]])
+    if origin in (Union, types.UnionType):
+        return st.one_of(*(_values(each, bounds) for each in arguments))
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        return st.lists(_values(arguments[0], []), max_size=3).map(tuple)
+    if annotation is types.NoneType:
+        return st.none()
+    if annotation is int:
+        low = max((bound.ge for bound in bounds if isinstance(bound, Ge)), default=-(2**63))
+        high = min((bound.le for bound in bounds if isinstance(bound, Le)), default=2**31)
+        return st.integers(low, high)
+    if annotation is float:
+        return _floats(bounds)
+    return {bool: st.booleans(), str: _TEXT, Path: _PATH}[annotation]
+
+
+def _floats(bounds: list[Any]) -> st.SearchStrategy[float]:
+    lows = [bound.ge if isinstance(bound, Ge) else bound.gt for bound in bounds if isinstance(bound, Ge | Gt)]
+    highs = [
+        bound.le if isinstance(bound, Le) else bound.lt for bound in bounds if isinstance(bound, Le | Lt)
+    ]
+    return st.floats(
+        max(lows, default=None),
+        min(highs, default=None),
+        allow_nan=False,
+        allow_infinity=False,
+        exclude_min=any(isinstance(bound, Gt) for bound in bounds),
+        exclude_max=any(isinstance(bound, Lt) for bound in bounds),
+    )
