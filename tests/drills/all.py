@@ -1,49 +1,111 @@
-"""`./bazelw run //tests/drills:all -- [--scale X] [--seed S]`: runs every drill, and prints a table."""
+"""`./bazelw run //tests/drills:all -- [--scale S | --minutes N] [--seed S] [--out FILE]`: every drill.
+
+One table at the end has them all; with `--out docs/results/drills.md` it is written there, too.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
-from tests.drills import failpoints, files, messages, store, texts
+from core.paths import user_path
+from tests.drills import (
+    adapters,
+    certificates,
+    failpoints,
+    files,
+    messages,
+    network,
+    report,
+    rollouts,
+    store,
+    texts,
+    vllm_switches,
+)
 from tests.drills.drill import Drill, Drills, Effort, Row, table
 
-DRILLS: tuple[Drill, ...] = (
-    store.kills,
-    store.truncations,
-    files.checkpoints,
-    files.adapters,
-    files.metrics,
-    files.configurations,
-    failpoints.counting,
-    failpoints.training,
-    texts.answers,
-    texts.game_files,
-    texts.product_files,
+_COMMAND = "./bazelw run //tests/drills:all --"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Drills that share their servers, and about what they take on two cores."""
+
+    name: str
+    drills: Drills
+    whole: float
+    """Minutes of the whole form."""
+    start: float = 0.0
+    """Minutes of the smallest form, in which servers start."""
+
+
+def _alone(drill: Drill) -> Drills:
+    return lambda effort: [drill(effort)]
+
+
+PLAN: Sequence[Planned] = (
+    Planned("store: kill -9", _alone(store.kills), whole=1),
+    Planned("store: cut at every byte", _alone(store.truncations), whole=1),
+    Planned("files: checkpoints", _alone(files.checkpoints), whole=2),
+    Planned("files: adapters", _alone(files.adapters), whole=2),
+    Planned("files: metrics", _alone(files.metrics), whole=1),
+    Planned("files: configurations", _alone(files.configurations), whole=1),
+    Planned("failpoints: counting", _alone(failpoints.counting), whole=2),
+    Planned("failpoints: training", _alone(failpoints.training), whole=10),
+    Planned("answers", _alone(texts.answers), whole=1),
+    Planned("game files", _alone(texts.game_files), whole=1),
+    Planned("product files", _alone(texts.product_files), whole=1),
+    Planned("messages", messages.messages, whole=30, start=0.5),
+    Planned("adapters", adapters.adapters, whole=6, start=0.4),
+    Planned("switches of vLLM's adapters", _alone(vllm_switches.vllm_switches), whole=0.1),
+    Planned("mTLS", certificates.certificates, whole=2, start=0.1),
+    Planned("network", network.network, whole=10, start=0.4),
+    Planned("runs", rollouts.rollouts, whole=100, start=1.5),
 )
-SYSTEMS: tuple[Drills, ...] = (messages.messages,)
+
+
+def scale_for(minutes: float) -> float:
+    """Share of each drill with which all of them take about that many minutes."""
+    start = sum(each.start for each in PLAN)
+    return min(1.0, max(0.0, minutes - start) / sum(each.whole for each in PLAN)) or 1e-3
 
 
 def main() -> int:
-    """Runs the drills; returns 0 if all passed, otherwise 1."""
+    """The exit code: 1 if a drill failed."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--scale", type=float, default=1.0, help="share of the faults of each drill, 0 to 1")
+    size = options.add_mutually_exclusive_group()
+    size.add_argument("--scale", type=float, default=1.0, help="share of each drill; 1 is all faults")
+    size.add_argument("--minutes", type=float, help="about how long all drills together may take")
     options.add_argument("--seed", type=int, default=0, help="seed of every random choice")
+    options.add_argument("--out", type=Path, help="Markdown file for the table")
     given = options.parse_args()
-    console = Console()
-    rows: list[Row] = []
-    effort = Effort(given.seed, given.scale)
-    for drill in DRILLS:
-        began = time.monotonic()
-        rows.append(drill(effort))
-        console.print(f"{rows[-1].drill}: {time.monotonic() - began:.0f} s")
-    for drills in SYSTEMS:
-        rows += drills(effort)
-    console.print(table(rows))
+    scale = given.scale if given.minutes is None else scale_for(given.minutes)
+    began = time.monotonic()
+    rows = _all(Effort(given.seed, scale), Console())
+    if given.out:
+        command = f"{_COMMAND} {' '.join(sys.argv[1:])}"
+        report.write(user_path(given.out), rows, command, given.seed, time.monotonic() - began)
     return min(1, sum(not row.passed for row in rows))
+
+
+def _all(effort: Effort, console: Console) -> list[Row]:
+    rows: list[Row] = []
+    for number, planned in enumerate(PLAN, 1):
+        console.print(f"[{number}/{len(PLAN)}] {planned.name}", markup=False)
+        began = time.monotonic()
+        found = planned.drills(effort)
+        for row in found:
+            console.print(f"    {'passed' if row.passed else 'FAILED'}: {row.drill}", markup=False)
+        console.print(f"    {time.monotonic() - began:.0f} s", markup=False)
+        rows += found
+    console.print(table(rows))
+    return rows
 
 
 if __name__ == "__main__":

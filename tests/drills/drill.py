@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
+
+COLUMNS = ("drill", "injected", "survived", "lost", "doubled", "note")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Row:
     """Number of things that were stored, counted or trained on twice."""
     note: str = ""
     """Remark for the table."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The texts of `COLUMNS`."""
+        counts = (self.injected, self.survived, self.lost, self.doubled)
+        return (self.drill, *(f"{count:,}" for count in counts), self.note)
 
     @property
     def passed(self) -> bool:
@@ -52,8 +61,8 @@ Drills = Callable[[Effort], list[Row]]
 
 
 def table(rows: list[Row]) -> Table:
-    shown = Table("drill", "injected", "survived", "lost", "doubled", "note")
+    shown = Table(*COLUMNS)
     for row in rows:
-        counts = (row.injected, row.survived, row.lost, row.doubled)
-        shown.add_row(row.drill, *(f"{count:,}" for count in counts), row.note)
+        # Notes hold answers of servers, which may look like markup.
+        shown.add_row(*map(escape, row.cells))
     return shown

@@ -115,7 +115,7 @@ async def _drill(address: str, fault: str, effort: Effort) -> Row:
     note = f"{calls.answered:,} answered, {len(calls.failed)} failed, {calls.longest:.1f} s at most; "
     note += f"calls × {storm:.2f} of those needed; {between.connections} connections"
     fine = not calls.failed and storm <= _STORM
-    return Row(f"network, {fault}", count, count if fine else 0, note=note + "".join(calls.failed[:1]))
+    return Row(f"network, {fault}", count, count if fine else 0, note="; ".join([note, *calls.failed[:1]]))
 
 
 async def _inject(between: Proxy, fault: str, seconds: float) -> None:

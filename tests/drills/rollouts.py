@@ -1,12 +1,12 @@
-"""Drills of whole runs of the tiny model: the orchestrator is killed, and the clocks jump."""
+"""Drills of whole runs of the tiny model: the orchestrator is killed, the clocks jump, and a soak."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,7 @@ from run_folder.folder import RunFolder
 from tests.drills.drill import Effort, Row
 from tests.drills.life import Life
 from tests.drills.servers import server
+from tests.drills.soak import soak
 from tests.end_to_end.processes import SMALL, episodes, gone, pids
 from tests.end_to_end.tiny import tiny_model
 from trajectory.episode import Episode
@@ -58,23 +59,24 @@ That one does not jump here, so that neither may.
 
 
 def rollouts(effort: Effort) -> list[Row]:
-    """The orchestrator killed at random moments, and a run whose clocks jump, on one pair of models."""
-    with tempfile.TemporaryDirectory() as name, _models(Path(name)) as options:
-        return [kills(Path(name) / "killed", options, effort), jumps(Path(name), options, effort)]
-
-
-@contextmanager
-def _models(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Planner and executor beside the runs; the options of a run that uses them."""
-    options = (*SMALL, f"--model={tiny_model(folder / 'model')}")
-    with server("planner", folder, *options) as planner, server("executor", folder, *options) as executor:
-        addresses = (f"--planner.address={planner.address}", f"--executor.address={executor.address}")
-        yield (*options, *addresses, f"--learner.episodes_per_update={_BATCH}")
+    """The orchestrator killed at random moments, clocks that jump, and a soak, on one pair of models."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as started:
+        folder = Path(name)
+        options = (
+            *SMALL,
+            f"--model={tiny_model(folder / 'model')}",
+            f"--learner.episodes_per_update={_BATCH}",
+        )
+        models = [started.enter_context(server(role, folder, *options)) for role in ("planner", "executor")]
+        addressed = (*options, *(f"--{model.name}.address={model.address}" for model in models))
+        rows = [kills(folder / "killed", addressed, effort), jumps(folder, addressed, effort)]
+        (folder / "soaked").mkdir()
+        return [*rows, soak(folder / "soaked", models, options, effort)]
 
 
 def kills(root: Path, options: tuple[str, ...], effort: Effort) -> Row:
     """`kill -9` of the command at random moments of its life, its start included, then `--resume`."""
-    count, draw = effort.count(200, least=2), Random(effort.seed)
+    count, draw = effort.count(200), Random(effort.seed)
     known: dict[int, Episode] = {}
     survived = lost = 0
     for _ in range(count):
