@@ -136,7 +136,7 @@ async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
         else:
             await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:
-        # Of a stream that is refused while it is still being sent, this side can lose the server's answer.
+        # If a stream is refused while it is still being sent, gRPC can lose the answer.
         lost = error.code() is grpc.StatusCode.INTERNAL and "Internal error from Core" in (
             error.details() or ""
         )
