@@ -22,6 +22,7 @@ from run_folder.holding import hold_as_learner
 from run_folder.store import EpisodeStore, TurnAdvantages
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
+from tests.learner.service.episodes import stamped
 from tests.learner.service.runs import SCHEDULE
 from trajectory.episode import Episode
 from trajectory.learner_status import Phase
@@ -98,7 +99,8 @@ def learn(
         training = asyncio.create_task(run.loop.run())
         while not training.done() and not isinstance(outcome := run.admission.lease("run"), Finished):
             if isinstance(outcome, Lease):
-                await run.admission.submit(episode(outcome.number))
+                hashes = folder.pair(outcome.version).hashes()
+                await run.admission.submit(stamped(episode(outcome.number), outcome, hashes))
             await asyncio.sleep(0)
         await training
 

@@ -64,7 +64,12 @@ def episode(number: int = 0, turns: int = 3, run_id: str = "run", attempt: int =
 
 def as_leased(lease: Lease, hashes: Mapping[Role, str] = HASHES, turns: int = 3) -> pb.Episode:
     """The episode of a lease, answered by the adapters of its version, which have these hashes."""
-    played = episode(lease.number, turns, lease.run_id, lease.attempt)
+    return stamped(episode(lease.number, turns, lease.run_id, lease.attempt), lease, hashes)
+
+
+def stamped(played: pb.Episode, lease: Lease, hashes: Mapping[Role, str]) -> pb.Episode:
+    """The same turns as if they had been played under this lease."""
+    played.key.run_id, played.key.attempt, played.number = lease.run_id, lease.attempt, lease.number
     played.group, played.lease_id = lease.group, lease.lease_id
     played.key.task_id, played.key.seed = f"task-{lease.group}", lease.seed
     for each in played.turns:

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core import errors
-from core.errors import HiperError, PreconditionError, UnavailableError
+from core.errors import HiperError, PreconditionError, SlowError, UnavailableError
 from serving.rpc.codes import CODES
 from serving.rpc.connection import Connection, Server, WrongServerError, explained
 from serving.rpc.retry import WORTH_RETRYING, RetryPolicy
@@ -77,9 +77,9 @@ def test_a_server_that_does_not_know_the_call_is_another_one() -> None:
     assert "10.0.0.1:7001" in str(error) and "--planner.address" in str(error)
 
 
-def test_a_missed_deadline_names_its_length_and_is_not_asked_again() -> None:
+def test_a_missed_deadline_names_its_length_and_is_worth_a_retry() -> None:
     error = error_of(grpc.StatusCode.DEADLINE_EXCEEDED)
-    assert type(error) is HiperError and not isinstance(error, WORTH_RETRYING)
+    assert type(error) is SlowError and isinstance(error, WORTH_RETRYING)
     assert "did not answer within 2.5 s" in str(error)
 
 
@@ -89,12 +89,13 @@ def test_only_a_server_that_may_become_ready_is_asked_again() -> None:
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 
 
 @pytest.mark.parametrize(("failures", "bound"), [(1, 0.25), (2, 0.5), (3, 1), (4, 2), (5, 4), (6, 5), (7, 5)])
 def test_the_longest_pause_doubles_up_to_five_seconds(failures: int, bound: float) -> None:
-    policy = RetryPolicy(attempts=9)
+    policy = RetryPolicy(patience=9.0)
     jitter = random.Random(3)
     expected = bound * (0.5 + 0.5 * random.Random(3).random())
     assert policy.pause(failures, jitter) == pytest.approx(expected)
@@ -102,7 +103,7 @@ def test_the_longest_pause_doubles_up_to_five_seconds(failures: int, bound: floa
 
 @pytest.mark.parametrize("failures", [1024, 1025, 5000])
 def test_a_patient_client_may_fail_a_thousand_times(failures: int) -> None:
-    assert 2.5 <= RetryPolicy(attempts=9000).pause(failures, random.Random(0)) <= 5.0
+    assert 2.5 <= RetryPolicy(patience=9000.0).pause(failures, random.Random(0)) <= 5.0
 
 
 class Flaky(health_pb2_grpc.HealthServicer):
@@ -122,11 +123,17 @@ class Flaky(health_pb2_grpc.HealthServicer):
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
 
-async def _no_pause(_: float) -> None:
-    pass
+class Time:
+    """Passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def asked(servicer: Flaky, attempts: int) -> int:
+def asked(servicer: Flaky, patience: float) -> int:
     """The status that a client is answered by a real server."""
 
     async def work() -> int:
@@ -136,7 +143,8 @@ def asked(servicer: Flaky, attempts: int) -> int:
         await server.start()
         try:
             async with grpc.aio.insecure_channel(address) as channel:
-                policy = RetryPolicy(attempts=attempts, sleep=_no_pause)
+                time = Time()
+                policy = RetryPolicy(patience, sleep=time.sleep, clock=lambda: time.now)
                 connection = Connection(channel, Server("learner", address), 10.0, policy)
                 stub = health_pb2_grpc.HealthStub(channel)
                 answer = await connection.call(stub.Check, health_pb2.HealthCheckRequest())
@@ -149,12 +157,12 @@ def asked(servicer: Flaky, attempts: int) -> int:
 
 def test_a_real_server_is_asked_until_it_is_ready() -> None:
     servicer = Flaky(refusals=2)
-    assert asked(servicer, attempts=3) == health_pb2.HealthCheckResponse.SERVING
+    assert asked(servicer, patience=0.75) == health_pb2.HealthCheckResponse.SERVING
     assert servicer.calls == 3
 
 
 def test_a_real_server_that_is_never_ready_is_named() -> None:
     servicer = Flaky(refusals=9)
     with pytest.raises(UnavailableError, match=r"the learner at 127\.0\.0\.1:\d+ answered UNAVAILABLE: load"):
-        asked(servicer, attempts=2)
+        asked(servicer, patience=0.25)
     assert servicer.calls == 2
