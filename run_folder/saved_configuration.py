@@ -47,7 +47,6 @@ def read(root: Path) -> dict[str, Any]:
             f"{path} is not complete: it has no {', '.join(missing)}, and a run writes every section. "
             "Restore the file from a copy, or start a new run in another folder"
         )
-
     # Written by versions before `patience_seconds`, which must not keep their runs from being resumed.
     tree.get("orchestrator", {}).pop("attempts", None)
     return tree

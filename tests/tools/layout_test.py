@@ -5,23 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tools.draw_layout import read_layout
+
 CHECKOUT = Path("pyproject.toml").resolve().parent
-
-
-def table() -> tuple[dict[str, list[str]], dict[tuple[str, str], list[str]]]:
-    """`MAY_IMPORT` and `ONLY_FROM` of tools/layout.bzl, whose literals are Python's too."""
-    found: dict[str, Any] = {}
-    for statement in ast.parse((CHECKOUT / "tools/layout.bzl").read_text()).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            found[statement.targets[0].id] = ast.literal_eval(statement.value)
-    return found["MAY_IMPORT"], found["ONLY_FROM"]
-
-
-MAY_IMPORT, ONLY_FROM = table()
+_LAYOUT = read_layout((CHECKOUT / "tools/layout.bzl").read_text(encoding="utf-8"))
+MAY_IMPORT, ONLY_FROM = _LAYOUT.may_import, _LAYOUT.only_from
 
 
 def files() -> list[Path]:
