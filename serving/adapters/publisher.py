@@ -27,7 +27,6 @@ _WORTH_RETRYING = (
     # This attempt took too long, but there is time for another.
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
-_LOST = "Internal error from Core"
 _ROLES = {Role.PLANNER: pb.ROLE_PLANNER, Role.EXECUTOR: pb.ROLE_EXECUTOR}
 
 
@@ -99,10 +98,7 @@ class AdapterPublisher:
             stub = pb_grpc.AdapterServiceStub(target.channel)
             response = await stub.Push(_parts(header, weights), timeout=self._try_seconds)
         except grpc.aio.AioRpcError as error:
-            # Core says so if the server ends the call while this side is still sending. The reason is lost;
-            # the next attempt gets it.
-            lost = error.code() is grpc.StatusCode.INTERNAL and _LOST in (error.details() or "")
-            if lost or error.code() in _WORTH_RETRYING:
+            if reason_is_lost(error) or error.code() in _WORTH_RETRYING:
                 return error.details() or error.code().name
             raise
         _check_served(target, header, response.state)
@@ -133,6 +129,14 @@ def _check_served(target: Target, header: pb.AdapterHeader, state: pb.AdapterSta
             f"epoch {header.epoch}, but answers with version {state.version} of run "
             f"{state.run_id or 'none'}, epoch {state.epoch}, hash {state.sha256.hex()[:16] or 'none'}"
         )
+
+
+def reason_is_lost(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC has lost the answer of a server that ended a stream while it was still being sent.
+
+    The next attempt gets the answer.
+    """
+    return error.code() is grpc.StatusCode.INTERNAL and "Internal error from Core" in (error.details() or "")
 
 
 async def _parts(header: pb.AdapterHeader, weights: Path) -> AsyncIterator[pb.PushRequest]:

@@ -16,6 +16,7 @@ import grpc
 from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
+from serving.adapters.publisher import reason_is_lost
 from serving.model import ModelFolder, fingerprint
 from tests.drills.bad_adapters import FAULTS, Fault, Push
 from tests.drills.calls import REQUESTS, Answer, Load, answers, asked, load
@@ -123,7 +124,7 @@ async def _refusal(channel: grpc.aio.Channel, fault: Fault, push: Push) -> str |
             await push.send(channel)
         except grpc.aio.AioRpcError as error:
             words = error.details() or ""
-            if error.code() is grpc.StatusCode.INTERNAL and _LOST in words:
+            if reason_is_lost(error):
                 continue
             named = error.code() is fault.code and fault.words in words
             return None if named else f"{error.code().name}: {words}"

@@ -15,6 +15,7 @@ import psutil
 from google.protobuf.message import Message
 from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
 
+from serving.adapters.publisher import reason_is_lost
 from tests.drills.drill import Effort, Row
 from tests.drills.mutate import damaged
 from tests.drills.servers import Server, system
@@ -136,9 +137,5 @@ async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
         else:
             await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:
-        # If a stream is refused while it is still being sent, gRPC can lose the answer.
-        lost = error.code() is grpc.StatusCode.INTERNAL and "Internal error from Core" in (
-            error.details() or ""
-        )
-        return _LOST if lost else str(error.code().name)
+        return _LOST if reason_is_lost(error) else str(error.code().name)
     return "OK"
