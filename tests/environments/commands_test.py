@@ -271,7 +271,11 @@ def test_the_configuration_of_a_run_is_read_for_its_environment(typed: Typed, tm
 @pytest.mark.parametrize(
     ("run_main", "words", "message"),
     [
-        (evaluate.main, (), "BENCHMARK is missing: one of alfworld, webshop. usage: evaluate BENCHMARK"),
+        (
+            evaluate.main,
+            (),
+            "BENCHMARK is missing: alfworld, webshop, or package.module:function. usage: evaluate BENCHMARK",
+        ),
         (evaluate.main, ("alfworld", "train"), "unexpected argument 'train'"),
         (evaluate.main, ("alfworld", "--polcy", "rule"), "unknown option --polcy. Did you mean --policy?"),
         (evaluate.main, ("alfworld", "--step-limt", "3"), "Did you mean --step_limit?"),
