@@ -1,7 +1,7 @@
 """Any registered gymnasium environment with text observations and text actions, as it is.
 
-`gymnasium:ID` names one; in `gymnasium:package.module:ID`, gymnasium imports the package first. A task is a seed
-of the environment's `reset`.
+`gymnasium:ID` names one; with `gymnasium:package.module:ID`, gymnasium imports the package first. A task is
+a seed of the environment's `reset`.
 """
 
 from __future__ import annotations
