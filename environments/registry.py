@@ -27,6 +27,7 @@ LOADERS: dict[str, str] = {
 
 FAMILIES: dict[str, str] = {
     "gymnasium": "environments.gymnasium_text:load",
+    "textarena": "environments.textarena_text:load",
 }
 """`module:function` by the word before the colon in names such as `gymnasium:Game-v0`."""
 
