@@ -1,7 +1,7 @@
 """TextArena's single-player games by name, such as `textarena:FrozenLake-v0`; needs the package textarena.
 
-TextArena (arXiv 2504.11442) draws from Python's and numpy's shared random generators. Here each game draws from
-a state of its own, so that episodes which are played at the same time do not change each other.
+TextArena (arXiv 2504.11442) draws from Python's and numpy's shared random generators. Here each game draws
+from a state of its own, so that episodes which are played at the same time do not change each other.
 """
 
 from __future__ import annotations
