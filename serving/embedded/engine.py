@@ -255,10 +255,18 @@ class EmbeddedEngine:
 
     def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
         try:
-            runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+            undo = runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+            refused = switch.adapter is not None and not runner.is_finite()
         except Exception as error:
             _settle(switch.future, error)
             raise
+        if refused:
+            undo()
+            _settle(
+                switch.future,
+                InvalidInputError("adapter: its weights are finite, but the model's logits with it are not"),
+            )
+            return
         runner.forget()
         # Without this, the memory of the old weights stays with the process, which grows with each switch.
         return_free_memory()
