@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -403,6 +404,25 @@ def test_an_engine_that_cannot_go_on_says_so_to_all(
         assert str(error) in str(failure)
         with pytest.raises(EngineFailedError):
             await engine.switch(adapters[0][0])
+
+    runner.run(play())
+
+
+def test_an_engine_whose_step_never_returns_says_so_to_all(
+    model: ModelFolder, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returns = threading.Event()
+    monkeypatch.setattr(ModelRunner, "forward", lambda *_: returns.wait())
+    engine = EmbeddedEngine(model, "float32", context_length=128, max_batch=2, stuck_seconds=0.2)
+
+    async def play() -> None:
+        await engine.start()
+        failure = asyncio.create_task(engine.failure())
+        calls = [outcome_of(engine.generate(request(seed))) for seed in range(3)]
+        assert await asyncio.gather(*calls) == [EngineFailedError] * 3
+        assert "nothing for 0.2 s although 3 calls wait" in str(await failure)
+        await engine.close()
+        returns.set()
 
     runner.run(play())
 
