@@ -54,7 +54,7 @@ class BatchReader:
         return Batch(tuple(episodes), set_aside)
 
     def given_up(self, version: int, first: int) -> dict[int, str]:
-        """Reasons by place, from `first` on, for episodes that no update may use once `version` is restored."""
+        """The reason for each place from `first` on that no update may use after `version` is restored."""
         found = {}
         for number in sorted(self.store.numbers() - self.store.those_set_aside().keys()):
             if number < first:
