@@ -48,7 +48,9 @@ def make(environment: Environment, base: Path, locks: list[Path], excluded: set[
 def main() -> int:
     options = arguments()
     # Another base has other packages, although the locks of the extra ones are the same.
-    name = f"with_extras_{fingerprint([*options.lock, *options.excluded, Path(__file__)])}_{options.base.name}"
+    name = (
+        f"with_extras_{fingerprint([*options.lock, *options.excluded, Path(__file__)])}_{options.base.name}"
+    )
     folder = options.base.parent / name
     complete = folder / "complete"
     with locked(options.base.parent / f"{name}.lock") as lock:

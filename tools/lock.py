@@ -63,7 +63,7 @@ class Lock:
     torch: str | None = None
     """Build of PyTorch that uv should look for, if it is not PyPI's."""
     extra: bool = False
-    """Whether its packages are installed beside those of cpu.lock or gpu.lock, and so must agree with both."""
+    """Whether its packages are installed beside those of cpu.lock or gpu.lock, and so must fit both."""
 
     def options(self) -> list[str]:
         if self.extra:
