@@ -19,8 +19,6 @@ from configuration.environment import EnvironmentSettings
 from environments.errors import BrokenEnvironmentError, MissingDependencyError, UnknownEnvironmentError
 from environments.gymnasium_text import GymnasiumBenchmark
 
-VERSION = "0.7.4"
-"""Version of textarena that the tests use."""
 _DIRECTIONS = ("[up]", "[down]", "[left]", "[right]")
 _PEGS = ("A", "B", "C")
 _ACTIONS = {
@@ -108,8 +106,8 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
         import textarena
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{settings.name} needs {error.name}, which is not installed: pip install --target packages "
-            f"textarena=={VERSION}, then start the command with HIPER_PATH=packages"
+            f"{settings.name} needs {error.name}, which is not installed: HIPER_EXTRAS=textarena before the "
+            "command installs it"
         ) from error
     registry = textarena.envs.registration.ENV_REGISTRY
     games = {known for known in registry if f"{known}-raw" in registry}

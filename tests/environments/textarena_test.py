@@ -11,12 +11,16 @@ from environments.benchmark import Benchmark
 from environments.contract import check
 from environments.errors import BrokenEnvironmentError, UnknownEnvironmentError
 from environments.registry import load
-
-pytest.importorskip("textarena", reason="the package textarena is not installed (HIPER_EXTRAS=textarena)")
+from tests.extras import need
 
 GAMES = ("FrozenLake-v0", "Sokoban-v0", "TowerOfHanoi-v0", "GuessTheNumber-v0")
 HANOI = ("A C", "A B", "C B", "A C", "B A", "B C", "A C")
 """The shortest solution with three disks."""
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    need("textarena", "textarena")
 
 
 def game(name: str) -> Benchmark:
