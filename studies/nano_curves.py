@@ -38,7 +38,7 @@ SHOWN = (
     "lora.rank",
     "ppo.learning_rate",
     "ppo.minibatches",
-    "critic.learning_rate",
+    "critic.memory",
     "critic.heads",
     "estimator.lambda_turn",
     "estimator.lambda_segment",
