@@ -76,8 +76,8 @@ class Critic:
     ) -> None:
         """`step_limit` is the largest number of turns of an episode."""
         self.names = HEADS[settings.heads]
-        self.heads = ValueHeads.untaught(len(self.names), reader.size + COUNTS, reader.device)
-        self._at_executor = torch.tensor([name == LOW for name in self.names], device=reader.device)
+        self.heads = ValueHeads.untaught(len(self.names), reader.size + COUNTS)
+        self._at_executor = torch.tensor([name == LOW for name in self.names])
         self._reader = reader
         self._settings = settings
         self._estimator = estimator
@@ -140,7 +140,7 @@ class Critic:
         return Valued(self._of_first_rank(values), measured)
 
     def _of_first_rank(self, values: Floats) -> Floats:
-        """Every rank fits its own heads to the same data; on GPUs, their last digits may differ."""
+        """On GPUs, the last digits of the features may differ from rank to rank, and so may the heads."""
         own = torch.from_numpy(values).to(self._reader.device)
         whole: Floats = self._ranks.sum(own if self._ranks.leads else torch.zeros_like(own)).cpu().numpy()
         return whole
@@ -153,7 +153,7 @@ class Critic:
 
     def _both(self, experience: Experience) -> tuple[Tensor, Tensor]:
         """[T + U, F] inputs of each role: those of the T turns, then those at the U ends."""
-        inputs = torch.from_numpy(experience.inputs).to(self._reader.device, torch.float64)
+        inputs = torch.from_numpy(experience.inputs).double()
         s = experience.states
         return (
             torch.cat([inputs[s.planner], inputs[s.final_planner]]),
@@ -166,7 +166,7 @@ class Critic:
 
     def _values(self, heads: ValueHeads, experience: Experience) -> Floats:
         """[P, heads] values in units of reward; a prompt has those of all heads, though not all are used."""
-        found = heads.values(*self._standardized(experience), self._at_executor).cpu().numpy()
+        found = heads.values(*self._standardized(experience), self._at_executor).numpy()
         turns, ends = np.split(self._estimator.success_reward * found, [experience.states.turns])
         values = np.concatenate([turns, turns, ends, ends])
         if broken := int((~np.isfinite(values)).any(axis=1).sum()):
@@ -181,7 +181,7 @@ class Critic:
         states = experience.states
         valued = with_values(experience.batch, states, values, self.names, settings.bootstrap)
         found = value_targets(estimate(valued, settings), states, self.names)
-        at_executor = self._at_executor.cpu().numpy()
+        at_executor = self._at_executor.numpy()
         return Targets(
             np.where(at_executor, found.values[states.executor], found.values[states.planner]),
             np.where(at_executor, found.learns[states.executor], found.learns[states.planner]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +33,11 @@ class ValueHeads:
     """[heads, F + 1] weights of the heads' own parts."""
 
     @classmethod
-    def untaught(cls, heads: int, inputs: int, device: torch.device) -> ValueHeads:
+    def untaught(cls, heads: int, inputs: int) -> ValueHeads:
         """Heads of `inputs` inputs whose values are 0."""
 
         def zeros(*shape: int) -> Tensor:
-            return torch.zeros(*shape, dtype=torch.float64, device=device)
+            return torch.zeros(*shape, dtype=torch.float64)
 
         return cls(zeros(2, inputs), zeros(2, inputs), zeros(inputs + 1), zeros(heads, inputs + 1))
 
@@ -66,10 +65,6 @@ class ValueHeads:
     def tensors(self) -> dict[str, Tensor]:
         """All that the values depend on, by name."""
         return dict(vars(self))
-
-    def loaded(self, tensors: Mapping[str, Tensor]) -> ValueHeads:
-        """Heads with these tensors, on the same device."""
-        return ValueHeads(**{name: tensors[name].to(old.device) for name, old in vars(self).items()})
 
 
 def _linear(inputs: Tensor, weights: Tensor) -> Tensor:
