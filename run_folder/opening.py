@@ -33,7 +33,15 @@ _SERVER_KEYS = (
     "tls.authority",
     "tls.insecure",
 )
-_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
+_MODEL_KEYS = (
+    "threads",
+    "max_batch",
+    "max_queue",
+    "stuck_seconds",
+    "keep_versions",
+    "max_pushes",
+    "push_idle_seconds",
+)
 _LEARNER_KEYS = (
     "updates",
     "lease_seconds",

@@ -96,7 +96,7 @@ class TrainingLoop:
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
-        self.status.set_aside(len(self.store.those_set_aside()))
+        self._set_aside(self.batches.given_up(trainer.version, self.schedule.batch(trainer.version).start))
         self.stopwatch.lap(names.TIME_START)
         return trainer
 
@@ -114,7 +114,7 @@ class TrainingLoop:
         and batches stay in step: it equals the one before.
         """
         numbers = self.schedule.batch(trainer.version)
-        batch = self.batches.read(numbers)
+        batch = self.batches.read(numbers, trainer.version)
         self._set_aside(batch.set_aside)
         metrics = {names.SET_ASIDE: float(len(batch.set_aside)), names.EPISODE_COUNT: 0.0}
         update = Update({}, ())

@@ -11,6 +11,7 @@ from core.progress import Progress
 from learner.service.admission import Admission
 from learner.service.batch import BatchReader
 from learner.service.gate import Schedule
+from learner.service.lineage import Lineage
 from learner.service.persistence import Persistence
 from learner.service.publication import Publication
 from learner.service.published import PublishedAdapters
@@ -60,7 +61,7 @@ class TrainingRun:
             schedule=schedule,
             folder=folder,
             store=store,
-            batches=BatchReader(store, vocabulary, final_prompts),
+            batches=BatchReader(store, vocabulary, final_prompts, Lineage(folder, published)),
             make_trainer=make_trainer,
             warm_start=warm_start,
             admission=admission,
