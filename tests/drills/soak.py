@@ -38,6 +38,8 @@ _LONGEST_PAUSE = 3.0
 _KINDS = ("cut", "pause", "adapter", "messages", "orchestrator", "learner")
 _MILD = ("cut", "pause", "adapter", "messages") * 5
 _CYCLE = (*_MILD, "orchestrator", *_MILD, "learner")
+_BLOCKS = 6
+"""Number of times that calm and faults alternate, so that other work on the machine slows down both."""
 _MESSAGES = 20
 _STEADY_SECONDS = 300.0
 """Time under faults from which throughput and memory have settled, so that they can be compared."""
@@ -221,13 +223,16 @@ async def _each_once(system: System, draw: Random) -> str:
 
 
 async def _measured(system: System, seconds: float, draw: Random) -> str:
-    calm = await _episodes_per_second(seconds / 3, system)
-    before = system.footprint()
-    disturbing = asyncio.ensure_future(_disturb(system, seconds, draw))
-    disturbed = await _episodes_per_second(seconds, system)
-    await disturbing
-    await system.one_more("the last fault")
-    after = system.footprint()
+    calm = disturbed = 0.0
+    before = after = system.footprint()
+    for block in range(_BLOCKS):
+        calm += await _episodes_per_second(seconds / 3 / _BLOCKS, system) / _BLOCKS
+        before = before if block else system.footprint()
+        disturbing = asyncio.ensure_future(_disturb(system, seconds / _BLOCKS, draw))
+        disturbed += await _episodes_per_second(seconds / _BLOCKS, system) / _BLOCKS
+        await disturbing
+        await system.one_more("the last fault")
+        after = system.footprint()
     memory = max(late[0] / early[0] for early, late in zip(before, after, strict=True))
     files = max(late[1] - early[1] for early, late in zip(before, after, strict=True))
     if disturbed < _LEAST_THROUGHPUT * calm or memory > _GROWTH or files > _MORE_FILES:
