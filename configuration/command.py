@@ -35,7 +35,10 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Options without a section, and the keys that they set."""
 
-_SWITCHES = {"no-warm-start": ("imitation.enabled", "false")}
+_SWITCHES = {
+    "no-warm-start": ("imitation.enabled", "false"),
+    "no-hierarchy": ("planner.hierarchy", "false"),
+}
 
 
 @dataclass(frozen=True)
