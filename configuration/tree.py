@@ -14,7 +14,7 @@ from configuration.learner import (
     LoraSettings,
     PpoSettings,
 )
-from configuration.run import OrchestratorSettings, RunSettings
+from configuration.run import OrchestratorSettings, PoolSettings, RunSettings
 from configuration.section import Section
 from configuration.servers import ModelServerSettings, PlannerSettings
 from hae.settings import EstimatorSettings
@@ -28,6 +28,7 @@ class Configuration(Section):
     planner: PlannerSettings = PlannerSettings()
     executor: ModelServerSettings = ModelServerSettings()
     orchestrator: OrchestratorSettings = OrchestratorSettings()
+    pool: PoolSettings = PoolSettings()
     learner: LearnerSettings = LearnerSettings()
     estimator: EstimatorSettings = EstimatorSettings()
     lora: LoraSettings = LoraSettings()

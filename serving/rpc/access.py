@@ -24,6 +24,10 @@ class Peer(Enum):
     """Pushes adapters to the model servers."""
     ORCHESTRATOR = "orchestrator"
     """Plays episodes with the model servers, and sends them to the learner."""
+    PLANNER = "planner"
+    """Answers Plan, and registers with the learner."""
+    EXECUTOR = "executor"
+    """Answers Act, and registers with the learner."""
     OPERATOR = "operator"
     """A person or a person's command: evaluates, pushes adapters, rolls back, inspects the servers."""
 
@@ -43,6 +47,9 @@ MAY_CALL: Mapping[str, frozenset[Peer]] = {
     "/hiper.v1.EpisodeService/Renew": frozenset({Peer.ORCHESTRATOR}),
     "/hiper.v1.LearnerService/GetStatus": _PLAYS,
     "/hiper.v1.LearnerService/Stop": _PLAYS,
+    "/hiper.v1.PoolService/Register": frozenset({Peer.PLANNER, Peer.EXECUTOR}),
+    "/hiper.v1.PoolService/WatchPool": _PLAYS,
+    "/hiper.v1.PoolService/Drain": _OPERATES,
     f"/{health.SERVICE_NAME}/Check": frozenset(Peer),
     f"/{health.SERVICE_NAME}/List": frozenset(Peer),
     f"/{health.SERVICE_NAME}/Watch": frozenset(Peer),

@@ -14,7 +14,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
-from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
+from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2, pool_pb2
 
 from configuration.servers import TlsSettings
 from core.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
@@ -100,7 +100,7 @@ def test_a_certificate_allows_the_calls_of_its_roles(
 
 
 def test_the_table_names_every_call_that_there_is() -> None:
-    files = (adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2)
+    files = (adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2, pool_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     ours = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
     assert ours == {method for method in MAY_CALL if method.startswith("/hiper.")}
