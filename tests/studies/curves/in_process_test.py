@@ -57,6 +57,11 @@ def test_every_method_plays_and_trains(model: ModelFolder, method: str, tmp_path
     assert answered == [{0}] * 4 + [{1}] * 4
     groups = [episode.group for episode in episodes]
     assert groups == ([0, 0, 1, 1, 2, 2, 3, 3] if settings.learner.group_size == 2 else list(range(8)))
+    begun: dict[int, set[str]] = {}
+    for episode in episodes:
+        begun.setdefault(episode.group, set()).add(episode.turns[0].observation)
+    # The state in which GiGPO compares turns: all episodes of a group begin in the same one.
+    assert all(len(observations) == 1 for observations in begun.values())
     adapters = [folder.pair(version).hashes() for version in (0, 2)]
     assert adapters[0] != adapters[1]
 
