@@ -91,6 +91,7 @@ def training_run(
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
+        memory=configuration.critic.memory if configuration.estimator.uses_values else 0,
         publisher=AdapterPublisher(
             targets,
             store.run_id,
@@ -116,6 +117,7 @@ def _trainer_settings(configuration: Configuration) -> TrainerSettings:
         critic=configuration.critic,
         lora=configuration.lora,
         estimator=configuration.estimator,
+        step_limit=configuration.environment.step_limit,
     )
 
 

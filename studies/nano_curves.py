@@ -35,8 +35,7 @@ SHOWN = (
     "learner.episodes_per_update",
     "lora.rank",
     "ppo.minibatches",
-    "critic.learning_rate",
-    "critic.epochs",
+    "critic.memory",
     "critic.heads",
     "estimator.keep_penalty.mode",
 )

@@ -121,7 +121,7 @@ def test_the_last_of_two_equal_options_counts(tmp_path: Path) -> None:
         "ppo.importance_band=nan,5",
         "ppo.importance_band=0.5,nan",
         "ppo.importance_band=5,0.5",
-        "critic.learning_rate=inf",
+        "critic.penalties=1,inf",
         "imitation.learning_rate=inf",
         "orchestrator.call_seconds=inf",
         "pool.patience_seconds=nan",

@@ -100,6 +100,17 @@ def _overflowing(push: Push, draw: Random) -> Push:
     return push.with_tensors(change)
 
 
+def _overflowing_model(push: Push, draw: Random) -> Push:
+    factor = 10 ** draw.uniform(12, 15)
+
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in tensors.items():
+            if "q_proj" in name or "k_proj" in name:
+                tensor.mul_(factor)
+
+    return push.with_tensors(change)
+
+
 def _narrower(push: Push, draw: Random) -> Push:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         name = draw.choice(sorted(tensors))
@@ -148,6 +159,9 @@ FAULTS: Mapping[str, Fault] = {
     "NaN": Fault(_with_value(float("nan")), Code.INVALID_ARGUMENT, "not finite"),
     "infinite": Fault(_with_value(float("-inf")), Code.INVALID_ARGUMENT, "not finite"),
     "finite factors, infinite product": Fault(_overflowing, Code.INVALID_ARGUMENT, "finite in"),
+    "finite weights, infinite activations": Fault(
+        _overflowing_model, Code.INVALID_ARGUMENT, "logits with it are not"
+    ),
     "tensor of another rank": Fault(_narrower, Code.INVALID_ARGUMENT, "fits the base model"),
     "rank above the limit": Fault(
         lambda push, draw: push.with_config(r=draw.randint(65, 10_000)),

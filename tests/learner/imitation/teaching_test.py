@@ -21,14 +21,9 @@ from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
 from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.steps import answer_order
 from learner.imitation.teachers import teacher_of
-from learner.imitation.teaching import (
-    WarmStart,
-    WarmStartSettings,
-    answer_order,
-    training_lessons,
-    warm_start,
-)
+from learner.imitation.teaching import WarmStart, WarmStartSettings, training_lessons, warm_start
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
 from tests.byte_tokenizer import byte_tokenizer
