@@ -23,6 +23,7 @@ COMPANIONS = {
     "learner.group_size": ("--learner.episodes_per_update=24",),
     "learner.zero_stage": ("--learner.optimizer=deepspeed",),
     "imitation.mistakes": ("--imitation.teacher=adviser",),
+    "planner.hierarchy": ("--estimator.keep_penalty.mode=none",),
 }
 """Options that a key needs beside it, because not every value goes with the defaults of the others."""
 TOGETHER = {name: sets for sets in SHORT_NAMES.values() for name in sets if name.endswith(".model")}
