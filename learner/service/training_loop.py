@@ -52,8 +52,6 @@ class TrainingLoop:
     publication: Publication
     status: StatusBoard
     stopwatch: Stopwatch
-    memory: int = 0
-    """Number of earlier batches that the critic learns from besides the newest one."""
 
     async def run(self) -> HiperError | None:
         """Starts, then gathers and updates until all updates are made.
@@ -97,7 +95,7 @@ class TrainingLoop:
             self.stopwatch.lap(names.TIME_START)
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
-        for version in range(max(0, trainer.version - self.memory), trainer.version):
+        for version in range(max(0, trainer.version - trainer.memory), trainer.version):
             self.status.report(0.0, f"the critic reads the batch of version {version} again")
             batch = self.batches.read(self.schedule.batch(version), version)
             trainer.remember(version, batch.episodes)

@@ -96,13 +96,7 @@ def _training_run(
         configuration.learner,
         configuration.run.seed,
     )
-    settings = TrainerSettings(
-        learner=learner,
-        ppo=configuration.ppo,
-        critic=configuration.critic,
-        lora=configuration.lora,
-        estimator=configuration.estimator,
-    )
+    settings = TrainerSettings.of(configuration)
     epoch = count_epoch(folder)
     return TrainingRun.of(
         folder=folder,
