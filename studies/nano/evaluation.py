@@ -17,7 +17,7 @@ from executor.service import ExecutorService
 from planner.service import PlannerService
 from play.dispatch import Dispatcher
 from play.every_task import EveryTask
-from play.players import Players
+from play.players import OneOfEach, Players
 from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
@@ -184,8 +184,10 @@ def _engine(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine
 def _players(system: System, benchmark: Benchmark, engines: Sequence[EmbeddedEngine]) -> Players:
     tokenizer = load_tokenizer(system.model.path)
     return Players(
-        planner=_LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
-        executor=_LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
+        models=OneOfEach(
+            _LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
+            _LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
+        ),
         benchmark=benchmark,
         history=system.settings.history,
         final_prompts=False,
