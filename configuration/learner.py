@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AllowInfNan, Field, field_validator, model_validator
 
-from configuration.section import Section
+from configuration.section import Bound, Section
 from configuration.servers import ServerSettings
 from core.role import Role
 
@@ -77,7 +77,7 @@ class PpoSettings(Section):
     """Learning rate of AdamW; constant."""
     planner_learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Learning rate of the planner, which has fewer tokens to learn from; none means `learning_rate`."""
-    clip: float = Field(0.2, gt=0)
+    clip: Bound = 0.2
     """Clipping range: probability ratios beyond 1 ± clip give no gradient."""
     kl_coefficient: float = Field(0.01, ge=0, allow_inf_nan=False)
     """Weight of the KL divergence from the reference in the loss (estimator k3, with low variance)."""
@@ -91,11 +91,11 @@ class PpoSettings(Section):
     """Number of passes over a batch."""
     minibatches: int = Field(1, ge=1)
     """Number of optimizer steps per pass, at most one per pack; packs are distributed evenly."""
-    max_gradient_norm: float = Field(1.0, gt=0)
+    max_gradient_norm: Bound = 1.0
     """Norm to which longer gradients are scaled down."""
-    importance_cap: float = Field(2.0, gt=0)
+    importance_cap: Bound = 2.0
     """Upper limit of a token's importance weight: its probability by the learner over that when sampled."""
-    importance_band: tuple[float, float] = (0.5, 5.0)
+    importance_band: tuple[float, Annotated[float, AllowInfNan(True)]] = (0.5, 5.0)
     """Band of importance weights; tokens whose weight is outside are masked out of the loss."""
     importance_stop: float = Field(0.2, gt=0, le=1)
     """Share of masked tokens above which the run stops with a message."""
@@ -122,7 +122,7 @@ class CriticSettings(Section):
     heads: Literal["three", "two"] = "three"
     """Number of value heads: `three` adds V_switch, the baseline of the switch decision; `two` is the
     paper's."""
-    clip: float = Field(0.5, gt=0)
+    clip: Bound = 0.5
     """Largest change of a value in one update, in tenths of the success reward."""
     epochs: int = Field(1, ge=1)
     """Number of passes over a batch."""

@@ -122,6 +122,9 @@ def test_the_last_of_two_equal_options_counts(tmp_path: Path) -> None:
         "ppo.importance_band=5,0.5",
         "critic.learning_rate=inf",
         "imitation.learning_rate=inf",
+        "orchestrator.call_seconds=inf",
+        "pool.patience_seconds=nan",
+        "planner.drain_seconds=inf",
     ],
 )
 def test_numbers_that_no_update_could_use_are_refused_by_name(option: str) -> None:
