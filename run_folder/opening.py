@@ -11,6 +11,7 @@ from typing import Any
 from configuration import command
 from configuration.command import CommandLine
 from configuration.keys import keys, value_of
+from configuration.run import PoolSettings
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
@@ -33,7 +34,16 @@ _SERVER_KEYS = (
     "tls.authority",
     "tls.insecure",
 )
-_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
+_MODEL_KEYS = (
+    "replicas",
+    "advertise",
+    "threads",
+    "max_batch",
+    "max_queue",
+    "keep_versions",
+    "max_pushes",
+    "push_idle_seconds",
+)
 _LEARNER_KEYS = (
     "updates",
     "lease_seconds",
@@ -48,6 +58,7 @@ _LEARNER_KEYS = (
 MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
+    + [f"pool.{key}" for key in PoolSettings.model_fields]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
     + [f"learner.{key}" for key in _LEARNER_KEYS]

@@ -8,17 +8,13 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-import grpc
-from hiper.v1 import pool_pb2, pool_pb2_grpc
-
-from core.errors import HiperError, InvalidInputError
+from core.errors import HiperError
 from core.role import Role
+from orchestrator.clients.pool import PoolClient
 from play.picker import Picker
-from serving.rpc.codes import reason_of
-from serving.rpc.connection import Connection, explained
+from serving.rpc.connection import Connection
 from serving.rpc.retry import WORTH_RETRYING
 from trajectory.pool import Member, MemberState, PoolTable, Replica
-from trajectory.pool_wire import table_from_pb
 
 log = logging.getLogger(__name__)
 
@@ -100,17 +96,13 @@ async def watch_pool(
 
     While the learner is away, its last table stays. If it refuses to send tables, the directory fails.
     """
-    stub = pool_pb2_grpc.PoolServiceStub(learner.channel)
-    jitter = random.Random(learner.server.address)
+    client, jitter = PoolClient(learner), random.Random(learner.server.address)
     while True:
         try:
-            async for message in stub.WatchPool(pool_pb2.WatchPoolRequest()):
-                directory.put(table_from_pb(message))
-        except grpc.aio.AioRpcError as error:
-            meaning = explained(learner.server, error.code(), error.details() or "", 0.0, reason_of(error))
-            if not isinstance(meaning, WORTH_RETRYING):
-                return directory.fail(meaning)
-            log.info("the last table of the servers stays: %s", meaning)
-        except InvalidInputError as error:
-            log.warning("%s sent a table that cannot be read: %s", learner.server, error)
+            async for table in client.tables():
+                directory.put(table)
+        except WORTH_RETRYING as error:
+            log.info("the last table of the servers stays: %s", error)
+        except HiperError as error:
+            return directory.fail(error)
         await sleep(_RECONNECT_SECONDS * (0.5 + 0.5 * jitter.random()))
