@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
 from run_folder.store import TurnAdvantages
@@ -61,5 +62,8 @@ class Trainer(Protocol):
 class Publisher(Protocol):
     """Pushes adapters to the model servers."""
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
-        """Returns once the server of this role answers new calls with the adapter in `folder`."""
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
+        """Returns once enough servers of this role answer new calls with the adapter in `folder`."""
+
+    async def lost(self) -> HiperError:
+        """Waits until a role has had no server for too long; returns the reason."""

@@ -103,7 +103,7 @@ class TrainingLoop:
     async def _whole_batch(self) -> bool:
         """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
-        whole = await self.admission.whole_batch()
+        whole = await self.publication.while_served(self.admission.whole_batch())
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 

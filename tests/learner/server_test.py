@@ -28,7 +28,7 @@ def learner(folder: Path) -> subprocess.Popen[str]:
         f"--planner.address={NOBODY}",
         f"--executor.address={NOBODY}",
         "--learner.drain_seconds=0.1",
-        "--orchestrator.start_seconds=0.1",
+        "--pool.patience_seconds=0.1",
     )
 
 
@@ -43,7 +43,8 @@ def test_a_failed_learner_is_not_healthy_says_why_keeps_its_folder_and_ends_with
     overall, message = asyncio.run(asked(address))
     assert overall is health_pb2.HealthCheckResponse.NOT_SERVING
     # Both adapters are pushed at the same time; either push may fail first.
-    assert re.match(r"the (planner|executor) at 127\.0\.0\.1:1 took no adapter within 0\.1 s", message)
+    assert re.match(r"no (planner|executor) has been ready for 0\.1 s \(pool.patience_seconds\): ", message)
+    assert "127.0.0.1:1 is gone (the " in message and "is not there (" in message
 
     second = learner(tmp_path)
     refusal, _ = second.communicate()

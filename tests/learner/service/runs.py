@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hiper.v1 import episode_pb2 as pb
 
-from core.errors import CorruptDataError, UnavailableError
+from core.errors import CorruptDataError, HiperError, UnavailableError
 from core.progress import Progress
 from core.role import Role
 from learner.service.gate import Schedule
@@ -80,9 +80,12 @@ class Shelf:
     def __init__(self) -> None:
         self.published: list[tuple[Role, int]] = []
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
+
+    async def lost(self) -> HiperError:
+        return await asyncio.Future()
 
 
 def warm_start(progress: Progress) -> AdapterPair:
