@@ -35,7 +35,11 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Options without a section, and the keys that they set."""
 
-_SWITCHES = {"no-warm-start": ("imitation.enabled", "false")}
+SWITCHES = {
+    "no-warm-start": ("imitation.enabled", "false"),
+    "no-hierarchy": ("planner.hierarchy", "false"),
+}
+"""Options without a value, and the key and value that each sets."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def read(
     Raises:
         ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
-    syntax = Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=_SWITCHES)
+    syntax = Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=SWITCHES)
     return parse(argv, syntax, base)
 
 

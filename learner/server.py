@@ -116,6 +116,7 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
+        memory=configuration.critic.memory if configuration.estimator.uses_values else 0,
         publisher=pool,
         sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )
@@ -147,6 +148,7 @@ def _trainer_settings(configuration: Configuration) -> TrainerSettings:
         critic=configuration.critic,
         lora=configuration.lora,
         estimator=configuration.estimator,
+        step_limit=configuration.environment.step_limit,
     )
 
 

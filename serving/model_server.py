@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,8 @@ async def serve_model(
             await serve_until_stopped(server, flags, engine.failure)
         else:
             view = SelfView(role, settings, identity, engine, slot, server)
-            registration = registration_with(learner, view, configuration)
-            await serve_until_stopped(server, flags, view.failure, during=registration.kept)
+            registration = registered(learner, view, configuration)
+            await serve_until_stopped(server, flags, view.failure, during=lambda: registration)
     finally:
         await engine.close()
         slot.close()
@@ -136,12 +137,14 @@ class SelfView:
         return error
 
 
-def registration_with(address: str, view: SelfView, configuration: Configuration) -> Registration:
-    """The registration with the learner at this address."""
-    channel = open_channel(address, configuration.learner.tls)
-    connection = Connection(channel, Server("learner", address), _REGISTER_SECONDS, RetryPolicy(0.0))
-    seconds = configuration.pool.heartbeat_seconds
-    return Registration(view.replica, PoolClient(connection).register, seconds)
+@asynccontextmanager
+async def registered(learner: str, view: SelfView, configuration: Configuration) -> AsyncIterator[None]:
+    """Keeps a server registered with the learner at this address."""
+    async with open_channel(learner, configuration.learner.tls) as channel:
+        connection = Connection(channel, Server("learner", learner), _REGISTER_SECONDS, RetryPolicy(0.0))
+        seconds = configuration.pool.heartbeat_seconds
+        async with Registration(view.replica, PoolClient(connection).register, seconds).kept():
+            yield
 
 
 def settings_of(role: Role, configuration: Configuration) -> ModelServerSettings:

@@ -27,6 +27,7 @@ _BOXES = {
     "orchestrator": (1.5, "commands, evaluation, reports"),
     "studies": (1.5, "experiments with their commands"),
     "benchmarks": (1.5, "speed, as ratios"),
+    "deploy": (0.0, "Ray, Kubernetes, Slurm"),
     "tools": (3.0, "the build; no imports of ours"),
 }
 """Column of a folder's box, and what the folder holds."""

@@ -124,6 +124,30 @@ def _packages(lock):
             names.append(name.partition("[")[0])
     return names
 
+def _add_extras(repository_ctx):
+    """Replaces the environment in environment.txt by one that has the packages of HIPER_EXTRAS too."""
+    choices = [name for name in (repository_ctx.os.environ.get("HIPER_EXTRAS") or "").split(",") if name]
+    if not choices:
+        return
+    locks = {name: label for label, name in repository_ctx.attr.extra_locks.items()}
+    for name in choices:
+        if name not in locks:
+            fail("HIPER_EXTRAS has '%s'; accepted: %s" % (name, ", ".join(sorted(locks))))
+    checkout = repository_ctx.path(repository_ctx.attr._extras_script).dirname.dirname
+    excluded = [repository_ctx.attr._excluded, repository_ctx.attr._extras_excluded]
+    made = repository_ctx.execute(
+        [_find_python(repository_ctx), "-s", "-m", "tools.extras"] +
+        ["--base=" + repository_ctx.read("environment.txt").strip()] +
+        ["--lock=" + str(repository_ctx.path(locks[name])) for name in sorted(choices)] +
+        ["--excluded=" + str(repository_ctx.path(label)) for label in excluded] +
+        ["--result=" + str(repository_ctx.path("environment.txt"))],
+        environment = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"},
+        quiet = False,
+        timeout = 3600,
+    )
+    if made.return_code:
+        fail("The packages of HIPER_EXTRAS could not be added; the reason is above.")
+
 def _python_environment_impl(repository_ctx):
     choice = repository_ctx.os.environ.get("HIPER_REQUIREMENTS") or "cpu"
     if choice not in repository_ctx.attr.locks.values():
@@ -151,6 +175,7 @@ def _python_environment_impl(repository_ctx):
     )
     if made.return_code:
         fail("The Python environment could not be made; the reason is above.")
+    _add_extras(repository_ctx)
 
     modules = repository_ctx.attr.modules
     interpreter = repository_ctx.read("environment.txt").strip() + "/bin/python"
@@ -173,11 +198,24 @@ python_environment = repository_rule(
                 Label("//requirements:gpu.lock"): "gpu",
             },
         ),
+        "extra_locks": attr.label_keyed_string_dict(
+            allow_files = True,
+            default = {
+                Label("//requirements:charts.lock"): "charts",
+                Label("//requirements:ray.lock"): "ray",
+                Label("//requirements:textarena.lock"): "textarena",
+            },
+        ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),
         "_build_lock": attr.label(allow_single_file = True, default = Label("//requirements:build.lock")),
         "_excluded": attr.label(allow_single_file = True, default = Label("//requirements:excluded.txt")),
+        "_extras_excluded": attr.label(
+            allow_single_file = True,
+            default = Label("//requirements:extras_excluded.txt"),
+        ),
+        "_extras_script": attr.label(allow_single_file = True, default = Label("//tools:extras.py")),
         "_script": attr.label(allow_single_file = True, default = Label("//tools:environment.py")),
     },
-    environ = ["HIPER_PYTHON", "HIPER_REQUIREMENTS"],
+    environ = ["HIPER_EXTRAS", "HIPER_PYTHON", "HIPER_REQUIREMENTS"],
     local = True,
 )

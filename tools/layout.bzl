@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "orchestrator",
         "studies",
     ],
+    "deploy": ["core", "configuration", "trajectory", "serving"],
     "tools": [],
 }
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -51,8 +52,39 @@ def checked(text: str, must_hold: str) -> str:
     return text
 
 
-def resolve(folder: Path, name: str, torch: str | None, must_hold: str, upgrade: bool) -> None:
+@dataclass(frozen=True)
+class Lock:
+    """A lock to be resolved."""
+
+    name: str
+    """Name of the `.in` file that it is made from, and of the lock."""
+    must_hold: str
+    """Beginning of a line that the lock has if it was resolved from the right sources."""
+    torch: str | None = None
+    """Build of PyTorch that uv should look for, if it is not PyPI's."""
+    extra: bool = False
+    """Whether its packages are installed beside those of cpu.lock or gpu.lock, and so must fit both."""
+
+    def options(self) -> list[str]:
+        if self.extra:
+            return ["--excludes=extras_excluded.txt", "--constraints=cpu.lock", "--constraints=gpu.lock"]
+        return ["--excludes=excluded.txt"]
+
+
+LOCKS = (
+    Lock("build", "cmake=="),
+    Lock("cpu", "torch==2.13.0+cpu", torch="cpu"),
+    Lock("gpu", "vllm=="),
+    Lock("ray", "ray==", extra=True),
+    Lock("charts", "kubernetes-validate==", extra=True),
+    Lock("textarena", "textarena==", extra=True),
+)
+"""All locks; those that others are constraints of come first."""
+
+
+def resolve(folder: Path, wanted: Lock, upgrade: bool) -> None:
     """Writes folder/NAME.lock; leaves it as it was if anything fails."""
+    name = wanted.name
     lock = folder / f"{name}.lock"
     with tempfile.TemporaryDirectory() as scratch:
         new = Path(scratch, lock.name)
@@ -67,28 +99,30 @@ def resolve(folder: Path, name: str, torch: str | None, must_hold: str, upgrade:
             "--no-config",
             "--quiet",
         ]
-        options = ["--excludes=excluded.txt", f"--custom-compile-command={COMMAND}", f"--output-file={new}"]
+        options = [*wanted.options(), f"--custom-compile-command={COMMAND}", f"--output-file={new}"]
         subprocess.run(
-            [*command, *options, *TARGET, *sources(torch)], cwd=folder, stdout=subprocess.DEVNULL, check=True
+            [*command, *options, *TARGET, *sources(wanted.torch)],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=True,
         )
-        lock.write_text(checked(new.read_text(), must_hold))
+        lock.write_text(checked(new.read_text(), wanted.must_hold))
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upgrade", action="store_true", help="take newer versions of indirect dependencies")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="locks to resolve, by default all")
     options = parser.parse_args(arguments)
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path(__file__).resolve().parents[1])
-    for name, torch, must_hold in (
-        ("build", None, "cmake=="),
-        ("cpu", "cpu", "torch==2.13.0+cpu"),
-        ("gpu", None, "vllm=="),
-    ):
-        print(f"requirements/{name}.lock ...", file=sys.stderr, flush=True)
+    for lock in LOCKS:
+        if options.only and lock.name not in options.only:
+            continue
+        print(f"requirements/{lock.name}.lock ...", file=sys.stderr, flush=True)
         try:
-            resolve(workspace / "requirements", name, torch, must_hold, options.upgrade)
+            resolve(workspace / "requirements", lock, options.upgrade)
         except (LockError, subprocess.CalledProcessError) as error:
-            print(f"requirements/{name}.lock: {error}", file=sys.stderr)
+            print(f"requirements/{lock.name}.lock: {error}", file=sys.stderr)
             return 1
     return 0
 

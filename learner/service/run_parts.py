@@ -40,6 +40,9 @@ class Trainer(Protocol):
     def load_reference(self, pair: AdapterPair) -> None:
         """Uses these adapters as the KL reference."""
 
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """Gives the critic back an earlier batch, that of the update that followed `version`."""
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of episodes."""
 

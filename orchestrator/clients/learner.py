@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
@@ -52,7 +53,9 @@ class EpisodeClient:
                 for address, episodes in self._loads().items()
             ],
         )
-        response = await self._connection.call(self._stub.Renew, request)
+        # An answer that is lost must leave time for another try before a lease lapses.
+        longest_try = min(lease.seconds or math.inf for lease in leases) / 3
+        response = await self._connection.call(self._stub.Renew, request, longest_try)
         return frozenset(response.lapsed_ids)
 
     async def submit(self, episode: Episode) -> bool:

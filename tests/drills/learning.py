@@ -46,6 +46,9 @@ class SummingTrainer:
     def load_reference(self, pair: AdapterPair) -> None:
         """There is none."""
 
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """There is no critic."""
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self.version += 1
         for place, role in enumerate(Role):

@@ -14,7 +14,7 @@ from runfiles import Runfiles
 from tests.shared_data import shared
 
 PARTS = {
-    *("benchmarks", "configuration", "core", "environments", "executor", "hae", "hiper", "learner"),
+    *("benchmarks", "configuration", "core", "deploy", "environments", "executor", "hae", "hiper", "learner"),
     *("orchestrator", "planner", "play", "run_folder", "serving", "studies", "tests", "tools", "trajectory"),
 }
 

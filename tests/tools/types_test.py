@@ -13,6 +13,7 @@ PARTS = (
     *(
         "configuration",
         "core",
+        "deploy",
         "environments",
         "executor",
         "hae",

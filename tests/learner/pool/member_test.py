@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def adapter(version: int, epoch: int = 1) -> Adapter:
     return Adapter("run", epoch, version, bytes([epoch, version] * 16), Path())
 
 
-def replica(incarnation: str = "a", **changes: object) -> Replica:
+def replica(incarnation: str = "a", **changes: Any) -> Replica:
     described = Replica(Role.PLANNER, ADDRESS, incarnation, base_model="base")
     return replace(described, **changes)
 
