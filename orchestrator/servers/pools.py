@@ -19,7 +19,7 @@ from serving.rpc.connection import Connection
 from trajectory.episode import Turn
 from trajectory.lease import Lease
 
-_KEEPALIVE = Keepalive(seconds=2.0, timeout=2.0)
+_KEEPALIVE = Keepalive(seconds=2.0, timeout=2.5)
 """So that the calls of a server that is cut off go to another one within five seconds."""
 
 
