@@ -99,7 +99,7 @@ class TrainingLoop:
         trainer.load_reference(self.folder.pair(0))
         for version in range(max(0, trainer.version - self.memory), trainer.version):
             self.status.report(0.0, f"the critic reads the batch of version {version} again")
-            trainer.remember(version, self.batches.read(self.schedule.batch(version)).episodes)
+            trainer.remember(version, self.batches.read(self.schedule.batch(version), version).episodes)
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
         self._set_aside(self.batches.given_up(trainer.version, self.schedule.batch(trainer.version).start))
         self.stopwatch.lap(names.TIME_START)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
+from configuration.tree import Configuration
 from core.errors import InvalidInputError
 from core.files import written_beside
 from core.progress import Progress
@@ -63,6 +64,23 @@ class TrainerSettings:
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
     step_limit: int = 50
     """Largest number of turns of an episode."""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        """The settings of a run."""
+        return cls(
+            learner=configuration.learner,
+            ppo=configuration.ppo,
+            critic=configuration.critic,
+            lora=configuration.lora,
+            estimator=configuration.estimator,
+            step_limit=configuration.environment.step_limit,
+        )
+
+    @property
+    def memory(self) -> int:
+        """Number of past batches that the critic also learns from."""
+        return self.critic.memory if self.estimator.uses_values else 0
 
 
 class Trainer:

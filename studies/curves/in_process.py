@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration.tree import Configuration
+from core.errors import HiperError
+from core.progress import Progress
 from core.role import Role
 from core.together import together
 from environments.benchmark import Task
@@ -96,13 +98,7 @@ def _training_run(
         configuration.learner,
         configuration.run.seed,
     )
-    settings = TrainerSettings(
-        learner=learner,
-        ppo=configuration.ppo,
-        critic=configuration.critic,
-        lora=configuration.lora,
-        estimator=configuration.estimator,
-    )
+    settings = TrainerSettings.of(configuration)
     epoch = count_epoch(folder)
     return TrainingRun.of(
         folder=folder,
@@ -121,6 +117,7 @@ def _training_run(
         vocabulary=vocabulary_size(model),
         final_prompts=configuration.estimator.bootstrap == "final",
         keep_checkpoints=learner.keep_checkpoints,
+        memory=settings.memory,
         epoch=epoch,
     )
 
@@ -140,11 +137,14 @@ class _Publisher:
     run_id: str
     epoch: int
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
         name = f"{self.run_id}/{role.value}@{self.epoch}.{version}"
         adapter = LoadedAdapter(name, version, folder, self.run_id, self.epoch, sha256)
         await self.engines[role].switch(adapter)
+
+    async def lost(self) -> HiperError:
+        return await asyncio.Future()  # Never returns: an engine of this process cannot be lost.
 
 
 @dataclass(frozen=True)
