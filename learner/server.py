@@ -116,7 +116,6 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
-        memory=TrainerSettings.of(configuration).memory,
         publisher=pool,
         sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )

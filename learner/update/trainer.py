@@ -67,7 +67,6 @@ class TrainerSettings:
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
-        """The settings of a run."""
         return cls(
             learner=configuration.learner,
             ppo=configuration.ppo,
@@ -76,11 +75,6 @@ class TrainerSettings:
             estimator=configuration.estimator,
             step_limit=configuration.environment.step_limit,
         )
-
-    @property
-    def memory(self) -> int:
-        """Number of past batches that the critic also learns from."""
-        return self.critic.memory if self.estimator.uses_values else 0
 
 
 class Trainer:
@@ -127,6 +121,11 @@ class Trainer:
         }
         self._reader = FeatureReader(self._model, pack_tokens, ranks)
         self._critic = Critic(self._reader, settings.critic, settings.estimator, settings.step_limit, ranks)
+
+    @property
+    def memory(self) -> int:
+        """Number of batches before the newest one that the critic also learns from; see `remember`."""
+        return self._settings.critic.memory if self._settings.estimator.uses_values else 0
 
     def load_adapters(self, pair: AdapterPair) -> None:
         """Starts from these adapters.

@@ -117,7 +117,6 @@ def _training_run(
         vocabulary=vocabulary_size(model),
         final_prompts=configuration.estimator.bootstrap == "final",
         keep_checkpoints=learner.keep_checkpoints,
-        memory=settings.memory,
         epoch=epoch,
     )
 
