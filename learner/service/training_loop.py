@@ -52,6 +52,8 @@ class TrainingLoop:
     publication: Publication
     status: StatusBoard
     stopwatch: Stopwatch
+    memory: int = 0
+    """Number of earlier batches that the critic learns from besides the newest one."""
 
     async def run(self) -> HiperError | None:
         """Starts, then gathers and updates until all updates are made.
@@ -95,6 +97,9 @@ class TrainingLoop:
             self.stopwatch.lap(names.TIME_START)
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
+        for version in range(max(0, trainer.version - self.memory), trainer.version):
+            self.status.report(0.0, f"the critic reads the batch of version {version} again")
+            trainer.remember(version, self.batches.read(self.schedule.batch(version)).episodes)
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
         self._set_aside(self.batches.given_up(trainer.version, self.schedule.batch(trainer.version).start))
         self.stopwatch.lap(names.TIME_START)
@@ -103,7 +108,7 @@ class TrainingLoop:
     async def _whole_batch(self) -> bool:
         """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
-        whole = await self.admission.whole_batch()
+        whole = await self.publication.while_served(self.admission.whole_batch())
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 

@@ -16,7 +16,7 @@ import grpc
 from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
-from serving.adapters.publisher import reason_is_lost
+from serving.adapters.sender import reason_is_lost
 from serving.model import ModelFolder, fingerprint
 from tests.drills.bad_adapters import FAULTS, Fault, Push
 from tests.drills.calls import REQUESTS, Answer, Load, answers, asked, load

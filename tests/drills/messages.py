@@ -15,7 +15,7 @@ import psutil
 from google.protobuf.message import Message
 from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
 
-from serving.adapters.publisher import reason_is_lost
+from serving.adapters.sender import reason_is_lost
 from tests.drills.drill import Effort, Row
 from tests.drills.mutate import damaged
 from tests.drills.servers import Server, system

@@ -75,6 +75,15 @@ def test_a_resumed_run_publishes_what_it_has_and_takes_no_warm_start(tmp_path: P
     assert run.status.now.metrics == lines(tmp_path)[-1]
 
 
+def test_a_resumed_run_reminds_its_critic_of_the_last_batches(tmp_path: Path) -> None:
+    played(open_run(tmp_path, first := CountingTrainer(), memory=3))
+    assert first.remembered == [], "a new run has no earlier batch"
+    played(open_run(tmp_path, again := CountingTrainer(), memory=3))
+    assert again.remembered == [(0, [0, 1]), (1, [2, 3])]
+    played(open_run(tmp_path, once := CountingTrainer(), memory=1))
+    assert once.remembered == [(1, [2, 3])]
+
+
 def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path: Path) -> None:
     run = open_run(tmp_path)
 
