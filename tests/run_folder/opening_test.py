@@ -199,8 +199,8 @@ def test_a_run_that_began_before_patience_and_short_leases_is_resumed(tmp_path: 
     saved = RunFolder(tmp_path).configuration
     written = saved.read_text()
     assert "patience_seconds = 300.0\n" in written
-    # Those versions wrote no hash into the first line either.
-    saved.write_text(written.partition("\n")[2].replace("patience_seconds = 300.0\n", "attempts = 4\n"))
+    # Those versions wrote no hash into the first line either. The second patience is that of the pools.
+    saved.write_text(written.partition("\n")[2].replace("patience_seconds = 300.0\n", "attempts = 4\n", 1))
     resumed = opened("--run-dir", tmp_path, "--resume")
     assert (resumed.orchestrator.patience_seconds, resumed.learner.lease_seconds) == (300.0, 900.0)
 
