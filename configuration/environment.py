@@ -29,7 +29,8 @@ class EnvironmentSettings(Section):
     """Everything that decides which tasks exist, and the rules of an episode."""
 
     name: str = "alfworld"
-    """Name in the registry of environments: `alfworld`, `webshop`, or one that was added."""
+    """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`, or
+    `gymnasium:ID`."""
     data: Path | None = None
     """Path of the data, by default ALFWORLD_DATA or WEBSHOP_DATA; without it, tasks are generated."""
     source: Literal["auto", "real", "generated"] = "auto"

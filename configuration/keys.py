@@ -39,7 +39,8 @@ def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:
             yield from keys(annotation, f"{prefix}{name}.")
         else:
             default = field.get_default(call_default_factory=True)
-            yield Key(prefix + name, default, field.description or "", field)
+            # The docstring's line breaks are those of the source.
+            yield Key(prefix + name, default, " ".join((field.description or "").split()), field)
 
 
 def value_of(section: BaseModel, name: str) -> Any:

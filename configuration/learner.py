@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AllowInfNan, Field, field_validator, model_validator
 
-from configuration.section import Section
+from configuration.section import Bound, Section
 from configuration.servers import ServerSettings
 from core.role import Role
 
@@ -77,7 +77,7 @@ class PpoSettings(Section):
     """Learning rate of AdamW; constant."""
     planner_learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Learning rate of the planner, which has fewer tokens to learn from; none means `learning_rate`."""
-    clip: float = Field(0.2, gt=0)
+    clip: Bound = 0.2
     """Clipping range: probability ratios beyond 1 ± clip give no gradient."""
     kl_coefficient: float = Field(0.01, ge=0, allow_inf_nan=False)
     """Weight of the KL divergence from the reference in the loss (estimator k3, with low variance)."""
@@ -91,11 +91,11 @@ class PpoSettings(Section):
     """Number of passes over a batch."""
     minibatches: int = Field(1, ge=1)
     """Number of optimizer steps per pass, at most one per pack; packs are distributed evenly."""
-    max_gradient_norm: float = Field(1.0, gt=0)
+    max_gradient_norm: Bound = 1.0
     """Norm to which longer gradients are scaled down."""
-    importance_cap: float = Field(2.0, gt=0)
+    importance_cap: Bound = 2.0
     """Upper limit of a token's importance weight: its probability by the learner over that when sampled."""
-    importance_band: tuple[float, float] = (0.5, 5.0)
+    importance_band: tuple[float, Annotated[float, AllowInfNan(True)]] = (0.5, 5.0)
     """Band of importance weights; tokens whose weight is outside are masked out of the loss."""
     importance_stop: float = Field(0.2, gt=0, le=1)
     """Share of masked tokens above which the run stops with a message."""
@@ -115,25 +115,24 @@ class PpoSettings(Section):
 
 
 class CriticSettings(Section):
-    """The value functions: heads on the base model, with a LoRA adapter of their own."""
+    """The value functions: linear in hidden states of the models that the run started with."""
 
-    learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False)
-    """Learning rate of AdamW for adapter and heads; constant."""
     heads: Literal["three", "two"] = "three"
     """Number of value heads: `three` adds V_switch, the baseline of the switch decision; `two` is the
     paper's."""
-    clip: float = Field(0.5, gt=0)
-    """Largest change of a value in one update, in tenths of the success reward."""
-    epochs: int = Field(1, ge=1)
-    """Number of passes over a batch."""
-    minibatches: int = Field(1, ge=1)
-    """Number of optimizer steps per pass; packs are distributed evenly."""
-    start: Literal["zero", "mean"] = "zero"
-    """Initial value of all heads: 0, or the mean return of the first batch. HAE subtracts one head's value
-    from another's, and heads that start at 0 do not approach their values at the same speed."""
+    targets: Literal["returns", "estimator"] = "returns"
+    """What the heads learn to predict: `returns` is Monte-Carlo returns; `estimator` is the estimator's own
+    targets, which contain the critic's values (`estimator.lambda_target`)."""
+    penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0, 3.0, 10.0, 30.0), min_length=1)
+    """Ridge penalties to choose from by episodes that are held out, relative to the number of inputs; each is
+    the ratio of noise to signal that it is best for."""
+    folds: int = Field(6, ge=1)
+    """Number of parts that a batch's episodes are dealt into. The values of a part are from heads that were
+    fitted without it; another part chooses the penalty."""
+    memory: int = Field(4, ge=0)
+    """Number of earlier batches that the heads also learn from."""
     warmup: int = Field(0, ge=0)
-    """Number of first updates that train only the critic (verl's `critic_warmup`): without values,
-    everything that happens to precede a success looks good, such as the last switch."""
+    """Number of first updates that train only the critic (verl's `critic_warmup`)."""
 
 
 class ImitationSettings(Section):

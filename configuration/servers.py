@@ -67,6 +67,9 @@ class ModelServerSettings(ServerSettings):
     """Number of requests that are decoded together, at most."""
     max_queue: int = Field(256, ge=1)
     """Number of requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
+    stuck_seconds: float = Field(300.0, gt=0)
+    """Seconds without progress, while requests wait, after which the server reports that it has failed and
+    ends; more than the longest step takes."""
     max_new_tokens: int = Field(24, ge=1)
     """Longest answer, in tokens."""
     temperature: float = Field(1.0, ge=0, le=100)
@@ -100,3 +103,11 @@ class ModelServerSettings(ServerSettings):
         if 0 < temperature < 0.01:
             raise ValueError("0, which takes the most likely token, or 0.01 to 100 is accepted")
         return temperature
+
+
+class PlannerSettings(ModelServerSettings):
+    """The planner's server."""
+
+    hierarchy: bool = True
+    """Whether the planner chooses subgoals. Without a hierarchy, the task is the only subgoal, the planner
+    samples nothing and learns nothing, and the executor is a single model that plays alone."""

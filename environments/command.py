@@ -11,7 +11,7 @@ from configuration.section import Section
 from configuration.syntax import Argument, FlagsT, Syntax
 from core.errors import NotFoundError
 from core.paths import user_path
-from environments.registry import LOADERS
+from environments.registry import LOADERS, installed
 
 _PREFIX = "environment."
 
@@ -25,7 +25,9 @@ class EnvironmentOnly(Section):
 SHORT_NAMES = {key.name.removeprefix(_PREFIX): (key.name,) for key in keys(EnvironmentOnly)}
 """Options without the name of the section, such as `--generator.games`, and the keys that they set."""
 
-BENCHMARK = Argument("BENCHMARK", f"one of {', '.join(LOADERS)}", key="environment.name")
+BENCHMARK = Argument(
+    "BENCHMARK", f"{', '.join([*LOADERS, *installed()])}, or package.module:function", key="environment.name"
+)
 """The plain argument of commands for any benchmark."""
 
 

@@ -28,6 +28,20 @@ class MissingDependencyError(BenchmarkError):
     """An optional package that is needed here is not installed."""
 
 
+class BrokenEnvironmentError(BenchmarkError):
+    """An environment from outside this repository does not keep its contract."""
+
+
+class NoDemonstrationError(BenchmarkError):
+    """A benchmark has nobody who demonstrates its tasks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"environment {name} has no demonstrations to imitate: --no-warm-start begins without any, and "
+            "--imitation.teacher names a scripted player if the environment has one"
+        )
+
+
 class UnknownNameError(BenchmarkError, LookupError):
     """A name that is not accepted; the message lists the accepted ones and suggests the closest."""
 

@@ -9,17 +9,25 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
 import grpc
-from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc
+from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc, pool_pb2_grpc
 
 from configuration import command
 from configuration.files import to_toml
+from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
 from learner.imitation.first import first_adapters
+from learner.pool.listed import ListedServers
+from learner.pool.membership import RunIdentity
+from learner.pool.pool import ReplicaPool
+from learner.pool.servers import PoolServers
+from learner.pool.servicer import PoolServicer
 from learner.service.gate import Schedule
 from learner.service.launch import launch, must_launch
 from learner.service.leading import LeadingTrainer, follow
@@ -33,7 +41,8 @@ from run_folder.holding import hold_as_learner
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.claims import ServerClaims
-from serving.adapters.publisher import AdapterPublisher, Target
+from serving.adapters.replicas import ReplicaConnections
+from serving.adapters.sender import AdapterSender
 from serving.model import ModelFolder, resolve_model, use_gpus, vocabulary_size
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
@@ -47,33 +56,49 @@ _TELLING_SECONDS = 10.0
 the status many times in it, and so learns the reason."""
 
 
-def services(run: TrainingRun) -> tuple[Service, ...]:
+def services(run: TrainingRun, pool: ReplicaPool) -> tuple[Service, ...]:
     """What the learner offers."""
 
     def register_episodes(server: grpc.aio.Server) -> None:
-        episode_pb2_grpc.add_EpisodeServiceServicer_to_server(EpisodeServicer(run.admission), server)
+        servicer = EpisodeServicer(run.admission, pool.report_loads)
+        episode_pb2_grpc.add_EpisodeServiceServicer_to_server(servicer, server)
 
     def register_learner(server: grpc.aio.Server) -> None:
         learner_pb2_grpc.add_LearnerServiceServicer_to_server(
             LearnerServicer(run.status, run.admission), server
         )
 
+    def register_pool(server: grpc.aio.Server) -> None:
+        pool_pb2_grpc.add_PoolServiceServicer_to_server(PoolServicer(pool), server)
+
     return (
         Service("hiper.v1.EpisodeService", register_episodes),
         Service("hiper.v1.LearnerService", register_learner, tells_failures=True),
+        Service("hiper.v1.PoolService", register_pool, tells_failures=True),
     )
 
 
-def training_run(
-    configuration: Configuration, folder: RunFolder, targets: dict[Role, Target], ranks: Ranks
-) -> tuple[TrainingRun, ServerClaims]:
-    """The run in `folder`, from whose store, checkpoints and metrics it continues; its claims."""
+@dataclass(frozen=True)
+class LearnerParts:
+    """A run, with what it reaches the model servers by."""
+
+    run: TrainingRun
+    pool: ReplicaPool
+    claims: ServerClaims
+    connections: ReplicaConnections
+
+
+def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks) -> LearnerParts:
+    """The run in `folder`, from whose store, checkpoints and metrics it continues."""
     store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
     seed = configuration.run.seed
     learner = configuration.learner
     epoch = count_epoch(folder)
+    identity = RunIdentity(store.run_id, epoch, model.fingerprint)
     claims = ServerClaims(store.run_id, f"{socket.gethostname()}:{os.getpid()}")
+    connections = _connections(configuration, identity, claims)
+    pool = ReplicaPool(identity, PoolServers(connections), configuration.pool, learner.lease_seconds)
     run = TrainingRun.of(
         folder=folder,
         epoch=epoch,
@@ -91,17 +116,24 @@ def training_run(
         make_trainer=lambda: _trainer(configuration, model, ranks),
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
-        publisher=AdapterPublisher(
-            targets,
-            store.run_id,
-            model.fingerprint,
-            configuration.orchestrator.start_seconds,
-            epoch=epoch,
-            claims=claims,
-        ),
+        memory=configuration.critic.memory if configuration.estimator.uses_values else 0,
+        publisher=pool,
         sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
     )
-    return run, claims
+    return LearnerParts(run, pool, claims, connections)
+
+
+def _connections(configuration: Configuration, run: RunIdentity, claims: ServerClaims) -> ReplicaConnections:
+    def open_to(role: Role, address: str) -> grpc.aio.Channel:
+        return open_channel(address, _section(configuration, role).tls)
+
+    push_seconds = configuration.orchestrator.start_seconds / 3
+    sender = AdapterSender(run.run_id, run.base_model, push_seconds, run.epoch, claims)
+    return ReplicaConnections(open_to, sender, claims, configuration.pool.expiry_seconds)
+
+
+def _section(configuration: Configuration, role: Role) -> ModelServerSettings:
+    return configuration.planner if role is Role.PLANNER else configuration.executor
 
 
 def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
@@ -116,19 +148,8 @@ def _trainer_settings(configuration: Configuration) -> TrainerSettings:
         critic=configuration.critic,
         lora=configuration.lora,
         estimator=configuration.estimator,
+        step_limit=configuration.environment.step_limit,
     )
-
-
-def _targets(configuration: Configuration) -> dict[Role, Target]:
-    sections = {Role.PLANNER: configuration.planner, Role.EXECUTOR: configuration.executor}
-    targets = {}
-    for role, section in sections.items():
-        if section.address is None:
-            raise ConfigurationError(
-                f"the learner pushes adapters to the {role.value}: --{role.value}.address HOST:PORT names it"
-            )
-        targets[role] = Target(section.address, open_channel(section.address, section.tls))
-    return targets
 
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
@@ -141,26 +162,42 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
         ConfigurationError: another learner trains in the run's folder.
         HiperError: the training has failed.
     """
-    folder, targets = _folder(configuration), _targets(configuration)
+    folder = _folder(configuration)
     # Never released: the thread of an update may write until the process ends.
     hold_as_learner(folder, configuration.learner.drain_seconds + _END_SECONDS)
-    run, claims = training_run(configuration, folder, targets, ranks)
-    training = asyncio.create_task(run.loop.run())
-    renewing = asyncio.create_task(claims.keep())
+    parts = learner_parts(configuration, folder, ranks)
+    listed = ListedServers(
+        parts.pool,
+        parts.connections.describe,
+        {role: _section(configuration, role).addresses for role in Role},
+    )
+    training = asyncio.create_task(parts.run.loop.run())
+    beside = [asyncio.create_task(work) for work in (parts.pool.run(), listed.run(), parts.claims.keep())]
 
     async def failure() -> HiperError:
-        if error := await asyncio.shield(training):
-            return error
-        return await asyncio.Future()  # Never returns: a learner that has finished continues to serve.
+        watched = (asyncio.ensure_future(_failed(training)), *beside)
+        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_EXCEPTION)
+        error = next(filter(None, (task.exception() for task in done)))
+        return error if isinstance(error, HiperError) else HiperError(f"{type(error).__name__}: {error}")
 
-    server = GrpcServer(configuration.learner, services(run))
+    server = GrpcServer(configuration.learner, services(parts.run, parts.pool))
     try:
         seconds = _TELLING_SECONDS if flags.exit_with_parent else None
-        await serve_until_stopped(server, flags, failure, seconds)
+        await serve_until_stopped(server, flags, failure, seconds, parts.pool.watched)
     finally:
-        training.cancel()
-        renewing.cancel()
-        await claims.release()
+        for task in (training, *beside):
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await parts.claims.release()
+        await parts.connections.close()
+
+
+async def _failed(training: asyncio.Task[HiperError | None]) -> NoReturn:
+    """Raises the error of a training that has failed."""
+    if error := await asyncio.shield(training):
+        raise error
+    await asyncio.Event().wait()  # For ever: a learner that has finished continues to serve.
+    raise AssertionError
 
 
 def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:

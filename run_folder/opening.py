@@ -33,7 +33,15 @@ _SERVER_KEYS = (
     "tls.authority",
     "tls.insecure",
 )
-_MODEL_KEYS = ("threads", "max_batch", "max_queue", "keep_versions", "max_pushes", "push_idle_seconds")
+_MODEL_KEYS = (
+    "threads",
+    "max_batch",
+    "max_queue",
+    "stuck_seconds",
+    "keep_versions",
+    "max_pushes",
+    "push_idle_seconds",
+)
 _LEARNER_KEYS = (
     "updates",
     "lease_seconds",
@@ -51,7 +59,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
-    + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
+    + ["ppo.learning_rate", "ppo.planner_learning_rate"]
 )
 """Keys that may be changed when a run is resumed: they say where and how fast it runs, not what it computes.
 

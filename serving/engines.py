@@ -25,6 +25,7 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
         context_length=settings.context_length,
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
+        stuck_seconds=settings.stuck_seconds,
     )
 
 

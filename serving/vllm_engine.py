@@ -30,9 +30,9 @@ from serving.engine import (
     LoadedAdapter,
 )
 from serving.model import ModelFolder
+from serving.progress import ProgressWatch
 from serving.vllm_adapters import Closing, ServedAdapters
 
-_POLL_SECONDS = 0.5
 _SEED_LIMIT = 1 << 63
 """Upper limit of seeds, which vLLM takes as signed 64-bit numbers."""
 
@@ -63,7 +63,7 @@ class VllmEngine:
         self._llm: AsyncLLM | None = None
         self._adapters = ServedAdapters(_lora_request)
         self._closing = Closing()
-        self._running = 0
+        self._running = self._outputs = 0
         self._counters = EngineCounters(0, 0, 0)
 
     @property
@@ -103,8 +103,11 @@ class VllmEngine:
 
     async def failure(self) -> EngineFailedError:
         # vLLM reports a failure only to requests that are waiting; an idle server must notice it too.
+        watch = ProgressWatch(self._settings.stuck_seconds)
         while self._llm is None or not self._llm.errored:
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(watch.pause)
+            if stuck := watch.look(self._outputs, self._running):
+                return EngineFailedError(stuck)
         return EngineFailedError(f"vLLM has failed: {self._llm.dead_error}")
 
     async def close(self) -> None:
@@ -152,6 +155,7 @@ class VllmEngine:
         last: RequestOutput | None = None
         async for output in stream:
             last = output
+            self._outputs += 1
             if tuple(output.outputs[0].token_ids) in request.complete_answers and not output.finished:
                 await self._engine.abort(name)
                 return output, True

@@ -25,6 +25,8 @@ _SUPPLIED = {"pytest"}
 """Packages that the macro py_test adds to each test."""
 _HAND_WRITTEN = {"tools"}
 """Folders whose BUILD files are written by hand, because their targets run before there is an environment."""
+_NOT_OURS = "docs/"
+"""Where Python files are examples for users to copy, without targets."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Sources:
 
     def __init__(self, root: Path, files: list[str]) -> None:
         self._root = root
-        self._files = {file for file in files if file.endswith(".py")}
+        self._files = {file for file in files if file.endswith(".py") and not file.startswith(_NOT_OURS)}
         self._installed = packages_distributions()
         self._locked = set(
             re.findall(r"^([a-z0-9._-]+)==", (root / "requirements/cpu.lock").read_text(), re.M)

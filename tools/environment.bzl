@@ -203,6 +203,7 @@ python_environment = repository_rule(
             default = {
                 Label("//requirements:charts.lock"): "charts",
                 Label("//requirements:ray.lock"): "ray",
+                Label("//requirements:textarena.lock"): "textarena",
             },
         ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),

@@ -17,7 +17,7 @@ from environments.webshop.wish import read_wish, searchable
 
 TURNS = 15
 """Largest number of turns of an episode, including search and purchase."""
-SURE, SURE_UNREAD = 1.0, 2.0
+SURE, SURE_UNREAD = 1.25, 2.0
 """Log-odds from which a product is bought without looking at others, after and before reading its
 features."""
 WORTH_READING = -2.0

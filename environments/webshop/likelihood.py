@@ -1,14 +1,16 @@
 """Estimates how likely a product is the wanted one, from what its pages show.
 
-The log-odds are weighted sums of a few cues. The weights come from logistic regressions, rounded, that
-predict whether buying a hit wins, over the hits of searches for up to twelve training goals per product (seed
-0).
+The log-odds are weighted sums of a few cues. `likelihood.json` holds the weights, which are those of logistic
+regressions that predict whether buying a product wins. It is made by
+`bazel run //environments/webshop:fit_likelihood`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 from thefuzz.fuzz import token_set_ratio
 
@@ -21,34 +23,42 @@ _NEAR, _FAR = 10.0, 40.0
 """Smallest and largest usual distance, in dollars, of the price limit from the wanted product's price: limits
 are drawn from the second to the fourth multiple of ten above the price."""
 
-_OF_HIT = {"words": 2.0, "other sex": -1.9, "fair price": 2.4, "too dear": -2.2, "log rank": -2.0}
-_OF_ITEM = {"words": 2.0, "other sex": -1.9, "fair price": 2.4, "too dear": -2.2, "log rank": -1.2} | {
-    "options": 2.5,
-    "exact options": 2.0,
-    "same option names": 1.3,
-}
-_OF_DESCRIBED = {"words": 4.8, "other sex": -1.6, "fair price": 1.9, "too dear": -2.3} | {
-    "options": 2.4,
-    "exact options": 2.3,
-    "same option names": 0.8,
-    "attributes": 2.3,
-}
-_HIT_BIAS, _ITEM_BIAS, _DESCRIBED_BIAS = -2.3, -7.0, -11.8
+FILE = Path(__file__).with_name("likelihood.json")
+HIT, ITEM, DESCRIBED = "hit", "item", "described"
+"""Kinds of products, each with weights of its own: a search result, a product whose page has been opened, and
+one whose features or description have been read as well."""
+
+
+@cache
+def shipped_weights() -> Mapping[str, Mapping[str, float]]:
+    """The weight of each cue by kind of product."""
+    return json.loads(FILE.read_text())["weights"]
 
 
 def of_hit(hit: Hit, wish: Wish, log_rank: float) -> float:
     """Log-odds that a search result is the wanted product; `log_rank` is that of `Memory.log_rank`."""
-    return _HIT_BIAS + _weighted(_OF_HIT, _cues(hit, hit.title, wish, log_rank))
+    return _weighted(shipped_weights()[HIT], hit_cues(hit, wish, log_rank))
 
 
 def of_item(item: Item, wish: Wish, log_rank: float) -> float:
     """Log-odds that a product whose page has been opened is the wanted one; `log_rank` as in `of_hit`."""
+    kind = DESCRIBED if item.described else ITEM
+    return _weighted(shipped_weights()[kind], item_cues(item, wish, log_rank))
+
+
+def hit_cues(hit: Hit, wish: Wish, log_rank: float) -> dict[str, float]:
+    """The cues of a search result, which are the names of its weights; `log_rank` as in `of_hit`."""
+    return _cues(hit, hit.title, wish) | {"log rank": log_rank}
+
+
+def item_cues(item: Item, wish: Wish, log_rank: float) -> dict[str, float]:
+    """The cues of a product whose page has been opened; `log_rank`, as in `of_hit`, matters until it is
+    described."""
     text = " ".join((item.title, *item.texts)).lower()
-    cues = _cues(item, text, wish, log_rank) | _option_cues(item, wish)
+    cues = _cues(item, text, wish) | _option_cues(item, wish)
     if not item.described:
-        return _ITEM_BIAS + _weighted(_OF_ITEM, cues)
-    cues["attributes"] = _share(attribute in text for attribute in wish.attributes)
-    return _DESCRIBED_BIAS + _weighted(_OF_DESCRIBED, cues)
+        return cues | {"log rank": log_rank}
+    return cues | {"attributes": _share(attribute in text for attribute in wish.attributes)}
 
 
 def choices(item: Item, wish: Wish) -> tuple[str, ...]:
@@ -82,15 +92,15 @@ def _closest(values: Iterable[str], name: str, wanted: str) -> str | None:
 _matches = lru_cache(maxsize=1 << 16)(matches_option)
 
 
-def _cues(product: Hit | Item, text: str, wish: Wish, log_rank: float) -> dict[str, float]:
+def _cues(product: Hit | Item, text: str, wish: Wish) -> dict[str, float]:
     """The cues that hits and items have in common; `text` is all that is known of the product."""
     known, (low, high) = terms(text), product.prices
     return {
+        "bias": 1.0,
         "words": _share(word in known for word in wish.words),
         "other sex": _for_others(terms(wish.kind), terms(product.title)),
         "fair price": low < wish.price_limit - _NEAR and high >= wish.price_limit - _FAR,
         "too dear": low >= wish.price_limit,
-        "log rank": log_rank,
     }
 
 

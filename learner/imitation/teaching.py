@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
 from core.files import sweep_unfinished, written_beside
@@ -23,11 +23,19 @@ from core.paths import cache_folder
 from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
+from learner.imitation.checkpoints import (
+    SECONDS,
+    TeachingCheckpoints,
+    checkpoint_of,
+    lock_of,
+    sweep_checkpoints,
+)
 from learner.imitation.demonstrations import Formats, Lesson, lesson
+from learner.imitation.steps import imitate
 from learner.imitation.teachers import teacher_of
 from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
-from learner.update.packing import TokenSequence, pack
+from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
@@ -48,7 +56,7 @@ class WarmStartSettings:
     imitation: ImitationSettings = field(default_factory=ImitationSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
-    planner: ModelServerSettings = field(default_factory=ModelServerSettings)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
     executor: ModelServerSettings = field(default_factory=ModelServerSettings)
 
     @classmethod
@@ -74,13 +82,19 @@ class WarmStart:
 
 
 def warm_start(
-    settings: WarmStartSettings, model: ModelFolder, benchmark: Benchmark, seed: int, progress: Progress
+    settings: WarmStartSettings,
+    model: ModelFolder,
+    benchmark: Benchmark,
+    seed: int,
+    progress: Progress,
+    checkpoint_seconds: float = SECONDS,
 ) -> WarmStart:
     """Teaches both adapters with demonstrations of training tasks, or finds them in the cache.
 
     The cache is the folder `warm-start` in `core.paths.cache_folder`, with a folder for each combination of
-    base model, settings, seed and demonstrations as the models see them. Sets torch's number of threads for
-    the whole process.
+    base model, settings, seed and demonstrations as the models see them. If an earlier call was killed, this
+    one continues from its last checkpoint, of which there is one every `checkpoint_seconds`; the adapters are
+    the same to the bit. Sets torch's number of threads for the whole process.
 
     Raises:
         InvalidInputError: the benchmark has no training tasks.
@@ -92,11 +106,14 @@ def warm_start(
     folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two commands that start together would otherwise both spend minutes on the same adapters.
-    with FileLock(folder.with_suffix(".lock")):
+    with lock_of(folder):
         if folder.is_dir():
             return WarmStart(AdapterPair.within(folder), cached=True)
-        sweep_unfinished(folder.parent, of=(folder.name,))
-        losses = _teach(settings, model, answers, seed, folder, progress)
+        sweep_unfinished(folder.parent, of=(folder.name, checkpoint_of(folder).name))
+        sweep_checkpoints(folder.parent)
+        checkpoints = TeachingCheckpoints(folder, seed, checkpoint_seconds)
+        losses = _teach(settings, model, answers, seed, folder, checkpoints, progress)
+        shutil.rmtree(checkpoint_of(folder), ignore_errors=True)
     return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 
 
@@ -117,96 +134,53 @@ def training_lessons(
         environment.close()
 
 
-def imitate(
-    model: AdaptedModel,
-    role: Role,
-    episodes: Sequence[Sequence[TokenSequence]],
-    settings: ImitationSettings,
-    pack_tokens: int,
-    generator: np.random.Generator,
-    on_step: Callable[[int, float], None],
-) -> tuple[float, ...]:
-    """Teaches one adapter to give these answers, with the cross entropy averaged over a step's answer tokens.
-
-    Args:
-        model: Model that holds the adapter.
-        role: Role of the adapter.
-        episodes: Answers of each episode; drawn in random order, without repeating any before all were drawn.
-        settings: Number of steps and of turns per step, learning rate, whether episodes stay together.
-        pack_tokens: Largest number of tokens computed together.
-        generator: Random generator for the order.
-        on_step: Called with each step's number, from 1, and its loss.
-
-    Returns:
-        The loss of each step in nats per token.
-    """
-    steps = settings.steps_of(role)
-    optimizer = AdapterOptimizer(model.parameters_of(role.value), settings.learning_rate, _MAX_GRADIENT_NORM)
-    answers = [answer for episode in episodes for answer in episode]
-    lengths = [len(episode) for episode in episodes] if settings.order == "episodes" else [1] * len(answers)
-    shown = answer_order(lengths, steps * settings.batch_turns, generator)
-    losses = []
-    for step, places in enumerate(shown.reshape(steps, settings.batch_turns)):
-        # The learning rate falls linearly to 0.
-        optimizer.set_learning_rate(settings.learning_rate * (1 - step / steps))
-        losses.append(_step(model, role.value, [answers[place] for place in places], pack_tokens))
-        optimizer.step()
-        on_step(step + 1, losses[-1])
-    return tuple(losses)
-
-
-def _step(model: AdaptedModel, adapter: str, answers: Sequence[TokenSequence], pack_tokens: int) -> float:
-    total = sum(len(answer.response_ids) for answer in answers)
-    loss = 0.0
-    for one in pack(answers, pack_tokens, model.device):
-        temperatures = torch.ones(len(one.targets), device=model.device)
-        pack_loss = -model.answer_scores(one, adapter, temperatures).logprobs.sum() / total
-        pack_loss.backward()
-        loss += float(pack_loss.detach())
-    return loss
-
-
-def answer_order(lengths: Sequence[int], shown: int, generator: np.random.Generator) -> np.ndarray:
-    """Places of `shown` answers: parts of these lengths in random order, but in order within each part.
-
-    No part comes again before all others have come.
-    """
-    parts = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
-    passes = -(-shown // sum(lengths))
-    drawn = [parts[part] for _ in range(passes) for part in generator.permutation(len(parts))]
-    return np.concatenate(drawn)[:shown]
-
-
 def _teach(
     settings: WarmStartSettings,
     base: ModelFolder,
     answers: dict[Role, list[list[TokenSequence]]],
     seed: int,
     folder: Path,
+    checkpoints: TeachingCheckpoints,
     progress: Progress,
 ) -> dict[Role, tuple[float, ...]]:
-    learner = settings.learner
-    steps = {role: settings.imitation.steps_of(role) for role in Role}
+    learner, imitation = settings.learner, settings.imitation
+    steps = {role: imitation.steps_of(role) for role in Role}
     torch.set_num_threads(learner.threads)
     progress(0.0, "loading the model")
     model = AdaptedModel(base.path, settings.lora, compute_dtype(learner.dtype), compute_device(), seed)
-    losses: dict[Role, tuple[float, ...]] = {}
+    losses = checkpoints.restore(model)
+    before = sum(map(len, losses.values()))
+    resumed = f" (resumed after {before} of {sum(steps.values())} steps)" if before else ""
     with written_beside(folder) as unfinished:
         for number, role in enumerate(Role):
+            optimizer = AdapterOptimizer(
+                model.parameters_of(role.value), imitation.learning_rate, _MAX_GRADIENT_NORM
+            )
+            checkpoints.restore_optimizer(role, optimizer)
 
-            def shown(step: int, loss: float, role: Role = role) -> None:
-                share = (sum(map(len, losses.values())) + step) / sum(steps.values())
-                progress(share, f"imitation, {role.value}: step {step} of {steps[role]}, loss {loss:.2f}")
+            def after_step(role: Role = role, optimizer: AdapterOptimizer = optimizer) -> None:
+                own, done = losses[role], sum(map(len, losses.values()))
+                message = f"imitation, {role.value}: step {len(own)} of {steps[role]}, loss {own[-1]:.2f}"
+                checkpoints.write_if_due(model, role, optimizer, losses)
+                progress(done / sum(steps.values()), message + resumed)
 
             generator = np.random.default_rng([seed, number])
-            losses[role] = imitate(
-                model, role, answers[role], settings.imitation, learner.pack_tokens, generator, shown
+            imitate(
+                model,
+                role,
+                answers[role],
+                imitation,
+                learner.pack_tokens,
+                generator,
+                optimizer,
+                losses[role],
+                after_step,
             )
             target = AdapterPair.within(unfinished).of(role)
             target.mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)
             write_adapter(model.peft, role.value, base.name, origin, target)
-    return losses
+    return {role: tuple(own) for role, own in losses.items()}
 
 
 def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import CorruptDataError
+from learner.service.lineage import Lineage
 from run_folder.store import EpisodeStore
 from trajectory.episode import Episode
 from trajectory.validation import EpisodeError, check
@@ -32,24 +33,44 @@ class BatchReader:
     """Number of token ids of the base model."""
     final_prompts: bool
     """Whether the estimator needs the prompts at the final observation of episodes that ran out of turns."""
+    lineage: Lineage
+    """Check that the run's own adapters have answered."""
 
-    def read(self, numbers: Sequence[int]) -> Batch:
-        """The episodes at these places.
+    def read(self, numbers: Sequence[int], version: int) -> Batch:
+        """The episodes at these places, for the update of `version`.
 
         Raises:
             NotFoundError: names the first place that has none.
         """
-        episodes, set_aside = [], {}
+        episodes, known = [], self.store.those_set_aside()
+        set_aside = {number: known[number] for number in numbers if number in known}
         for number in numbers:
+            if number in known:
+                continue
             try:
-                episodes.append(self._checked(number))
+                episodes.append(self._checked(number, version))
             except (EpisodeError, CorruptDataError) as error:
                 set_aside[number] = str(error)
         return Batch(tuple(episodes), set_aside)
 
-    def _checked(self, number: int) -> Episode:
+    def given_up(self, version: int, first: int) -> dict[int, str]:
+        """The reason for each place from `first` on that no update may use after `version` is restored."""
+        found = {}
+        for number in sorted(self.store.numbers() - self.store.those_set_aside().keys()):
+            if number < first:
+                continue
+            try:
+                self.lineage.check_restored(self.store.message(number), version)
+            except EpisodeError as error:
+                found[number] = str(error)
+            except CorruptDataError:
+                continue  # told when its batch is read
+        return found
+
+    def _checked(self, number: int, version: int) -> Episode:
         message = self.store.message(number)
         check(message, self.vocabulary)
+        self.lineage.check(message, version)
         if message.number != number:
             raise EpisodeError(f"number: {message.number} is stored in place {number}")
         lacks = not message.final_planner_prompt_ids or not message.final_executor_prompt_ids

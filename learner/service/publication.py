@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from core.together import together
 from learner.service.published import PublishedAdapters
 from learner.service.run_parts import Publisher
 from learner.service.status import StatusBoard
 from run_folder.folder import RunFolder
 from trajectory.learner_status import Phase
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,36 @@ class Publication:
     """Is told what servers may answer with from now on."""
 
     async def publish(self, version: int) -> None:
-        """Returns once both servers answer new calls with this version.
+        """Returns once enough servers of both roles answer new calls with this version.
 
         Raises:
-            UnavailableError: a server could not be reached in time; the message names it.
-            PreconditionError: a server refused its adapter; the message says why.
+            UnavailableError: too few servers of a role could be reached in time; the message names it.
+            PreconditionError: the servers of a role refused their adapter; the message says why.
         """
         self.status.show(Phase.PUBLISHING, f"version {version} goes to the servers")
         pair = self.folder.pair(version)
         self.published.add(version, await asyncio.to_thread(pair.hashes))
-        await asyncio.gather(
-            *(self.publisher.publish(role, version, folder) for role, folder in pair.items())
+        await together(
+            *(
+                self.publisher.publish(role, version, folder, self.status.report)
+                for role, folder in pair.items()
+            )
         )
         self.status.published(version)
+
+    async def while_served(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """The result of the work.
+
+        Raises:
+            HiperError: a role has had no server for too long; the work is cancelled.
+        """
+        tasks = working, lost = asyncio.ensure_future(work), asyncio.ensure_future(self.publisher.lost())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise lost.result()
+            return working.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
 from run_folder.store import TurnAdvantages
@@ -39,6 +40,9 @@ class Trainer(Protocol):
     def load_reference(self, pair: AdapterPair) -> None:
         """Uses these adapters as the KL reference."""
 
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """Gives the critic back an earlier batch, that of the update that followed `version`."""
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of episodes."""
 
@@ -61,5 +65,8 @@ class Trainer(Protocol):
 class Publisher(Protocol):
     """Pushes adapters to the model servers."""
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
-        """Returns once the server of this role answers new calls with the adapter in `folder`."""
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
+        """Returns once enough servers of this role answer new calls with the adapter in `folder`."""
+
+    async def lost(self) -> HiperError:
+        """Waits until a role has had no server for too long; returns the reason."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import grpc
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
 
@@ -9,12 +11,19 @@ from learner.service.admission import Admission
 from learner.service.status import StatusBoard
 from trajectory.learner_wire import lease_outcome_to_pb, status_to_pb, task_list_from_pb
 
+ReportLoads = Callable[[str, Mapping[str, int]], None]
+
+
+def _ignore(holder: str, episodes: Mapping[str, int]) -> None:
+    pass
+
 
 class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
     """Grants leases and accepts finished episodes."""
 
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
+    def __init__(self, admission: Admission, report_loads: ReportLoads = _ignore) -> None:
+        """`report_loads` is told how many of a holder's episodes each model server plays, by address."""
+        self._admission, self._report_loads = admission, report_loads
 
     async def Lease(
         self, request: episode_pb2.LeaseRequest, context: grpc.aio.ServicerContext
@@ -27,6 +36,7 @@ class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
         self, request: episode_pb2.RenewRequest, context: grpc.aio.ServicerContext
     ) -> episode_pb2.RenewResponse:
         lapsed = self._admission.renew(request.run_id, request.lease_ids)
+        self._report_loads(request.holder, {load.address: load.episodes for load in request.loads})
         return episode_pb2.RenewResponse(lapsed_ids=lapsed)
 
     async def Submit(

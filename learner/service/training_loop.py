@@ -52,6 +52,8 @@ class TrainingLoop:
     publication: Publication
     status: StatusBoard
     stopwatch: Stopwatch
+    memory: int = 0
+    """Number of earlier batches that the critic learns from besides the newest one."""
 
     async def run(self) -> HiperError | None:
         """Starts, then gathers and updates until all updates are made.
@@ -95,15 +97,18 @@ class TrainingLoop:
             self.stopwatch.lap(names.TIME_START)
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
+        for version in range(max(0, trainer.version - self.memory), trainer.version):
+            self.status.report(0.0, f"the critic reads the batch of version {version} again")
+            trainer.remember(version, self.batches.read(self.schedule.batch(version)).episodes)
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
-        self.status.set_aside(len(self.store.those_set_aside()))
+        self._set_aside(self.batches.given_up(trainer.version, self.schedule.batch(trainer.version).start))
         self.stopwatch.lap(names.TIME_START)
         return trainer
 
     async def _whole_batch(self) -> bool:
         """Waits for the episodes of the next update; returns False if the run is to stop."""
         self.status.show(Phase.GATHERING, f"gathering for update {self.status.now.version + 1}")
-        whole = await self.admission.whole_batch()
+        whole = await self.publication.while_served(self.admission.whole_batch())
         self.stopwatch.lap(names.TIME_GATHER)
         return whole
 
@@ -114,7 +119,7 @@ class TrainingLoop:
         and batches stay in step: it equals the one before.
         """
         numbers = self.schedule.batch(trainer.version)
-        batch = self.batches.read(numbers)
+        batch = self.batches.read(numbers, trainer.version)
         self._set_aside(batch.set_aside)
         metrics = {names.SET_ASIDE: float(len(batch.set_aside)), names.EPISODE_COUNT: 0.0}
         update = Update({}, ())

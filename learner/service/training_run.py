@@ -11,6 +11,7 @@ from core.progress import Progress
 from learner.service.admission import Admission
 from learner.service.batch import BatchReader
 from learner.service.gate import Schedule
+from learner.service.lineage import Lineage
 from learner.service.persistence import Persistence
 from learner.service.publication import Publication
 from learner.service.published import PublishedAdapters
@@ -47,11 +48,13 @@ class TrainingRun:
         keep_checkpoints: int = 3,
         epoch: int = 0,
         sinks: Sequence[MetricsSink] = (),
+        memory: int = 0,
     ) -> Self:
         """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
 
         Episodes with token ids from `vocabulary` on are refused. If the estimator needs `final_prompts`,
-        stored episodes without them are not trained on. `epoch` counts the learner's starts.
+        stored episodes without them are not trained on. `epoch` counts the learner's starts. A resumed run
+        gives its trainer the last `memory` batches again.
         """
         status = StatusBoard(store.run_id, schedule)
         published = PublishedAdapters(epoch)
@@ -60,7 +63,7 @@ class TrainingRun:
             schedule=schedule,
             folder=folder,
             store=store,
-            batches=BatchReader(store, vocabulary, final_prompts),
+            batches=BatchReader(store, vocabulary, final_prompts, Lineage(folder, published)),
             make_trainer=make_trainer,
             warm_start=warm_start,
             admission=admission,
@@ -68,5 +71,6 @@ class TrainingRun:
             publication=Publication(folder, publisher, status, published),
             status=status,
             stopwatch=Stopwatch(clock),
+            memory=memory,
         )
         return cls(admission, status, loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
@@ -33,7 +34,9 @@ class EpisodeClient:
         request = episode_pb2.RenewRequest(
             run_id=leases[0].run_id, holder=self._holder, lease_ids=[lease.lease_id for lease in leases]
         )
-        response = await self._connection.call(self._stub.Renew, request)
+        # An answer that is lost must leave time for another try before a lease lapses.
+        longest_try = min(lease.seconds or math.inf for lease in leases) / 3
+        response = await self._connection.call(self._stub.Renew, request, longest_try)
         return frozenset(response.lapsed_ids)
 
     async def submit(self, episode: Episode) -> bool:

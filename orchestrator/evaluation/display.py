@@ -51,7 +51,7 @@ class EvaluationProgress:
     def seconds_left(self) -> float:
         """Estimated remaining seconds, at the pace so far."""
         left = self._episodes - self._before - self._played
-        return left * (self._clock() - self._began) / self._played
+        return left * (self._clock() - self._began) / max(self._played, 1)
 
     def episode_began(self) -> None:
         """Shows nothing: only finished episodes are shown."""

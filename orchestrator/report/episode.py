@@ -34,7 +34,7 @@ def episode_html(shown: ShownEpisode) -> str:
 
 
 def _segment(turn: Turn, given: TurnAdvantages | None) -> str:
-    high = f"A_high {given.high:+.3f}" if given else ""
+    high = _credit("high", given.high, given.values and given.values.high) if given else ""
     return (
         f'<tr class="segment"><td></td><td colspan="3">subgoal: {escape(turn.plan.subgoal)}</td>'
         f"<td>{high}</td><td></td></tr>"
@@ -63,4 +63,11 @@ def _advantages(turn: Turn, given: TurnAdvantages | None) -> str:
     if given is None:
         return ""
     decided = given.switch is not None and len(turn.plan.decision_span) > 0
-    return (f"A_switch {given.switch:+.3f}<br>" if decided else "") + f"A_low {given.low:+.3f}"
+    decision = _credit("switch", given.switch, given.values and given.values.switch) + "<br>"
+    return (decision if decided else "") + _credit("low", given.low, given.values and given.values.low)
+
+
+def _credit(level: str, advantage: float | None, value: float | None) -> str:
+    """An advantage, and the value that it was computed from, if there is one."""
+    known = "" if value is None else f'<span class="dim">V_{level} {value:.2f}</span> '
+    return "" if advantage is None else f"{known}A_{level} {advantage:+.3f}"

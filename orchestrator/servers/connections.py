@@ -103,14 +103,23 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
     """
     settings = configuration.orchestrator
     channel = open_channel(address, section(configuration, name).tls)
-    try:
-        await wait_healthy(channel, settings.start_seconds, *_TELLS_FAILURES.get(name, ()), "")
-    except UnavailableError as error:
-        raise UnavailableError(f"the {name} at {address} is not there: {error}") from error
     policy = RetryPolicy(settings.patience_seconds, seed=derive(configuration.run.seed, "retry", name))
     connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
-    await check_role(connection)
+    try:
+        await _healthy(connection, settings.start_seconds)
+        await check_role(connection)
+    except BaseException:
+        await channel.close()
+        raise
     return connection
+
+
+async def _healthy(connection: Connection, seconds: float) -> None:
+    server = connection.server
+    try:
+        await wait_healthy(connection.channel, seconds, *_TELLS_FAILURES.get(server.section, ()), "")
+    except UnavailableError as error:
+        raise UnavailableError(f"{server} is not there: {error}") from error
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from core.together import together
 from run_folder.adapters import AdapterChoice
 from serving.adapters.client import AdapterClient
 from serving.adapters.origin import base_of
-from serving.adapters.publisher import AdapterPublisher, Target
+from serving.adapters.publisher import AdapterPublisher
+from serving.adapters.sender import AdapterSender, Target
 from serving.rpc.connection import Connection
 
 
@@ -68,5 +69,5 @@ async def _push(
 ) -> None:
     base = base_of(folder) or (await AdapterClient(connection).state()).base_model
     target: Mapping[Role, Target] = {role: Target(connection.server.address, connection.channel)}
-    publisher = AdapterPublisher(target, run_id, base, seconds, take_over=take_over)
-    await publisher.publish(role, version, folder)
+    sender = AdapterSender(run_id, base, seconds / 3, take_over=take_over)
+    await AdapterPublisher(target, sender, seconds).publish(role, version, folder)

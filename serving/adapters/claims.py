@@ -28,11 +28,18 @@ class ServerClaims:
     """Name of this process, such as host:pid."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
     _claimed: set[grpc.aio.Channel] = field(default_factory=set, init=False, repr=False)
+    _silent: set[grpc.aio.Channel] = field(default_factory=set, init=False, repr=False)
+    """Channels of servers that did not renew the last time, which has been logged."""
 
     async def claim(self, channel: grpc.aio.Channel) -> None:
         """Claims the server at the other end, or renews the claim; a `grpc.aio.AioRpcError` says why not."""
         await self._call(channel, CLAIM_SECONDS)
         self._claimed.add(channel)
+
+    def forget(self, channel: grpc.aio.Channel) -> None:
+        """Does not renew this claim any more: its server is gone."""
+        self._claimed.discard(channel)
+        self._silent.discard(channel)
 
     async def keep(self) -> None:
         """Renews all claims until it is cancelled; a server that does not answer is asked again later."""
@@ -50,11 +57,15 @@ class ServerClaims:
         outcomes = await asyncio.gather(
             *(self._call(channel, seconds) for channel in channels), return_exceptions=True
         )
-        for outcome in outcomes:
+        for channel, outcome in zip(channels, outcomes, strict=True):
             if isinstance(outcome, grpc.aio.AioRpcError):
-                log.warning("a claim was not renewed: %s: %s", outcome.code().name, outcome.details())
+                if channel not in self._silent:
+                    log.warning("a claim was not renewed: %s: %s", outcome.code().name, outcome.details())
+                self._silent.add(channel)
             elif isinstance(outcome, BaseException):
                 raise outcome
+            else:
+                self._silent.discard(channel)
 
     async def _call(self, channel: grpc.aio.Channel, seconds: float) -> None:
         request = pb.ClaimRequest(run_id=self.run_id, holder=self.holder, seconds=seconds)

@@ -28,6 +28,12 @@ class AdapterState:
     """Of the served adapter; 0 for the base model alone."""
     claimed_by: str | None
     """The run that has claimed the server; None if there is none."""
+    sha256: bytes
+    """Hash of the served adapter; empty for the base model alone."""
+    incarnation: str
+    """Drawn at random each time that the server starts."""
+    node: str
+    """Name of the machine that it runs on."""
 
 
 _ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "executor"}
@@ -55,6 +61,9 @@ class AdapterClient:
             shared_prompt_tokens=state.shared_prompt_tokens,
             epoch=state.epoch,
             claimed_by=state.claim.run_id if state.HasField("claim") else None,
+            sha256=state.sha256,
+            incarnation=state.incarnation,
+            node=state.node,
         )
 
     async def serve_base(self, take_over: bool = False) -> None:

@@ -74,6 +74,11 @@ def adapter_hash(config_json: bytes, weights: Path) -> bytes:
     return digest.digest()
 
 
+def folder_hash(folder: Path) -> bytes:
+    """`adapter_hash` of a PEFT folder."""
+    return adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
+
+
 def read_config(config_json: bytes, max_rank: int) -> AdapterConfig:
     """Reads and checks the contents of an adapter_config.json.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from core.role import Role
-from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
+from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, folder_hash
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,4 @@ class AdapterPair:
 
     def hash_of(self, role: Role) -> str:
         """SHA-256 of a role's configuration and weights, in hexadecimal digits."""
-        folder = self.of(role)
-        return adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE).hex()
+        return folder_hash(self.of(role)).hex()

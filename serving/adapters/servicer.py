@@ -15,6 +15,7 @@ from serving.adapters.claim import Claim
 from serving.adapters.slot import AdapterSlot
 from serving.adapters.upload import AdapterManifest
 from serving.engine import Engine
+from serving.pool.identity import ServerIdentity
 
 _ROLE_FROM_PB = {pb.ROLE_PLANNER: Role.PLANNER, pb.ROLE_EXECUTOR: Role.EXECUTOR}
 _ROLE_TO_PB = {role: number for number, role in _ROLE_FROM_PB.items()}
@@ -23,9 +24,19 @@ _ROLE_TO_PB = {role: number for number, role in _ROLE_FROM_PB.items()}
 class AdapterServicer(pb_grpc.AdapterServiceServicer):
     """Receives adapters, and reports the state."""
 
-    def __init__(self, slot: AdapterSlot, engine: Engine, idle_seconds: float = 30.0) -> None:
-        """A push is ended if none of its parts arrives for `idle_seconds`."""
+    def __init__(
+        self,
+        slot: AdapterSlot,
+        engine: Engine,
+        idle_seconds: float = 30.0,
+        identity: ServerIdentity | None = None,
+    ) -> None:
+        """A push is ended if none of its parts arrives for `idle_seconds`.
+
+        Without `identity`, one is drawn.
+        """
         self._slot, self._engine, self._idle_seconds = slot, engine, idle_seconds
+        self._identity = identity or ServerIdentity.draw()
 
     async def Push(
         self, request_iterator: AsyncIterator[pb.PushRequest], context: grpc.aio.ServicerContext
@@ -68,6 +79,8 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
             epoch=state.epoch,
             sha256=state.sha256,
             claim=_claim_to_pb(self._slot.claim.current),
+            incarnation=self._identity.incarnation,
+            node=self._identity.node,
         )
 
 

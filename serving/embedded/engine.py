@@ -7,6 +7,7 @@ rest is changed by the model's thread alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import threading
@@ -37,12 +38,15 @@ from serving.engine import (
     LoadedAdapter,
 )
 from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype
+from serving.progress import ProgressWatch
 
 _log = logging.getLogger(__name__)
 
 _FAILING_STEPS = 3
 """Number of failed steps in a row after which the fault is not a single batch's, and only a new process
 helps."""
+_JOIN_SECONDS = 1.0
+"""Time that the thread of an engine that has failed gets to end; it may hang for ever."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class EmbeddedEngine:
         context_length: int = 1024,
         max_batch: int = 8,
         max_queue: int = 256,
+        stuck_seconds: float = 300.0,
     ) -> None:
+        """Once it computes nothing for `stuck_seconds` although requests wait, it has failed."""
         self._model, self._dtype, self._threads = model, dtype, threads
         self._context_length, self._max_batch, self._max_queue = context_length, max_batch, max_queue
         self._scheduler = Scheduler(max_batch)
@@ -83,6 +89,8 @@ class EmbeddedEngine:
         self._failure: Future[EngineFailedError] = Future()
         self._failed_steps = 0
         self._thread: threading.Thread | None = None
+        self._stuck_seconds = stuck_seconds
+        self._steps_made = 0
         self._generated = self._computed = self._copied = 0
 
     @property
@@ -127,14 +135,26 @@ class EmbeddedEngine:
             await asyncio.wrap_future(pending.future)
 
     async def failure(self) -> EngineFailedError:
-        return await asyncio.shield(asyncio.wrap_future(self._failure))
+        watch, failed = ProgressWatch(self._stuck_seconds), asyncio.wrap_future(self._failure)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(failed), watch.pause)
+            if stuck := watch.look(self._steps_made, self._waiting()):
+                # Its thread cannot be ended. If it wakes up, it finds that the engine is closed.
+                self._end(EngineFailedError(stuck))
 
     async def close(self) -> None:
         with self._wake:
             self._closed = True
             self._wake.notify()
         if self._thread:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, _JOIN_SECONDS if self._failure.done() else None)
+
+    def _waiting(self) -> int:
+        """Number of calls that have no answer yet."""
+        with self._wake:
+            scheduler = self._scheduler
+            return len(scheduler.waiting) + len(scheduler.running) + (self._pending is not None)
 
     def _check_open(self) -> None:
         if self._failure.done():
@@ -204,13 +224,14 @@ class EmbeddedEngine:
         """Gives all waiting callers the reason why the thread has ended."""
         with self._wake:
             self._closed = True
-            if isinstance(reason, EngineFailedError):
+            if isinstance(reason, EngineFailedError) and not self._failure.done():
                 self._failure.set_result(reason)
         self._fail_all(reason)
 
     def _try_step(self, runner: ModelRunner) -> None:
         try:
             self._step(runner)
+            self._steps_made += 1
             self._failed_steps = 0
         except Exception as error:
             _log.exception("a step of the batch failed")
@@ -255,10 +276,18 @@ class EmbeddedEngine:
 
     def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
         try:
-            runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+            undo = runner.weights.use(switch.staged, switch.adapter.folder if switch.adapter else None)
+            refused = switch.adapter is not None and not runner.is_finite()
         except Exception as error:
             _settle(switch.future, error)
             raise
+        if refused:
+            undo()
+            _settle(
+                switch.future,
+                InvalidInputError("adapter: its weights are finite, but the model's logits with it are not"),
+            )
+            return
         runner.forget()
         # Without this, the memory of the old weights stays with the process, which grows with each switch.
         return_free_memory()

@@ -23,6 +23,9 @@ MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 _LEAST_COPY = 16
 """Length below which a shared prefix is computed, which takes no longer than copying it."""
 
+_PROBE_TOKENS = 16
+"""Length of the prompt with which new weights are tried, about."""
+
 
 class ModelRunner:
     """The model with its keys and values, and the kept prompts to copy from."""
@@ -38,6 +41,8 @@ class ModelRunner:
         ).eval()
         self._dtype, self._device = dtype, device
         self._cache = KvCache(config, max_batch, context_length, dtype, device)
+        self._probe = tuple(range(0, config.vocab_size, max(1, config.vocab_size // _PROBE_TOKENS)))
+        self._probe_cache = KvCache(config, 1, len(self._probe), dtype, device)
         self.prefixes = PrefixStore(capacity=max_batch * context_length // 4)
         self.weights = MergedWeights(self._model, folder, dtype)
         self.words: int = config.vocab_size
@@ -54,7 +59,20 @@ class ModelRunner:
         segments = [self._begin(s, slot) for slot, s in enumerate(beginning, start=len(running))]
         newest = [sequence.token_ids[-1] for sequence in running]
         positions = [sequence.position for sequence in running]
-        step = Step(self._cache, newest, positions, segments, self._dtype, self._device)
+        logits = self._logits(Step(self._cache, newest, positions, segments, self._dtype, self._device))
+        for segment, sequence in zip(segments, beginning, strict=True):
+            self._keep_prompt(segment.slot, sequence.request.prompt_ids)
+        return logits, sum(segment.start for segment in segments)
+
+    @torch.inference_mode()
+    def is_finite(self) -> bool:
+        """Whether a short prompt of tokens from the whole vocabulary gives finite logits."""
+        segment = Segment(0, 0, self._probe)
+        logits = self._logits(Step(self._probe_cache, [], [], [segment], self._dtype, self._device))
+        return bool(logits.isfinite().all())
+
+    def _logits(self, step: Step) -> torch.Tensor:
+        """Logits [sequence, word] after the last token of each sequence."""
         output = self._model(
             input_ids=step.input_ids,
             position_ids=step.position_ids,
@@ -62,9 +80,8 @@ class ModelRunner:
             use_cache=False,
             step=step,
         )
-        for segment, sequence in zip(segments, beginning, strict=True):
-            self._keep_prompt(segment.slot, sequence.request.prompt_ids)
-        return output.logits[0], sum(segment.start for segment in segments)
+        logits: torch.Tensor = output.logits[0]
+        return logits
 
     @torch.inference_mode()
     def remove(self, scheduler: Scheduler, index: int) -> None:

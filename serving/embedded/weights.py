@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -44,11 +44,20 @@ class MergedWeights:
             staged[name] = self._cast(name, self._base(name))
         return staged
 
-    def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> None:
-        """Puts the values that `stage` returned for `adapter` into the model, without copying them."""
-        for name, value in staged.items():
+    def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> Callable[[], None]:
+        """Puts the values that `stage` returned for `adapter` into the model, without copying them.
+
+        Returns:
+            A function that puts the values of before into the model again.
+        """
+        changed, before = self._changed, {name: self._parameters[name].data for name in staged}
+        self._put(staged, frozenset(staged) if adapter else frozenset())
+        return lambda: self._put(before, changed)
+
+    def _put(self, values: Mapping[str, torch.Tensor], changed: frozenset[str]) -> None:
+        for name, value in values.items():
             self._parameters[name].data = value
-        self._changed = frozenset(staged) if adapter else frozenset()
+        self._changed = changed
 
     def _base(self, name: str) -> torch.Tensor:
         with safe_open(self._file_of[name], "pt") as file:

@@ -88,11 +88,30 @@ def check_access(method: str, auth_context: Mapping[str, list[bytes]]) -> None:
     """
     if not auth_context.get("x509_pem_cert"):
         raise UnauthenticatedError(f"{method} needs a certificate")
+    _check_names(method, auth_context, MAY_CALL.get(method, frozenset()))
+
+
+def check_peer(what: str, auth_context: Mapping[str, list[bytes]], peer: Peer) -> None:
+    """Checks that a caller who has shown a certificate has this role.
+
+    Args:
+        what: Beginning of the message: what the role is needed for.
+        auth_context: Contents of the caller's certificate, which gRPC has verified; without one, as between
+            servers that need none, nothing is checked.
+        peer: The role.
+
+    Raises:
+        ForbiddenError: the certificate does not name the role.
+    """
+    if auth_context.get("x509_pem_cert"):
+        _check_names(what, auth_context, frozenset({peer}))
+
+
+def _check_names(what: str, auth_context: Mapping[str, list[bytes]], allowed: frozenset[Peer]) -> None:
     names = [uri.decode(errors="replace") for uri in auth_context.get("peer_uri") or ()]
-    allowed = MAY_CALL.get(method, frozenset())
     if not any(_SCHEME + peer.value in names for peer in allowed):
         accepted = " or ".join(sorted(f"URI:{_SCHEME}{peer.value}" for peer in allowed)) or "none"
         shown = ", ".join(f"URI:{name}" for name in names) or "no URI"
         raise ForbiddenError(
-            f"{method} needs a certificate with a subjectAltName {accepted}; the caller's has {shown}"
+            f"{what} needs a certificate with a subjectAltName {accepted}; the caller's has {shown}"
         )

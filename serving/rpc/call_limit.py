@@ -22,7 +22,8 @@ class CallLimit(grpc.aio.ServerInterceptor):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._running = 0
+        self.running = 0
+        """Number of calls that are being handled, without health checks."""
 
     async def intercept_service(
         self,
@@ -36,10 +37,10 @@ class CallLimit(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _counted(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
-        if self._running >= self._most:
+        if self.running >= self._most:
             raise ExhaustedError(f"{self._most} calls (max_calls) are handled already; try again later")
-        self._running += 1
+        self.running += 1
         try:
             yield
         finally:
-            self._running -= 1
+            self.running -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -53,20 +54,28 @@ class Connection:
         self._seconds = seconds
         self._retrier = Retrier(policy)
 
-    async def call(self, method: Callable[..., Awaitable[ResponseT]], request: Any) -> ResponseT:
-        """Calls the method and returns its response.
+    async def call(
+        self,
+        method: Callable[..., Awaitable[ResponseT]],
+        request: Any,
+        longest_try: float = math.inf,
+    ) -> ResponseT:
+        """Calls the method and returns its response; each try ends after `longest_try` seconds, or sooner.
 
         Raises:
             HiperError: the class is the one that the status code stands for; the message names the server.
         """
-        return await self._retrier(lambda: self._attempt(method, request))
+        seconds = min(self._seconds, longest_try)
+        return await self._retrier(lambda: self._attempt(method, request, seconds))
 
-    async def _attempt(self, method: Callable[..., Awaitable[ResponseT]], request: Any) -> ResponseT:
+    async def _attempt(
+        self, method: Callable[..., Awaitable[ResponseT]], request: Any, seconds: float
+    ) -> ResponseT:
         try:
-            return await method(request, timeout=self._seconds)
+            return await method(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             raise explained(
-                self.server, error.code(), error.details() or "", self._seconds, reason_of(error)
+                self.server, error.code(), error.details() or "", seconds, reason_of(error)
             ) from error
 
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +87,9 @@ class GrpcServer:
         self._telling = [service.name for service in services if service.tells_failures]
         self._registry = registry or CollectorRegistry()
         self._health = health.aio.HealthServicer()
+        self._limit = CallLimit(settings.max_calls)
         self._server = grpc.aio.server(
-            interceptors=_interceptors(settings, self._registry),
+            interceptors=_interceptors(settings, self._registry, self._limit),
             options=(*_OPTIONS, ("grpc.max_receive_message_length", message_bytes)),
             # Above our own limit, which excepts health checks; this one also counts calls that only begin.
             maximum_concurrent_rpcs=settings.max_calls + _SPARE_CALLS,
@@ -102,6 +104,11 @@ class GrpcServer:
         self.address = ""
         """Address as `host:port`; empty before the start."""
         self.metrics_port: int | None = None
+
+    @property
+    def calls(self) -> int:
+        """Number of calls that are being handled, without health checks."""
+        return self._limit.running
 
     async def start(self) -> None:
         """Binds the ports and serves.
@@ -171,11 +178,11 @@ class GrpcServer:
 
 
 def _interceptors(
-    settings: ServerSettings, registry: CollectorRegistry
+    settings: ServerSettings, registry: CollectorRegistry, limit: CallLimit
 ) -> tuple[grpc.aio.ServerInterceptor, ...]:
     """The interceptors of all calls; the first one is the outermost."""
     access = (AccessControl(),) if settings.tls.authority is not None else ()
-    return (CallMetrics(registry), StatusInterceptor(), *access, CallLimit(settings.max_calls))
+    return (CallMetrics(registry), StatusInterceptor(), *access, limit)
 
 
 Failure = Callable[[], Awaitable[HiperError]]
@@ -187,6 +194,7 @@ async def serve_until_stopped(
     flags: ServerFlags,
     failure: Failure | None = None,
     telling_seconds: float | None = 0.0,
+    during: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
 ) -> None:
     """Starts, reports that, and serves until SIGTERM, SIGINT or the end of the parent; then drains.
 
@@ -197,6 +205,7 @@ async def serve_until_stopped(
             error is raised.
         telling_seconds: Time for which a failed server answers those who ask what has failed, unless it is
             stopped before; None is until it is stopped.
+        during: Context that is entered once the server serves, and left before it drains.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -209,10 +218,11 @@ async def serve_until_stopped(
         _write_ready(user_path(flags.ready_file), server)
     print(f"serving on {server.address}", file=sys.stderr, flush=True)
     try:
-        if error := await _failed(stop, failure):
-            await server.fail()
-            await _until(stop, telling_seconds)
-            raise error
+        async with during():
+            if error := await _failed(stop, failure):
+                await server.fail()
+                await _until(stop, telling_seconds)
+                raise error
     finally:
         await server.drain()
 

@@ -38,6 +38,15 @@ def test_keys_are_in_the_order_of_the_source_with_their_defaults() -> None:
 
 def test_a_field_s_docstring_is_its_help() -> None:
     assert [key.help for key in keys(Car)][:2] == ["Threads of the engine.", "Whether it is fast."]
+
+
+def test_a_help_text_is_one_line() -> None:
+    class Long(Section):
+        value: int = 0
+        """A value whose docstring
+        has two lines."""
+
+    assert [key.help for key in keys(Long)] == ["A value whose docstring has two lines."]
     assert [key.help for key in keys(Car)][-1] == ""
 
 

@@ -19,7 +19,7 @@ import yaml
 
 from configuration import command
 from deploy.ray.settings import POOLS
-from tests.deploy.extras import need
+from tests.extras import need
 
 CHECKOUT = Path("pyproject.toml").resolve().parent
 CHART = CHECKOUT / "deploy/helm/hiper"

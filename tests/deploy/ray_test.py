@@ -21,10 +21,10 @@ from deploy.ray.placement import pool_of
 from deploy.ray.settings import parse
 from run_folder.folder import RunFolder
 from run_folder.metrics import MetricsFile
-from tests.deploy.extras import need
 from tests.deploy.host import ADDRESS, own_network
 from tests.end_to_end.processes import SMALL, gone
 from tests.end_to_end.tiny import tiny_model
+from tests.extras import need
 
 NAMESPACE = "test"
 POOLS = ("learner", "planner", "executor", "executor", "orchestrator")

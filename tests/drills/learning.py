@@ -11,6 +11,7 @@ import torch
 from hiper.v1 import episode_pb2 as pb
 from safetensors.torch import save_file
 
+from core.errors import HiperError
 from core.files import written_beside
 from core.progress import Progress
 from core.role import Role
@@ -45,6 +46,9 @@ class SummingTrainer:
     def load_reference(self, pair: AdapterPair) -> None:
         """There is none."""
 
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """There is no critic."""
+
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self.version += 1
         for place, role in enumerate(Role):
@@ -76,9 +80,12 @@ class Shelf:
     def __init__(self, on_publish: Callable[[], None] = lambda: None) -> None:
         self._on_publish = on_publish
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         self._on_publish()
         assert (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()
+
+    async def lost(self) -> HiperError:
+        return await asyncio.Future()
 
 
 def learn(

@@ -15,14 +15,14 @@ import psutil
 from google.protobuf.message import Message
 from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
 
-from serving.adapters.publisher import reason_is_lost
+from serving.adapters.sender import reason_is_lost
 from tests.drills.drill import Effort, Row
 from tests.drills.mutate import damaged
 from tests.drills.servers import Server, system
 from tests.end_to_end.tiny import tiny_model
 from tests.learner.service.episodes import episode
 
-_REFUSALS = {
+REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.NOT_FOUND,
@@ -32,11 +32,15 @@ _REFUSALS = {
     grpc.StatusCode.UNAVAILABLE,
 }
 """Codes of proper refusals; INTERNAL and UNKNOWN would mean that the server crashed in the call."""
-_LOST = "refused, with the reason lost by gRPC"
+LOST = "refused, with the reason lost by gRPC"
 _AT_ONCE = 16
 _SECONDS = 30.0
 _GROWTH = 1.25
 """Largest ratio of the resident memory after the drill to that after its first tenth."""
+
+
+HARMLESS = ("Plan", "Act", "GetState", "Submit", "Renew", "GetStatus")
+"""Methods that change nothing, whatever the message says, but for an episode that was leased."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Rpc:
         return self.path.endswith("/Push")
 
 
-def _rpcs() -> list[Rpc]:
+def rpcs() -> list[Rpc]:
+    """All methods but Stop, which accepts any message, and would end the learner's run."""
     context = episode_pb2.TurnContext(
         goal="put a mug in the sink",
         turn=1,
@@ -99,12 +104,12 @@ def _rpcs() -> list[Rpc]:
 
 
 def messages(effort: Effort) -> list[Row]:
-    """The rows of all RPCs, except for Stop: it accepts any message, and would end the learner's run."""
+    """The rows of all of `rpcs`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()
         with system(folder, tiny_model(folder / "model")) as servers:
-            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in _rpcs()]
+            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in rpcs()]
 
 
 async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
@@ -118,9 +123,9 @@ async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
             sent = [
                 [damaged(message, draw) for message in whole] for _ in range(min(_AT_ONCE, count - begin))
             ]
-            codes.update(await asyncio.gather(*(_call(channel, rpc, parts) for parts in sent)))
+            codes.update(await asyncio.gather(*(call(channel, rpc, parts) for parts in sent)))
             memory.append(psutil.Process(server.pid).memory_info().rss)
-    fine = {"OK", _LOST, *(code.name for code in _REFUSALS)}
+    fine = {"OK", LOST, *(code.name for code in REFUSALS)}
     survived = sum(n for code, n in codes.items() if code in fine)
     grown = memory[-1] / memory[len(memory) // 10]
     if grown > _GROWTH:
@@ -129,7 +134,7 @@ async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
     return Row(rpc.path.rpartition(".")[2], count, survived, note=f"{note}; memory × {grown:.2f}")
 
 
-async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
+async def call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
     """The name of the status code."""
     try:
         if rpc.streams:
@@ -137,5 +142,5 @@ async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
         else:
             await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:
-        return _LOST if reason_is_lost(error) else str(error.code().name)
+        return LOST if reason_is_lost(error) else str(error.code().name)
     return "OK"

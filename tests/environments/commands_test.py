@@ -23,7 +23,7 @@ from environments.alfworld import count_placements
 from environments.alfworld.benchmark import AlfworldBenchmark
 from environments.alfworld.sources import open_source
 from environments.command import SHORT_NAMES
-from environments.webshop import baselines, nouns
+from environments.webshop import baselines, fit_likelihood, nouns
 
 Main = Callable[[Sequence[str]], int]
 Typed = Callable[..., tuple[int, str, str]]
@@ -200,6 +200,7 @@ SYNTAXES: tuple[Syntax, ...] = tuple(
         differential,
         doctor,
         evaluate,
+        fit_likelihood,
         generate,
         nouns,
         play,
@@ -271,7 +272,11 @@ def test_the_configuration_of_a_run_is_read_for_its_environment(typed: Typed, tm
 @pytest.mark.parametrize(
     ("run_main", "words", "message"),
     [
-        (evaluate.main, (), "BENCHMARK is missing: one of alfworld, webshop. usage: evaluate BENCHMARK"),
+        (
+            evaluate.main,
+            (),
+            "BENCHMARK is missing: alfworld, webshop, or package.module:function. usage: evaluate BENCHMARK",
+        ),
         (evaluate.main, ("alfworld", "train"), "unexpected argument 'train'"),
         (evaluate.main, ("alfworld", "--polcy", "rule"), "unknown option --polcy. Did you mean --policy?"),
         (evaluate.main, ("alfworld", "--step-limt", "3"), "Did you mean --step_limit?"),
@@ -283,6 +288,7 @@ def test_the_configuration_of_a_run_is_read_for_its_environment(typed: Typed, tm
         (differential.main, ("--games", "none"), "games"),
         (differential.main, ("--source", "real"), "--data or ALFWORLD_DATA"),
         (count_placements.main, (), "--data or ALFWORLD_DATA"),
+        (fit_likelihood.main, (), "--data or WEBSHOP_DATA"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_write(

@@ -155,23 +155,46 @@ def test_it_ends_with_its_parent_or_at_a_signal(server: Process) -> None:
     assert server.popen.wait(SECONDS) == 0
 
 
-ENGINE_THAT_DIES = """
+ENGINE = """
 from configuration import command
 from planner import server
 from serving.embedded.runner import ModelRunner
 
 def fail(*_):
-    raise SystemExit("the test ends this thread")
+    {fault}
 
 ModelRunner.forward = fail
 command.main(server.main)
 """
 
 
-def test_a_server_whose_engine_has_died_ends_with_code_1(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (
+            'raise SystemExit("the test ends this thread")',
+            "error: the thread that runs the model has ended: SystemExit",
+        ),
+        (
+            "import threading; threading.Event().wait()",
+            "error: the model has computed nothing for 0.5 s although",
+        ),
+    ],
+)
+def test_a_server_whose_engine_has_died_or_hangs_ends_with_code_1(
+    tmp_path: Path, fault: str, reason: str
+) -> None:
     ready = tmp_path / "ready.json"
     popen = subprocess.Popen(
-        [sys.executable, "-c", ENGINE_THAT_DIES, "--ready-file", str(ready), "--exit-with-parent"],
+        [
+            sys.executable,
+            "-c",
+            ENGINE.format(fault=fault),
+            "--ready-file",
+            str(ready),
+            "--exit-with-parent",
+            "--planner.stuck_seconds=0.5",
+        ],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -184,7 +207,7 @@ def test_a_server_whose_engine_has_died_ends_with_code_1(tmp_path: Path) -> None
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert popen.wait(SECONDS) == 1
         assert popen.stderr is not None
-        assert "error: the thread that runs the model has ended: SystemExit" in popen.stderr.read()
+        assert reason in popen.stderr.read()
     finally:
         popen.kill()
         popen.wait()

@@ -16,26 +16,21 @@ from transformers import AutoModelForCausalLM
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
 from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.steps import answer_order
 from learner.imitation.teachers import teacher_of
-from learner.imitation.teaching import (
-    WarmStart,
-    WarmStartSettings,
-    answer_order,
-    training_lessons,
-    warm_start,
-)
+from learner.imitation.teaching import WarmStart, WarmStartSettings, training_lessons, warm_start
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
 from trajectory.episode import Decision
 
-SERVER = ModelServerSettings(context_length=2048, max_new_tokens=64, history=1)
+SERVER = PlannerSettings(context_length=2048, max_new_tokens=64, history=1)
 SETTINGS = WarmStartSettings(
     imitation=ImitationSettings(steps=6, batch_turns=4, games=4, learning_rate=2e-2),
     lora=LoraSettings(rank=4, alpha=8),

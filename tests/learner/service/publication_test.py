@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UnavailableError
+from core.errors import HiperError, UnavailableError
+from core.progress import Progress
 from core.role import Role
 from learner.service.publication import Publication
 from learner.service.published import PublishedAdapters
@@ -24,10 +25,13 @@ class Servers:
         self.taken: dict[Role, Path] = {}
         self._down = down
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         if role is self._down:
             raise UnavailableError(f"the {role.value} took no adapter")
         self.taken[role] = folder
+
+    async def lost(self) -> HiperError:
+        return UnavailableError("no executor has been ready for 300 s")
 
 
 def kept(root: Path) -> RunFolder:
@@ -58,3 +62,26 @@ def test_a_server_that_is_down_leaves_the_version_before(tmp_path: Path) -> None
     with pytest.raises(UnavailableError, match="executor took no adapter"):
         asyncio.run(publication.publish(1))
     assert status.now.version == 0
+
+
+def test_work_that_needs_servers_ends_when_a_role_has_none(tmp_path: Path) -> None:
+    publication = Publication(
+        kept(tmp_path), Servers(), StatusBoard("run", SCHEDULE), PublishedAdapters(epoch=0)
+    )
+    cancelled = False
+
+    async def waiting() -> None:
+        nonlocal cancelled
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    async def done() -> int:
+        return 7
+
+    with pytest.raises(UnavailableError, match="no executor has been ready"):
+        asyncio.run(publication.while_served(waiting()))
+    assert cancelled
+    assert asyncio.run(publication.while_served(done())) == 7

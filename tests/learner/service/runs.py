@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hiper.v1 import episode_pb2 as pb
 
-from core.errors import CorruptDataError, UnavailableError
+from core.errors import CorruptDataError, HiperError, UnavailableError
 from core.progress import Progress
 from core.role import Role
 from learner.service.gate import Schedule
@@ -37,6 +37,7 @@ class CountingTrainer:
     def __init__(self, crash_before_checkpoint: int | None = None) -> None:
         self.version = 0
         self.seen: list[int] = []
+        self.remembered: list[tuple[int, list[int]]] = []
         self._crash = crash_before_checkpoint
 
     def load_adapters(self, pair: AdapterPair) -> None:
@@ -44,6 +45,9 @@ class CountingTrainer:
 
     def load_reference(self, pair: AdapterPair) -> None:
         self.reference = pair
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        self.remembered.append((version, [e.number for e in episodes]))
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self.version += 1
@@ -80,9 +84,12 @@ class Shelf:
     def __init__(self) -> None:
         self.published: list[tuple[Role, int]] = []
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
+
+    async def lost(self) -> HiperError:
+        return await asyncio.Future()
 
 
 def warm_start(progress: Progress) -> AdapterPair:
@@ -101,6 +108,7 @@ def open_run(
     first: Callable[[Progress], AdapterPair | None] = warm_start,
     epoch: int = 0,
     final_prompts: bool = False,
+    memory: int = 0,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -116,6 +124,7 @@ def open_run(
         clock,
         keep_checkpoints,
         epoch,
+        memory=memory,
     )
 
 

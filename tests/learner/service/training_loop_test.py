@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.progress import Progress
 from core.role import Role
 from learner.service.admission import Admission
 from learner.service.training_run import TrainingRun
@@ -60,9 +61,9 @@ class SlowShelf(Shelf):
         super().__init__()
         self._clock = clock
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         self._clock.now += 16 / len(Role)
-        await super().publish(role, version, folder)
+        await super().publish(role, version, folder, report)
 
 
 def slow_run(root: Path, clock: Clock) -> TrainingRun:

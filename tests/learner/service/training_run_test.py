@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from learner.service.run_parts import Update
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore
+from serving.adapters.folder import WEIGHTS_FILE
 from tests.learner.service.episodes import episode
 from tests.learner.service.runs import WARM, CountingTrainer, Shelf, open_run, played, played_episode
 from tests.small_disk import files_of_at_most
@@ -71,6 +73,15 @@ def test_a_resumed_run_publishes_what_it_has_and_takes_no_warm_start(tmp_path: P
     assert trainer.begun_with is None
     assert [version for _, version in shelf.published] == [2, 2]
     assert run.status.now.metrics == lines(tmp_path)[-1]
+
+
+def test_a_resumed_run_reminds_its_critic_of_the_last_batches(tmp_path: Path) -> None:
+    played(open_run(tmp_path, first := CountingTrainer(), memory=3))
+    assert first.remembered == [], "a new run has no earlier batch"
+    played(open_run(tmp_path, again := CountingTrainer(), memory=3))
+    assert again.remembered == [(0, [0, 1]), (1, [2, 3])]
+    played(open_run(tmp_path, once := CountingTrainer(), memory=1))
+    assert once.remembered == [(1, [2, 3])]
 
 
 def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path: Path) -> None:
@@ -176,6 +187,73 @@ def test_an_episode_that_cannot_be_trained_on_is_set_aside_and_the_others_are_us
     again = played(open_run(tmp_path, resumed := CountingTrainer(), final_prompts=True))
     assert again.status.now.phase is Phase.FINISHED
     assert (again.status.now.episodes_trained, resumed.seen) == (3, [0, 2, 3])
+
+
+class Differing(CountingTrainer):
+    """Makes the versions after 0 with other weights than a `CountingTrainer` does."""
+
+    def save_adapter(self, role: Role, folder: Path) -> None:
+        super().save_adapter(role, folder)
+        if self.version:
+            (folder / WEIGHTS_FILE).write_text("other weights")
+
+
+def change_answers(root: Path, numbers: Sequence[int], change: Callable[[pb.Generation], object]) -> None:
+    """Changes what the store says of the adapters that answered in these episodes."""
+    path = RunFolder(root).episodes
+    with closing(EpisodeStore(path)) as store:
+        messages = {number: store.message(number) for number in numbers}
+    with closing(sqlite3.connect(path)) as db:
+        for number, message in messages.items():
+            for turn in message.turns:
+                change(turn.plan)
+                change(turn.act)
+            row = (message.SerializeToString(), number)
+            db.execute("UPDATE episodes SET message = ? WHERE number = ?", row)
+        db.commit()
+
+
+def back_to(root: Path, version: int) -> None:
+    """Removes the checkpoints after this version, as if they were damaged."""
+    for newer in [found for found in RunFolder(root).checkpoint_versions() if found > version]:
+        shutil.rmtree(RunFolder(root).checkpoint(newer))
+
+
+@pytest.mark.parametrize(
+    ("hashes", "trainer", "set_aside"),
+    [
+        (True, CountingTrainer(), None),
+        (True, Differing(), r"turn 0: plan: adapter_sha256: version 1 of the planner has another hash"),
+        # An earlier release has stored no hashes.
+        (False, CountingTrainer(), r"turn 0: plan: adapter_version: 1 was given up when version 0 was"),
+    ],
+)
+def test_episodes_of_versions_that_were_given_up_are_set_aside_unless_they_are_made_again_as_they_were(
+    tmp_path: Path, hashes: bool, trainer: CountingTrainer, set_aside: str | None
+) -> None:
+    played(open_run(tmp_path))
+    if not hashes:
+        change_answers(tmp_path, range(4), lambda said: said.ClearField("adapter_sha256"))
+    back_to(tmp_path, 0)
+    run = played(open_run(tmp_path, trainer))
+    assert run.status.now.phase is Phase.FINISHED, run.status.now.message
+    assert trainer.seen == ([0, 1] if set_aside else [0, 1, 2, 3])
+    noted = EpisodeStore.reading(RunFolder(tmp_path).episodes).those_set_aside()
+    assert list(noted) == ([2, 3] if set_aside else [])
+    assert all(re.search(set_aside or "", reason) for reason in noted.values())
+    assert [line["episode/set_aside"] for line in lines(tmp_path)] == [0, len(noted)]
+
+
+def test_an_episode_that_the_base_model_has_answered_is_set_aside(tmp_path: Path) -> None:
+    played(open_run(tmp_path, CountingTrainer(crash_before_checkpoint=1)))
+
+    def by_the_base_model(said: pb.Generation) -> None:
+        said.adapter_version = -1
+        said.ClearField("adapter_sha256")
+
+    change_answers(tmp_path, [1], by_the_base_model)
+    played(open_run(tmp_path, trainer := CountingTrainer()))
+    assert trainer.seen == [0, 2, 3]
 
 
 def test_a_batch_with_nothing_to_train_on_makes_a_version_that_equals_the_one_before(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from serving.adapters.claim import ClaimHolder
 from serving.adapters.claims import CLAIM_SECONDS, ServerClaims
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
-from serving.adapters.publisher import AdapterPublisher, Target
+from serving.adapters.publisher import AdapterPublisher
+from serving.adapters.sender import AdapterSender, Target
 from serving.rpc.channel import open_channel
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
@@ -102,7 +103,8 @@ def test_a_publisher_claims_its_server_first_and_another_run_is_told_who_has_it(
 
             def publisher(run_id: str) -> AdapterPublisher:
                 claims = ServerClaims(run_id, f"host of {run_id}")
-                return AdapterPublisher(targets, run_id, "base", 20.0, epoch=1, claims=claims)
+                sender = AdapterSender(run_id, "base", 20.0, epoch=1, claims=claims)
+                return AdapterPublisher(targets, sender, 20.0)
 
             await publisher("first").publish(Role.PLANNER, 3, pair.planner)
             assert server.claim.current is not None and server.claim.current.run_id == "first"

@@ -15,7 +15,8 @@ from configuration.servers import ServerSettings, TlsSettings
 from core.errors import PreconditionError, UnavailableError
 from core.role import Role
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
-from serving.adapters.publisher import AdapterPublisher, Target
+from serving.adapters.publisher import AdapterPublisher
+from serving.adapters.sender import AdapterSender, Target
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, Service
 
@@ -56,9 +57,8 @@ async def publish(address: str, folder: Path, seconds: float, try_seconds: float
     channel = open_channel(address, TlsSettings())
     try:
         targets = {Role.PLANNER: Target(address, channel)}
-        publisher = AdapterPublisher(
-            targets, "run", "base", seconds=seconds, pause=0.01, try_seconds=try_seconds
-        )
+        sender = AdapterSender("run", "base", try_seconds or seconds)
+        publisher = AdapterPublisher(targets, sender, seconds, pause=0.01)
         await publisher.publish(Role.PLANNER, 1, folder)
     finally:
         await channel.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -275,19 +276,49 @@ def long_beside_short() -> list[GenerationRequest]:
     return [request(1, length=4), request(2, length=60)]
 
 
-def test_what_a_bad_adapter_computed_does_not_spoil_answers_after_a_rollback(
-    engine: EmbeddedEngine, runner: asyncio.Runner, model: ModelFolder, tmp_path: Path
-) -> None:
-    random_adapter(model, tmp_path, seed=5)
+def overflowing_adapter(model: ModelFolder, folder: Path) -> LoadedAdapter:
+    """Its weights are finite, but not the products of its queries and keys."""
+    random_adapter(model, folder, seed=5)
     edited(
-        tmp_path / "adapter_model.safetensors",
+        folder / "adapter_model.safetensors",
         lambda tensors: tensors.update(
             {name: tensor * 1e12 for name, tensor in tensors.items() if "q_proj" in name or "k_proj" in name}
         ),
     )
+    return LoadedAdapter("large", 3, folder)
+
+
+def test_an_adapter_with_which_the_model_overflows_is_refused(
+    engine: EmbeddedEngine,
+    runner: asyncio.Runner,
+    model: ModelFolder,
+    adapters: dict[int, tuple[LoadedAdapter, PeftModel]],
+    tmp_path: Path,
+) -> None:
+    bad = overflowing_adapter(model, tmp_path)
+    for good in (None, adapters[1][0]):
+        runner.run(engine.switch(good))
+        before = runner.run(engine.generate(request(1)))
+        for _ in range(4):  # more than the number of failed steps after which an engine gives up
+            with pytest.raises(InvalidInputError, match="adapter: .* logits with it are not"):
+                runner.run(engine.switch(bad))
+        assert_same(runner.run(engine.generate(request(1))), before)
+    runner.run(engine.switch(None))
+    plain = AutoModelForCausalLM.from_pretrained(model.path)
+    assert_logprobs(plain, request(2), runner.run(engine.generate(request(2))))
+
+
+def test_what_a_bad_adapter_computed_does_not_spoil_answers_after_a_rollback(
+    engine: EmbeddedEngine,
+    runner: asyncio.Runner,
+    model: ModelFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = runner.run(generate_all(engine, long_beside_short()))
-    # Finite weights, whose queries times keys are not.
-    runner.run(engine.switch(LoadedAdapter("large", 3, tmp_path)))
+    # As if the model overflowed at other prompts than the one with which new weights are tried.
+    monkeypatch.setattr(ModelRunner, "is_finite", lambda _: True)
+    runner.run(engine.switch(overflowing_adapter(model, tmp_path)))
     with pytest.raises(HiperError, match="not finite"):
         runner.run(generate_all(engine, [request(3, length=100), request(4, length=100)]))
     runner.run(engine.switch(None))
@@ -373,6 +404,25 @@ def test_an_engine_that_cannot_go_on_says_so_to_all(
         assert str(error) in str(failure)
         with pytest.raises(EngineFailedError):
             await engine.switch(adapters[0][0])
+
+    runner.run(play())
+
+
+def test_an_engine_whose_step_never_returns_says_so_to_all(
+    model: ModelFolder, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returns = threading.Event()
+    monkeypatch.setattr(ModelRunner, "forward", lambda *_: returns.wait())
+    engine = EmbeddedEngine(model, "float32", context_length=128, max_batch=2, stuck_seconds=0.2)
+
+    async def play() -> None:
+        await engine.start()
+        failure = asyncio.create_task(engine.failure())
+        calls = [outcome_of(engine.generate(request(seed))) for seed in range(3)]
+        assert await asyncio.gather(*calls) == [EngineFailedError] * 3
+        assert "nothing for 0.2 s although 3 calls wait" in str(await failure)
+        await engine.close()
+        returns.set()
 
     runner.run(play())
 

@@ -17,7 +17,7 @@ def need(package: str, extra: str) -> None:
     """
     if importlib.util.find_spec(package) is not None:
         return
-    reason = f"{package} is not installed: HIPER_EXTRAS={extra} ./bazelw test //tests/deploy/... installs it"
+    reason = f"{package} is not installed: HIPER_EXTRAS={extra} ./bazelw test //... installs it"
     if extra in os.environ.get("HIPER_EXTRAS", "").split(","):
         pytest.fail(reason)
     pytest.skip(reason)
