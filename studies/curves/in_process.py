@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration.tree import Configuration
-from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
 from core.together import together
@@ -143,7 +142,8 @@ class _Publisher:
         await self.engines[role].switch(adapter)
 
     async def lost(self) -> HiperError:
-        return await asyncio.Future()  # Never returns: an engine of this process cannot be lost.
+        """Never returns: what is in this process is there as long as the run is."""
+        return await asyncio.Future()
 
 
 @dataclass(frozen=True)
