@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration.tree import Configuration
+from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
 from core.together import together
