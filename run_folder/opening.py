@@ -62,6 +62,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + [f"pool.{key}" for key in PoolSettings.model_fields]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
+    + [f"pool.{key}" for key in PoolSettings.model_fields]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
     + ["ppo.learning_rate", "ppo.planner_learning_rate"]
 )

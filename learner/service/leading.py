@@ -55,6 +55,10 @@ class LeadingTrainer:
     def version(self) -> int:
         return self._trainer.version
 
+    @property
+    def memory(self) -> int:
+        return self._trainer.memory
+
     def load_adapters(self, pair: AdapterPair) -> None:
         self._tell("load_adapters", pair.planner, pair.executor)
         self._trainer.load_adapters(pair)

@@ -48,13 +48,11 @@ class TrainingRun:
         keep_checkpoints: int = 3,
         epoch: int = 0,
         sinks: Sequence[MetricsSink] = (),
-        memory: int = 0,
     ) -> Self:
         """The run in `folder`, whose `store` is open; it continues from what is there once its loop runs.
 
         Episodes with token ids from `vocabulary` on are refused. If the estimator needs `final_prompts`,
-        stored episodes without them are not trained on. `epoch` counts the learner's starts. A resumed run
-        gives its trainer the last `memory` batches again.
+        stored episodes without them are not trained on. `epoch` counts the learner's starts.
         """
         status = StatusBoard(store.run_id, schedule)
         published = PublishedAdapters(epoch)
@@ -71,6 +69,5 @@ class TrainingRun:
             publication=Publication(folder, publisher, status, published),
             status=status,
             stopwatch=Stopwatch(clock),
-            memory=memory,
         )
         return cls(admission, status, loop)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
+from configuration.tree import Configuration
 from core.errors import InvalidInputError
 from core.files import written_beside
 from core.progress import Progress
@@ -64,6 +65,17 @@ class TrainerSettings:
     step_limit: int = 50
     """Largest number of turns of an episode."""
 
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        return cls(
+            learner=configuration.learner,
+            ppo=configuration.ppo,
+            critic=configuration.critic,
+            lora=configuration.lora,
+            estimator=configuration.estimator,
+            step_limit=configuration.environment.step_limit,
+        )
+
 
 class Trainer:
     """Trains both adapters and the critic.
@@ -109,6 +121,11 @@ class Trainer:
         }
         self._reader = FeatureReader(self._model, pack_tokens, ranks)
         self._critic = Critic(self._reader, settings.critic, settings.estimator, settings.step_limit, ranks)
+
+    @property
+    def memory(self) -> int:
+        """Number of batches before the newest one that the critic also learns from; see `remember`."""
+        return self._settings.critic.memory if self._settings.estimator.uses_values else 0
 
     def load_adapters(self, pair: AdapterPair) -> None:
         """Starts from these adapters.
@@ -266,8 +283,11 @@ class Trainer:
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
 
     def _parameters(self) -> dict[str, dict[str, Tensor]]:
-        adapters = {role.value: dict(self._model.parameters_of(role.value)) for role in Role}
-        return {**adapters, "heads": self._critic.heads.tensors()}
+        groups: dict[str, dict[str, Tensor]] = {}
+        for role in Role:
+            groups[role.value] = dict(self._model.parameters_of(role.value))
+        groups["heads"] = dict(self._critic.heads.tensors())
+        return groups
 
     def _made_for(self) -> dict[str, Any]:
         """The base model and settings that give a checkpoint's numbers their meaning; others may change."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from configuration.tree import Configuration
 from core.role import Role
 from environments.benchmark import Benchmark, Task
+from orchestrator.evaluation.answers import AnswerCheck
 from orchestrator.evaluation.display import EvaluationProgress
 from orchestrator.evaluation.files import EpisodeLog
 from orchestrator.evaluation.games import Games
@@ -96,7 +97,7 @@ class EvaluationRun:
         with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:
             await Dispatcher(
                 episodes=games,
-                players=models.players(self.configuration, self.benchmark),
+                players=models.players(self.configuration, self.benchmark, on_turn=AnswerCheck(job.adapters)),
                 benchmark=self.benchmark,
                 tasks=job.tasks,
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),

@@ -59,13 +59,13 @@ PLAN: Sequence[Planned] = (
     Planned("files: configurations", _alone(files.configurations), whole=1),
     Planned("failpoints: counting", _alone(failpoints.counting), whole=2),
     Planned("failpoints: training", _alone(failpoints.training), whole=10),
-    Planned("answers", _alone(texts.answers), whole=1),
-    Planned("game files", _alone(texts.game_files), whole=1),
-    Planned("product files", _alone(texts.product_files), whole=1),
+    Planned("texts: answers", _alone(texts.answers), whole=1),
+    Planned("texts: game files", _alone(texts.game_files), whole=1),
+    Planned("texts: product files", _alone(texts.product_files), whole=1),
     Planned("messages", messages.messages, whole=30, start=0.5),
     Planned("adapters", adapters.adapters, whole=6, start=0.4),
-    Planned("switches of vLLM's adapters", _alone(vllm_switches.vllm_switches), whole=0.1),
-    Planned("mTLS", certificates.certificates, whole=2, start=0.1),
+    Planned("vllm_switches", _alone(vllm_switches.vllm_switches), whole=0.1),
+    Planned("certificates", certificates.certificates, whole=2, start=0.1),
     Planned("network", network.network, whole=10, start=0.4),
     Planned("runs: killed orchestrators", rollouts.on_models(rollouts.kills), whole=10, start=1),
     Planned("runs: killed orchestrators alone", rollouts.on_models(rollouts.lone_kills), whole=15, start=0.5),
@@ -93,6 +93,8 @@ def main() -> int:
     options.add_argument("--out", type=Path, help="Markdown file for the table")
     given = options.parse_args()
     plan = [planned for planned in PLAN if given.only in planned.name]
+    if not plan:
+        options.error(f"--only {given.only}: no drill has this in its name")
     scale = given.scale if given.minutes is None else scale_for(given.minutes, plan)
     began = time.monotonic()
     rows = _all(plan, Effort(given.seed, scale), Console())

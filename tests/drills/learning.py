@@ -36,6 +36,8 @@ _MADE_FOR = {"base_fingerprint": "drill"}
 class SummingTrainer:
     """Its adapters depend on every episode that it was trained on, and on their order."""
 
+    memory = 0
+
     def __init__(self) -> None:
         self.version = 0
         self._weights = {role.value: torch.zeros(8) for role in Role}

@@ -149,9 +149,9 @@ def rolling_restart(effort: Effort) -> Row:
         if life.ended:
             return Row(drill, 1, 0, note=str(life))
         names = [f"{role.value}-{number}" for role in Role for number in range(_ROLLING)]
-        draw.shuffle(names)
+        chosen = draw.sample(names, k=effort.count(len(names)))
         with _tables(_learner(root)) as tables:
-            restarted = sum(_restart(each, root, tables) for each in names)
+            restarted = sum(_restart(each, root, tables) for each in chosen)
             least = min(_ready(table) for table in tables)
             before = len(life.acknowledged)
             code = _stopped(life, root)
@@ -160,7 +160,7 @@ def rolling_restart(effort: Effort) -> Row:
     fine = code == 0 and least >= _ROLLING - 1 and not again
     note = f"{before} episodes meanwhile, none twice; at least {least} of {_ROLLING} ready in each pool"
     note = note if fine else f"exit code {code}, played again: {again}, least ready: {least}; {life}"
-    return Row(drill, len(names), restarted * fine, len(lost), note=note)
+    return Row(drill, len(chosen), restarted * fine, len(lost), note=note)
 
 
 def _ready(table: PoolTable) -> int:

@@ -33,6 +33,7 @@ class CountingTrainer:
 
     begun_with: AdapterPair | None = None
     reference: AdapterPair | None = None
+    memory = 0
 
     def __init__(self, crash_before_checkpoint: int | None = None) -> None:
         self.version = 0
@@ -108,7 +109,6 @@ def open_run(
     first: Callable[[Progress], AdapterPair | None] = warm_start,
     epoch: int = 0,
     final_prompts: bool = False,
-    memory: int = 0,
 ) -> TrainingRun:
     folder = RunFolder(root)
     made = trainer or CountingTrainer()
@@ -124,7 +124,6 @@ def open_run(
         clock,
         keep_checkpoints,
         epoch,
-        memory=memory,
     )
 
 
