@@ -35,7 +35,10 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Options without a section, and the keys that they set."""
 
-SWITCHES = {"no-warm-start": ("imitation.enabled", "false")}
+SWITCHES = {
+    "no-warm-start": ("imitation.enabled", "false"),
+    "no-hierarchy": ("planner.hierarchy", "false"),
+}
 """Options without a value, and the key and value that each sets."""
 
 

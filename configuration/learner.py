@@ -115,25 +115,24 @@ class PpoSettings(Section):
 
 
 class CriticSettings(Section):
-    """The value functions: heads on the base model, with a LoRA adapter of their own."""
+    """The value functions: linear in hidden states of the models that the run started with."""
 
-    learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False)
-    """Learning rate of AdamW for adapter and heads; constant."""
     heads: Literal["three", "two"] = "three"
     """Number of value heads: `three` adds V_switch, the baseline of the switch decision; `two` is the
     paper's."""
-    clip: Bound = 0.5
-    """Largest change of a value in one update, in tenths of the success reward."""
-    epochs: int = Field(1, ge=1)
-    """Number of passes over a batch."""
-    minibatches: int = Field(1, ge=1)
-    """Number of optimizer steps per pass; packs are distributed evenly."""
-    start: Literal["zero", "mean"] = "zero"
-    """Initial value of all heads: 0, or the mean return of the first batch. HAE subtracts one head's value
-    from another's, and heads that start at 0 do not approach their values at the same speed."""
+    targets: Literal["returns", "estimator"] = "returns"
+    """What the heads learn to predict: `returns` is Monte-Carlo returns; `estimator` is the estimator's own
+    targets, which contain the critic's values (`estimator.lambda_target`)."""
+    penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field((0.3, 1.0, 3.0, 10.0, 30.0), min_length=1)
+    """Ridge penalties to choose from by episodes that are held out, relative to the number of inputs; each is
+    the ratio of noise to signal that it is best for."""
+    folds: int = Field(6, ge=1)
+    """Number of parts that a batch's episodes are dealt into. The values of a part are from heads that were
+    fitted without it; another part chooses the penalty."""
+    memory: int = Field(4, ge=0)
+    """Number of earlier batches that the heads also learn from."""
     warmup: int = Field(0, ge=0)
-    """Number of first updates that train only the critic (verl's `critic_warmup`): without values,
-    everything that happens to precede a success looks good, such as the last switch."""
+    """Number of first updates that train only the critic (verl's `critic_warmup`)."""
 
 
 class ImitationSettings(Section):

@@ -103,3 +103,11 @@ class ModelServerSettings(ServerSettings):
         if 0 < temperature < 0.01:
             raise ValueError("0, which takes the most likely token, or 0.01 to 100 is accepted")
         return temperature
+
+
+class PlannerSettings(ModelServerSettings):
+    """The planner's server."""
+
+    hierarchy: bool = True
+    """Whether the planner chooses subgoals. Without a hierarchy, the task is the only subgoal, the planner
+    samples nothing and learns nothing, and the executor is a single model that plays alone."""

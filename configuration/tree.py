@@ -16,7 +16,7 @@ from configuration.learner import (
 )
 from configuration.run import OrchestratorSettings, PoolSettings, RunSettings
 from configuration.section import Section
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from hae.settings import EstimatorSettings
 
 
@@ -25,7 +25,7 @@ class Configuration(Section):
 
     run: RunSettings = RunSettings()
     environment: EnvironmentSettings = EnvironmentSettings()
-    planner: ModelServerSettings = ModelServerSettings()
+    planner: PlannerSettings = PlannerSettings()
     executor: ModelServerSettings = ModelServerSettings()
     orchestrator: OrchestratorSettings = OrchestratorSettings()
     pool: PoolSettings = PoolSettings()
@@ -47,6 +47,11 @@ class Configuration(Section):
             named = ", ".join(f"{section}.model = {model!r}" for section, model in models.items())
             raise ValueError(
                 f"the learner trains both adapters on one base model, but {named}; --model sets all three"
+            )
+        if not self.planner.hierarchy and self.estimator.keep_penalty.mode != "none":
+            raise ValueError(
+                "planner.hierarchy = false: nothing decides to keep a subgoal, so nothing can be penalised "
+                "for it; estimator.keep_penalty.mode = none is needed"
             )
         if self.learner.episodes_per_update % self.learner.group_size:
             raise ValueError(

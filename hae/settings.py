@@ -82,6 +82,20 @@ class EstimatorSettings(BaseModel):
         """Whether the estimator reads value functions and returns targets for them."""
         return self.estimator not in ("grpo", "gigpo")
 
+    @property
+    def relies_on(self) -> tuple[str, ...]:
+        """Names of the value functions that replace a part of the return in some advantage.
+
+        If they are wrong, advantages are biased. The others are baselines, which only change the variance.
+        """
+        if not self.uses_values:
+            return ()
+        if self.estimator == "hae":
+            low = ("low",) if self.lambda_turn < 1 else ()
+            return ("high", *low) if min(self.lambda_segment, self.lambda_boundary) < 1 else low
+        trusted = self.lambda_decision if self.estimator == "dgae" else self.lambda_turn
+        return ("high", "low", "switch") if trusted < 1 else ()
+
     @field_validator("normalize", mode="before")
     @classmethod
     def _one_flag_for_all_levels(cls, value: Any) -> Any:

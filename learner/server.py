@@ -136,18 +136,8 @@ def _section(configuration: Configuration, role: Role) -> ModelServerSettings:
 
 
 def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
-    trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
+    trainer = Trainer(TrainerSettings.of(configuration), model, configuration.run.seed, ranks)
     return LeadingTrainer(trainer, CommandChannel(ranks)) if ranks.count > 1 else trainer
-
-
-def _trainer_settings(configuration: Configuration) -> TrainerSettings:
-    return TrainerSettings(
-        learner=configuration.learner,
-        ppo=configuration.ppo,
-        critic=configuration.critic,
-        lora=configuration.lora,
-        estimator=configuration.estimator,
-    )
 
 
 async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
@@ -201,7 +191,7 @@ async def _failed(training: asyncio.Task[HiperError | None]) -> NoReturn:
 def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
     """What another rank than the first does until that one ends."""
     model = resolve_model(configuration.learner.model)
-    trainer = Trainer(_trainer_settings(configuration), model, configuration.run.seed, ranks)
+    trainer = Trainer(TrainerSettings.of(configuration), model, configuration.run.seed, ranks)
     store = _folder(configuration).episodes
     follow(trainer, CommandChannel(ranks), lambda: EpisodeStore.reading(store))
 

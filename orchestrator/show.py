@@ -14,7 +14,7 @@ from configuration.syntax import Argument, NoFlags, NoSections, Syntax
 from core.errors import ConfigurationError
 from core.paths import user_path
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore, Level, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
 SYNTAX = Syntax(
@@ -72,7 +72,8 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     """Prints one episode, segment by segment and turn by turn.
 
     Each advantage is shown beside the tokens that learn from it: A_high beside the subgoal that begins a
-    segment, A_switch beside a decision, A_low beside an action.
+    segment, A_switch beside a decision, A_low beside an action. Before it is the critic's value before that
+    choice. The advantages are those that were learnt from, normalised if the estimator does so.
     """
     (episode,) = store.load([number])
     advantages = store.advantages(number)
@@ -81,8 +82,9 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None
         if _starts_segment(turn, index):
-            high = f"  A_high {given.high:+.3f}" if given else ""
-            console.print(Rule(Text(f"segment {segment}: {turn.plan.subgoal}{high}"), align="left"))
+            high = _credit("high", given) if given else ""
+            heading = f"segment {segment}: {turn.plan.subgoal}  {high}".rstrip()
+            console.print(Rule(Text(heading), align="left"))
             segment += 1
         console.print(_turn(turn, index, given))
     console.print(Rule(align="left"))
@@ -118,16 +120,23 @@ def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
     block.add_row(
         "planner",
         _marked(plan.decision.value, plan.valid, plan.generation.adapter_version),
-        f"A_switch {given.switch:+.3f}" if given and decided else "",
+        _credit("switch", given) if given and decided else "",
     )
     block.add_row(
         "executor",
         _marked(act.action, act.valid, act.generation.adapter_version),
-        f"A_low {given.low:+.3f}" if given else "",
+        _credit("low", given) if given else "",
     )
     if turn.reward:
         block.add_row("reward", f"{turn.reward:g}", "")
     return block
+
+
+def _credit(level: Level, given: TurnAdvantages) -> str:
+    """A value, if there is one, and the advantage that was computed from it."""
+    advantage, value = given.of(level)
+    known = "" if value is None else f"V_{level} {value:.2f}  "
+    return "" if advantage is None else f"{known}A_{level} {advantage:+.3f}"
 
 
 def _starts_segment(turn: Turn, index: int) -> bool:

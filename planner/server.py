@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hiper.v1 import planner_pb2_grpc
 
 from configuration import command
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.role import Role
 from planner.service import PlannerService
 from planner.servicer import SERVICE_NAME, PlannerServicer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings) -> Service:
+def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: PlannerSettings) -> Service:
     """The planner's gRPC service."""
     servicer = PlannerServicer(PlannerService(engine, tokenizer, settings))
     return Service(
@@ -30,7 +30,13 @@ def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelS
 
 def main(argv: Sequence[str]) -> int:
     line = command.read(argv, "planner server", ServerFlags)
-    return run_model_server(Role.PLANNER, line.configuration, line.flags, service)
+    settings = line.configuration.planner
+    return run_model_server(
+        Role.PLANNER,
+        line.configuration,
+        line.flags,
+        lambda engine, tokenizer, _: service(engine, tokenizer, settings),
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.errors import InvalidInputError
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 class PlannerService:
     """Plans with the model behind `engine`; has no state between calls."""
 
-    def __init__(
-        self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
-    ) -> None:
+    def __init__(self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: PlannerSettings) -> None:
         self._parser = PlannerParser(tokenizer)
         # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
         # tokens takes half a second.
@@ -35,10 +33,13 @@ class PlannerService:
             engine.context_length,
             settings.max_new_tokens,
         )
+        self._hierarchy = settings.hierarchy
         self._rendering = PromptThread()
 
     async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """Samples a decision and, with SWITCH, a subgoal.
+
+        Without a hierarchy, nothing is sampled: the task is the subgoal of the whole episode.
 
         Raises:
             InvalidInputError: there is no goal, or after turn 0 no subgoal.
@@ -46,8 +47,10 @@ class PlannerService:
             QueueFullError: too many calls are waiting.
             BehindError: the adapter that is served is behind `fence`.
         """
-        complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
         prompt_ids = await self._rendering.run(self.prompt_ids, context)
+        if not self._hierarchy:
+            return self._task_as_subgoal(context, prompt_ids, fence)
+        complete = frozenset({self._parser.keep_ids}) if context.turn > 0 else frozenset()
         generation = await self._sampler.sample(prompt_ids, seed, complete, fence)
         parsed = self._parser.parse(generation.token_ids, context.turn, context.goal, context.subgoal)
         return Plan(
@@ -58,6 +61,16 @@ class PlannerService:
             decision_span=parsed.decision_span,
             subgoal_span=parsed.subgoal_span,
         )
+
+    def _task_as_subgoal(
+        self, context: TurnContext, prompt_ids: tuple[int, ...], fence: Fence | None
+    ) -> Plan:
+        """The plan that follows from the task, as if the model had answered it; no token of it learns."""
+        decision = Decision.KEEP if context.turn > 0 else Decision.SWITCH
+        answer = self._parser.answer_ids(decision, context.goal, context.turn)
+        parsed = self._parser.parse(answer, context.turn, context.goal, context.subgoal)
+        given = self._sampler.given(prompt_ids, answer, fence)
+        return Plan(parsed.decision, parsed.subgoal, True, given, EMPTY_SPAN, EMPTY_SPAN)
 
     async def prompt_only(self, context: TurnContext) -> Plan:
         """The prompt of `plan`, with nothing sampled: as if the subgoal were kept."""

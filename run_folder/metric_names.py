@@ -77,6 +77,10 @@ LEARNING_RATE = "lr"
 TOKENS = "tokens"
 SEQUENCE_TOKENS = "sequence_tokens"
 COMPUTED_TOKENS = "computed_tokens"
+WEAK_HEADS = "weak_heads"
+"""Number of value heads that explain little, although the estimator relies on them."""
+EPOCHS = "epochs"
+"""Mean number of epochs after which the critic's weights were kept, over the fits of the update."""
 SECONDS = "seconds"
 """Measure that is reported as a `timing_s/` metric."""
 
@@ -112,8 +116,14 @@ def target_mean(head: str) -> str:
 
 
 def explained_variance(head: str) -> str:
-    """Measure of the critic: share of the targets' variance that a head explains."""
+    """Measure of the critic: share of the targets' variance that a head explains, with the values that the
+    advantages were computed from: those of an episode are from heads that have not seen its returns."""
     return f"explained_variance/{head}"
+
+
+def explained_before(head: str) -> str:
+    """Measure of the critic: the same for the heads before they have seen any episode of the batch."""
+    return f"explained_variance_before/{head}"
 
 
 def advantage_mean(level: str) -> str:

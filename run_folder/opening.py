@@ -63,7 +63,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
     + [f"pool.{key}" for key in PoolSettings.model_fields]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
-    + ["ppo.learning_rate", "ppo.planner_learning_rate", "critic.learning_rate"]
+    + ["ppo.learning_rate", "ppo.planner_learning_rate"]
 )
 """Keys that may be changed when a run is resumed: they say where and how fast it runs, not what it computes.
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from google.protobuf.message import DecodeError
 from hiper.v1 import episode_pb2 as pb
@@ -55,13 +55,25 @@ CREATE TABLE advantages (
     PRIMARY KEY (number, turn)
 ) STRICT, WITHOUT ROWID;
 """
-_SET_ASIDE = """
+_LATER_TABLES = {
+    "set_aside": """
 CREATE TABLE IF NOT EXISTS set_aside (
     number INTEGER PRIMARY KEY,      -- an episode that no update can train on
     reason TEXT NOT NULL
 ) STRICT;
-"""
-"""A table that stores of earlier versions lack; it is added when such a store is first opened for writing."""
+""",
+    "turn_values": """
+CREATE TABLE IF NOT EXISTS turn_values (
+    number INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    low REAL NOT NULL,
+    high REAL NOT NULL,
+    switch REAL,                     -- NULL with two value heads
+    PRIMARY KEY (number, turn)
+) STRICT, WITHOUT ROWID;
+""",
+}
+"""Tables that stores of earlier versions lack; they are added when a store is first opened for writing."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,22 @@ class EpisodeSummary:
         return ending_of(self.won, self.terminated)
 
 
+Level = Literal["low", "high", "switch"]
+"""What an advantage is of: the action, the subgoal, or the decision to keep or switch."""
+
+
+@dataclass(frozen=True)
+class TurnValues:
+    """The critic's values of a turn, from which its advantages were computed, in units of reward."""
+
+    low: float
+    """V_low, after the subgoal is known and before the action."""
+    high: float
+    """V_high, before a subgoal is written; computed on every turn."""
+    switch: float | None
+    """V_switch, before the decision; None with two value heads."""
+
+
 @dataclass(frozen=True)
 class TurnAdvantages:
     """The advantages of a turn, as the update used them."""
@@ -93,6 +121,18 @@ class TurnAdvantages:
     """Advantage of the subgoal; 0 except at segment starts."""
     switch: float | None
     """Advantage of the decision; None with two value heads."""
+    values: TurnValues | None = None
+    """Values; None with estimators that use none, and in stores of earlier versions."""
+
+    def of(self, level: Level) -> tuple[float | None, float | None]:
+        """The advantage of a level, and the value that it was computed from."""
+        match level:
+            case "low":
+                return self.low, None if self.values is None else self.values.low
+            case "high":
+                return self.high, None if self.values is None else self.values.high
+            case "switch":
+                return self.switch, None if self.values is None else self.values.switch
 
 
 class EpisodeStore:
@@ -117,9 +157,10 @@ class EpisodeStore:
         if run_id is not None and self.run_id != run_id:
             self.close()
             raise PreconditionError(f"{path} holds run {self.run_id}, not {run_id}")
-        if not self._notes_set_aside():
+        if missing := [table for name, table in _LATER_TABLES.items() if not self._has(name)]:
             with self._writing():
-                self._db.execute(_SET_ASIDE)
+                for table in missing:
+                    self._db.execute(table)
 
     @classmethod
     def of_run(cls, path: Path, new_run_id: str) -> Self:
@@ -229,15 +270,15 @@ class EpisodeStore:
 
     def those_set_aside(self) -> dict[int, str]:
         """The reason for each episode that is not trained on, by its place."""
-        if not self._notes_set_aside():
+        if not self._has("set_aside"):
             return {}  # of an earlier version, opened for reading
         with self._lock:
             return dict(self._db.execute("SELECT number, reason FROM set_aside ORDER BY number").fetchall())
 
-    def _notes_set_aside(self) -> bool:
-        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'"
+    def _has(self, table: str) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
         with self._lock:
-            return self._db.execute(query).fetchone() is not None
+            return self._db.execute(query, (table,)).fetchone() is not None
 
     def summaries(self) -> tuple[EpisodeSummary, ...]:
         """All episodes in the order of their places."""
@@ -249,17 +290,30 @@ class EpisodeStore:
             return tuple(_summary(row) for row in self._db.execute(query))
 
     def set_advantages(self, number: int, turns: Sequence[TurnAdvantages]) -> None:
-        """Stores the advantages of an episode's turns; replaces earlier ones."""
+        """Stores advantages and values of an episode's turns; replaces earlier ones."""
         rows = [(number, index, turn.low, turn.high, turn.switch) for index, turn in enumerate(turns)]
+        valued = [(number, index, turn.values) for index, turn in enumerate(turns)]
+        values = [(*place, v.low, v.high, v.switch) for *place, v in valued if v is not None]
         with self._writing():
+            self._db.execute("DELETE FROM turn_values WHERE number = ?", (number,))
             self._db.executemany("INSERT OR REPLACE INTO advantages VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO turn_values VALUES (?, ?, ?, ?, ?)", values)
 
     def advantages(self, number: int) -> tuple[TurnAdvantages, ...]:
-        """The advantages of each turn; empty if no update has used the episode yet."""
-        query = "SELECT low, high, switch FROM advantages WHERE number = ? ORDER BY turn"
+        """The advantages of each turn, with values; empty if no update has used the episode yet."""
+        values = self._values(number)
+        query = "SELECT turn, low, high, switch FROM advantages WHERE number = ? ORDER BY turn"
         with self._lock:
             rows = self._db.execute(query, (number,)).fetchall()
-        return tuple(TurnAdvantages(low, high, switch) for low, high, switch in rows)
+        return tuple(TurnAdvantages(low, high, switch, values.get(turn)) for turn, low, high, switch in rows)
+
+    def _values(self, number: int) -> dict[int, TurnValues]:
+        if not self._has("turn_values"):
+            return {}  # of an earlier version, opened for reading
+        query = "SELECT turn, low, high, switch FROM turn_values WHERE number = ?"
+        with self._lock:
+            rows = self._db.execute(query, (number,)).fetchall()
+        return {turn: TurnValues(low, high, switch) for turn, low, high, switch in rows}
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -295,7 +349,7 @@ def _make(path: Path, run_id: str) -> None:
         with contextlib.closing(_connected(unfinished, "rwc")) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(_TABLES + _SET_ASIDE)
+            db.executescript("".join((_TABLES, *_LATER_TABLES.values())))
             db.execute("INSERT INTO run VALUES (?, ?)", (FORMAT, run_id))
         # Without this, SQLite would take an older, unfinished store's log for the log of the new one.
         for ending in ("-wal", "-shm", "-journal"):
@@ -319,7 +373,7 @@ def _is_made(path: Path) -> bool:
             stored = db.execute("SELECT 1 FROM episodes LIMIT 1").fetchone() if "episodes" in tables else None
     except sqlite3.DatabaseError:
         return True  # `_open` then says what is wrong with it.
-    foreign = tables - {"run", "episodes", "advantages", "set_aside"}
+    foreign = tables - {"run", "episodes", "advantages", *_LATER_TABLES}
     return bool(stored or foreign or any(run for (run,) in runs))
 
 

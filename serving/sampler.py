@@ -61,6 +61,28 @@ class Sampler:
             adapter_sha256=result.adapter.sha256 if result.adapter else b"",
         )
 
+    def given(
+        self, prompt_ids: tuple[int, ...], token_ids: tuple[int, ...], fence: Fence | None = None
+    ) -> Generation:
+        """An answer that was not sampled, recorded as if what is served were certain of it.
+
+        Raises:
+            BehindError: what is served is behind `fence`.
+        """
+        adapter = self.engine.adapter
+        _check(fence, adapter)
+        return Generation(
+            prompt_ids=prompt_ids,
+            token_ids=token_ids,
+            logprobs=(0.0,) * len(token_ids),
+            adapter_version=adapter.version if adapter else BASE_VERSION,
+            temperature=self.settings.temperature,
+            length_limited=False,
+            engine_seconds=0.0,
+            adapter_epoch=adapter.epoch if adapter else 0,
+            adapter_sha256=adapter.sha256 if adapter else b"",
+        )
+
     def unsampled(self, prompt_ids: tuple[int, ...]) -> Generation:
         """A generation with the prompt and no sampled tokens."""
         return Generation(prompt_ids, (), (), BASE_VERSION, self.settings.temperature, False, 0.0)

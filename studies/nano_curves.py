@@ -1,14 +1,13 @@
-"""`bazel run //studies:nano_curves -- --out DIR`: compares estimators by training the nano model."""
+"""`bazel run //studies:nano_curves -- --out DIR`: compares ways to train by training the nano model."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import product
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import Field
 from rich.console import Console
 
@@ -16,18 +15,17 @@ from configuration.command import main, read
 from configuration.files import read_toml
 from configuration.keys import value_of
 from configuration.section import Section
-from configuration.tree import Configuration
 from core.errors import ConfigurationError
+from core.freed_memory import keep_freed_memory
 from core.paths import user_path
 from core.progress import progress
-from studies.curves.report import NAMES, Study, write
-from studies.curves.study import Cell, Outcome, Place, base_score, conclude, configured, finished, train
-from studies.nano.base import BaseSettings, nano_base
-from studies.nano.settings import NanoSettings
+from studies.curves.horizons import HORIZONS, PRESETS, Horizon, prepared
+from studies.curves.methods import METHODS, Cell, configured
+from studies.curves.plan import Plan
+from studies.curves.playing import Cells
+from studies.curves.report import Study, write
+from studies.curves.study import Outcome, Place, Score, base_score, play
 
-PRESETS = Path(__file__).parent.parent / "presets"
-HORIZONS = {"tiny": "nano.toml", "short": "nano_short.toml"}
-"""Preset of each horizon."""
 SHOWN = (
     "environment.step_limit",
     "environment.generator.task_types",
@@ -36,12 +34,9 @@ SHOWN = (
     "learner.updates",
     "learner.episodes_per_update",
     "lora.rank",
-    "ppo.learning_rate",
     "ppo.minibatches",
-    "critic.learning_rate",
+    "critic.memory",
     "critic.heads",
-    "estimator.lambda_turn",
-    "estimator.lambda_segment",
     "estimator.keep_penalty.mode",
 )
 """Keys whose values the page shows."""
@@ -51,38 +46,45 @@ class CurvesFlags(Section):
     """Options of this command; keys of the configuration apply to all runs."""
 
     out: Path | None = None
-    """Folder of models and runs; finished runs in it are kept, and interrupted ones are resumed."""
+    """Folder of the runs; finished ones are kept, interrupted ones resumed. Several commands may use the same
+    folder at once, and then share the runs."""
     results: Path | None = None
-    """Folder that page, plot and numbers are written to; the folder of `out` if not given."""
-    name: str = Field("nano", pattern=r"[a-z0-9_]+")
-    """Name of these three files."""
-    horizons: tuple[str, ...] = ("tiny",)
-    """Horizons to play, of `tiny` and `short`, with commas between them."""
-    estimators: tuple[str, ...] = ("hae", "gae", "grpo")
-    """Estimators to compare, of `hae`, `gae` and `grpo`, with commas between them."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds, with commas between them; each estimator has a run for each seed."""
+    """Folder that page, plots and numbers are written to; the folder of `out` if not given."""
+    name: str = Field("nano_credit", pattern=r"[a-z0-9_]+")
+    """Beginning of the names of these files."""
+    horizons: tuple[str, ...] = tuple(HORIZONS)
+    """Horizons to play, of `tiny`, `short` and `long`, with commas between them."""
+    methods: tuple[str, ...] = tuple(METHODS)
+    """Methods to compare, with commas between them."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds that are reported, with commas between them."""
+    rates: tuple[float, ...] = (1e-3, 2e-3)
+    """Learning rates, of which each method gets the better one at each horizon."""
+    choosing_seeds: tuple[int, ...] = (100,)
+    """Seeds by which the rates are chosen; they are not reported."""
     held_out: int = Field(200, ge=1)
     """Number of held-out games, in rooms of their own, that are played before and after training."""
     compared: int = Field(8, ge=2)
-    """Number of episodes of one task that GRPO compares."""
+    """Number of episodes of one task that GRPO and GiGPO compare."""
+    report_only: bool = False
+    """Whether to play nothing and write the page of the runs that are finished."""
     remark: str = ""
     """Remark for readers of the page, such as what else the machine was doing."""
 
 
-@dataclass(frozen=True)
-class Horizon:
-    """A horizon: the configuration of its preset, and the folder of its base model."""
-
-    name: str
-    configuration: Configuration
-    model: Path
-
-
 def run(argv: Sequence[str]) -> int:
     flags = _checked(read(argv, "nano_curves", CurvesFlags).flags)
+    keep_freed_memory()
     console = Console()
-    study = _study(argv, flags, console)
+    root = user_path(str(flags.out))
+    cells = Cells(_plan(flags), lambda cell: Place(root, cell))
+    # From short to long, whatever the order of playing is.
+    names = [name for name in HORIZONS if name in flags.horizons]
+    horizons = {name: _horizon(argv, name, flags, console) for name in names}
+    starts = {name: _starts(horizon, root, flags) for name, horizon in horizons.items()}
+    if not flags.report_only:
+        _play(cells, horizons, flags, console)
+    study = _study(argv, flags, horizons, starts, cells)
     for path in write(study, user_path(str(flags.results or flags.out)), flags.name):
         console.print(str(path), soft_wrap=True)
     return 0
@@ -90,40 +92,98 @@ def run(argv: Sequence[str]) -> int:
 
 def _checked(flags: CurvesFlags) -> CurvesFlags:
     if flags.out is None:
-        raise ConfigurationError("--out DIR says where models and runs are kept")
+        raise ConfigurationError("--out DIR says where the runs are kept")
     for option, given, accepted in (
         ("horizons", flags.horizons, HORIZONS),
-        ("estimators", flags.estimators, NAMES),
+        ("methods", flags.methods, METHODS),
     ):
         if unknown := sorted(set(given) - set(accepted)):
             raise ConfigurationError(f"--{option} {','.join(unknown)}: accepted are {', '.join(accepted)}")
+    if both := sorted(set(flags.seeds) & set(flags.choosing_seeds)):
+        raise ConfigurationError(
+            f"--choosing-seeds {','.join(map(str, both))}: seeds that choose a setting are not reported"
+        )
     return flags
 
 
-def _study(argv: Sequence[str], flags: CurvesFlags, console: Console) -> Study:
-    root = user_path(str(flags.out))
-    horizons = [_horizon(argv, name, root, console) for name in flags.horizons]
-    starts = {
-        horizon.name: base_score(root / f"{horizon.name}-base.json", _base_run(horizon), flags.held_out)
-        for horizon in horizons
-    }
-    # All estimators of a seed come before the next seed, so that finished runs can be compared early.
-    cells = list(product(horizons, flags.seeds, flags.estimators))
-    outcomes = []
-    with progress(console, "runs") as report:
-        for number, (horizon, seed, estimator) in enumerate(cells):
-            cell = Cell(horizon.name, estimator, seed)
-            report(number / len(cells), f"{cell.name}, {number + 1} of {len(cells)}")
-            outcomes.append(_outcome(horizon, Place(root, cell), flags))
+def _plan(flags: CurvesFlags) -> Plan:
+    return Plan(flags.horizons, flags.methods, flags.seeds, flags.rates, flags.choosing_seeds)
+
+
+def _horizon(argv: Sequence[str], name: str, flags: CurvesFlags, console: Console) -> Horizon:
+    preset = read_toml(PRESETS / HORIZONS[name])
+    configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
+    hierarchies = {METHODS[method].hierarchy for method in flags.methods}
+    with progress(console, f"base models, {name}") as report:
+        return prepared(name, configuration, hierarchies, report)
+
+
+def _starts(horizon: Horizon, root: Path, flags: CurvesFlags) -> dict[bool, Score]:
+    """The scores of the base models; several commands that begin at once measure them once."""
+    scores = {}
+    for hierarchy, model in horizon.models.items():
+        cell = Cell(horizon.name, "gae" if hierarchy else "no_hierarchy", flags.rates[0], 0)
+        file = root / f"{horizon.name}-base{'' if hierarchy else '-no-hierarchy'}.json"
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_suffix(".lock")):
+            configuration = configured(horizon.configuration, cell, model, flags.compared)
+            scores[hierarchy] = base_score(file, configuration, flags.held_out)
+    return scores
+
+
+def _play(cells: Cells, horizons: dict[str, Horizon], flags: CurvesFlags, console: Console) -> None:
+    seeds = set(flags.seeds)
+
+    def played(cell: Cell, place: Place) -> Outcome:
+        horizon = horizons[cell.horizon]
+        model = horizon.models[METHODS[cell.method].hierarchy]
+        configuration = configured(horizon.configuration, cell, model, flags.compared)
+        learner = configuration.learner
+        with progress(console, cell.name) as report:
+            step = _counted(report, learner.updates * learner.episodes_per_update)
+            return play(place, configuration, flags.held_out if cell.seed in seeds else 0, step)
+
+    cells.play_all(played, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
+
+
+def _counted(report: Callable[[float, str], None], total: int) -> Callable[[], None]:
+    """A callback that reports one episode of `total` more at each call."""
+    played = 0
+
+    def step() -> None:
+        nonlocal played
+        played += 1
+        report(played / total, f"episode {played} of {total}")
+
+    return step
+
+
+def _study(
+    argv: Sequence[str],
+    flags: CurvesFlags,
+    horizons: dict[str, Horizon],
+    starts: dict[str, dict[bool, Score]],
+    cells: Cells,
+) -> Study:
+    rates = " and ".join(f"{rate:g}" for rate in flags.rates)
+    chosen = (
+        f"Each method has the better learning rate of {rates}, by success over training with other seeds "
+        "than those reported."
+        if len(flags.rates) > 1
+        else f"The learning rate of every method is {rates}."
+    )
     return Study(
         command=shlex.join(["bazel", "run", "//studies:nano_curves", "--", *_without_remark(argv)]),
         date=date.today().isoformat(),
         remark=flags.remark,
+        settings=chosen,
+        runs=len(flags.horizons) * len(flags.methods) * len(flags.seeds),
         configuration={
-            horizon.name: {key: value_of(horizon.configuration, key) for key in SHOWN} for horizon in horizons
+            name: {key: value_of(horizon.configuration, key) for key in SHOWN}
+            for name, horizon in horizons.items()
         },
         starts=starts,
-        outcomes=tuple(sorted(outcomes, key=lambda one: flags.estimators.index(one.cell.estimator))),
+        outcomes=tuple(cells.reported()),
     )
 
 
@@ -133,30 +193,6 @@ def _without_remark(argv: Sequence[str]) -> list[str]:
         place = words.index("--remark")
         del words[place : place + 2]
     return words
-
-
-def _horizon(argv: Sequence[str], name: str, root: Path, console: Console) -> Horizon:
-    """The horizon of that name; its base model is made, or copied from the cache."""
-    preset = read_toml(PRESETS / HORIZONS[name])
-    configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
-    sections = configuration.environment, configuration.planner, configuration.executor
-    settings = BaseSettings(NanoSettings(), *sections, seed=0)
-    model = root / f"{name}-base"
-    with progress(console, f"base, {name}") as report:
-        nano_base(settings, model, report)
-    return Horizon(name, configuration, model)
-
-
-def _base_run(horizon: Horizon) -> Configuration:
-    return configured(horizon.configuration, Cell(horizon.name, "hae", 0), horizon.model, group_size=1)
-
-
-def _outcome(horizon: Horizon, place: Place, flags: CurvesFlags) -> Outcome:
-    if outcome := finished(place):
-        return outcome
-    configuration = configured(horizon.configuration, place.cell, horizon.model, flags.compared)
-    train(place, configuration)
-    return conclude(place, configuration, flags.held_out)
 
 
 if __name__ == "__main__":

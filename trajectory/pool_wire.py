@@ -8,6 +8,8 @@ from core.errors import InvalidInputError
 from core.role import Role
 from trajectory.pool import Member, MemberState, PoolTable, Replica
 
+_LONGEST = 256
+"""Characters of a field that the learner remembers of a server, at most."""
 _ROLE_TO_PB = {Role.PLANNER: adapter_pb2.ROLE_PLANNER, Role.EXECUTOR: adapter_pb2.ROLE_EXECUTOR}
 _ROLE_FROM_PB = {number: role for role, number in _ROLE_TO_PB.items()}
 _STATE_TO_PB = {state: pool_pb2.MemberState.Value(f"MEMBER_STATE_{state.name}") for state in MemberState}
@@ -36,7 +38,7 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
     """The model server that a message describes.
 
     Raises:
-        InvalidInputError: a field is missing; names it.
+        InvalidInputError: a field is missing or too long; names it.
     """
     role = _ROLE_FROM_PB.get(message.role)
     if role is None:
@@ -44,6 +46,9 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
     for name in ("address", "incarnation", "base_model"):
         if not getattr(message, name):
             raise InvalidInputError(f"replica.{name}: must not be empty")
+    for name in ("address", "incarnation", "node", "base_model", "run_id", "sha256"):
+        if (length := len(getattr(message, name))) > _LONGEST:
+            raise InvalidInputError(f"replica.{name}: {length} characters; at most {_LONGEST} are accepted")
     return Replica(
         role=role,
         address=message.address,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from environments.benchmark import Benchmark, StepInfo, Task, TextEnvironment
 from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
-from learner.imitation.teachers import TaughtTurn, Teacher
+from learner.imitation.teachers import TaughtTurn, Teacher, WithoutSubgoals
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
 from play.players import Players
@@ -35,12 +35,14 @@ class Formats:
     executor_parser: ExecutorParser
     history: int
     """Largest number of earlier turns that either prompt shows."""
+    hierarchy: bool
+    """Whether there are subgoals; if not, the task is the only one."""
 
     @classmethod
     def of(
         cls,
         tokenizer: PreTrainedTokenizerBase,
-        planner: ModelServerSettings,
+        planner: PlannerSettings,
         executor: ModelServerSettings,
     ) -> Formats:
         """The same formats as those of the two servers."""
@@ -62,6 +64,7 @@ class Formats:
             ),
             ExecutorParser(tokenizer),
             max(planner.history, executor.history),
+            planner.hierarchy,
         )
 
 
@@ -86,7 +89,9 @@ async def lesson(
     All answers are read back by the servers' parsers, so that only what they understand is taught. The
     log-probabilities are 0, as of a teacher who is certain.
     """
-    demonstrator = _Demonstrator(environment, teacher, formats)
+    demonstrator = _Demonstrator(
+        environment, teacher if formats.hierarchy else WithoutSubgoals(teacher), formats
+    )
     players = Players(
         planner=demonstrator,
         executor=demonstrator,

@@ -23,9 +23,13 @@ FOLDER = Path(__file__).parents[1] / "warm_start"
 def shipped_pair(
     settings: WarmStartSettings, model: ModelFolder, benchmark: str, folder: Path = FOLDER
 ) -> AdapterPair | None:
-    """The pair in `folder` for this base model, LoRA shape, benchmark and prompt format, or None."""
+    """The pair in `folder` for this base model, LoRA shape, benchmark and prompt format, or None.
+
+    All of these pairs were taught with subgoals, so there is none without a hierarchy.
+    """
     prompt_format = settings.planner.prompt_format
-    if not settings.imitation.shipped or settings.executor.prompt_format != prompt_format:
+    alike = settings.executor.prompt_format == prompt_format
+    if not (settings.imitation.shipped and alike and settings.planner.hierarchy):
         return None
     pair = AdapterPair.within(folder / f"{benchmark}_{prompt_format}")
     return pair if all(_fits(each, settings.lora, model) for _, each in pair.items()) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
@@ -70,6 +70,20 @@ class PolicyTeacher:
         impossible = sorted(self._seen.difference(admissible))
         choices = impossible if impossible and self._random.random() < 0.5 else possible
         return self._random.choice(choices) if choices else right
+
+
+class WithoutSubgoals:
+    """A teacher that acts as another one does, and names the task as its only subgoal."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher = teacher
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._teacher.begin(observation, info)
+
+    def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
+        turn = self._teacher.turn(observation, info)
+        return replace(turn, step=DemonstrationStep(info["goal"], turn.step.action))
 
 
 def teacher_of(benchmark: Benchmark, name: str, mistakes: float = 0.0, seed: int = 0) -> PolicyTeacher:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
 from core.files import sweep_unfinished, written_beside
@@ -56,7 +56,7 @@ class WarmStartSettings:
     imitation: ImitationSettings = field(default_factory=ImitationSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
-    planner: ModelServerSettings = field(default_factory=ModelServerSettings)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
     executor: ModelServerSettings = field(default_factory=ModelServerSettings)
 
     @classmethod

@@ -29,6 +29,8 @@ class Command:
     paths: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     """Numbers of episodes, which every rank reads from the run's store."""
+    version: int = 0
+    """Version of the adapters, where the method takes one."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -36,7 +38,7 @@ class Command:
     @classmethod
     def from_json(cls, text: str) -> Command:
         content = json.loads(text)
-        return cls(content["method"], tuple(content["paths"]), tuple(content["numbers"]))
+        return cls(content["method"], tuple(content["paths"]), tuple(content["numbers"]), content["version"])
 
 
 class LeadingTrainer:
@@ -53,6 +55,10 @@ class LeadingTrainer:
     def version(self) -> int:
         return self._trainer.version
 
+    @property
+    def memory(self) -> int:
+        return self._trainer.memory
+
     def load_adapters(self, pair: AdapterPair) -> None:
         self._tell("load_adapters", pair.planner, pair.executor)
         self._trainer.load_adapters(pair)
@@ -60,6 +66,10 @@ class LeadingTrainer:
     def load_reference(self, pair: AdapterPair) -> None:
         self._tell("load_reference", pair.planner, pair.executor)
         self._trainer.load_reference(pair)
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        self._tell("remember", numbers=[episode.number for episode in episodes], version=version)
+        self._trainer.remember(version, episodes)
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self._tell("update", numbers=[episode.number for episode in episodes])
@@ -82,8 +92,8 @@ class LeadingTrainer:
         self._tell("load_checkpoint", folder)
         self._trainer.load_checkpoint(folder)
 
-    def _tell(self, method: str, *paths: Path, numbers: Sequence[int] = ()) -> None:
-        self._channel.send(Command(method, tuple(map(str, paths)), tuple(numbers)).to_json())
+    def _tell(self, method: str, *paths: Path, numbers: Sequence[int] = (), version: int = 0) -> None:
+        self._channel.send(Command(method, tuple(map(str, paths)), tuple(numbers), version).to_json())
 
 
 def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], EpisodeStore]) -> None:
@@ -94,7 +104,7 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
     Args:
         trainer: Trainer of this rank.
         channel: Channel from rank 0.
-        open_store: Opens the run's episode store; called at the first update, when the store exists.
+        open_store: Opens the run's episode store; called at the first batch, when the store exists.
     """
     store: EpisodeStore | None = None
     while (text := channel.receive()) is not None:
@@ -106,6 +116,9 @@ def follow(trainer: Trainer, channel: CommandChannel, open_store: Callable[[], E
                     trainer.load_adapters(AdapterPair(*paths))
                 case "load_reference":
                     trainer.load_reference(AdapterPair(*paths))
+                case "remember":
+                    store = store or open_store()
+                    trainer.remember(command.version, store.load(command.numbers))
                 case "update":
                     store = store or open_store()
                     trainer.update(store.load(command.numbers), lambda share, message: None)

@@ -34,11 +34,21 @@ class Trainer(Protocol):
     def version(self) -> int:
         """Version of the adapters: 0 at first, one more after each update."""
 
+    @property
+    def memory(self) -> int:
+        """Number of batches before the newest one that the critic also learns from."""
+
     def load_adapters(self, pair: AdapterPair) -> None:
         """Starts the policies from these adapters instead of new ones."""
 
     def load_reference(self, pair: AdapterPair) -> None:
         """Uses these adapters as the KL reference."""
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """Gives the critic back an earlier batch, that of the update that followed `version`.
+
+        A resumed run calls it for each of the last `memory` batches.
+        """
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of episodes."""

@@ -95,6 +95,10 @@ class TrainingLoop:
             self.stopwatch.lap(names.TIME_START)
             self._keep(trainer, consumed=())
         trainer.load_reference(self.folder.pair(0))
+        for version in range(max(0, trainer.version - trainer.memory), trainer.version):
+            self.status.report(0.0, f"the critic reads the batch of version {version} again")
+            batch = self.batches.read(self.schedule.batch(version), version)
+            trainer.remember(version, batch.episodes)
         self.status.updated(self.persistence.rewind_metrics(trainer.version))
         self._set_aside(self.batches.given_up(trainer.version, self.schedule.batch(trainer.version).start))
         self.stopwatch.lap(names.TIME_START)

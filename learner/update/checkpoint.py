@@ -16,7 +16,7 @@ from core.errors import CorruptDataError, NotFoundError, PreconditionError
 from core.files import check_manifest, write_manifest, written_beside
 from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 
-FORMAT = 2
+FORMAT = 3
 STATE, PARAMETERS, MOMENTS = STATE_FILE, "parameters.safetensors", "optimizers.safetensors"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ class States:
     """Number of turns T."""
     unfinished: tuple[int, ...]
     """[F] places of those episodes in the batch."""
+    episodes: npt.NDArray[np.int64]
+    """[P] place of each prompt's episode in the batch."""
 
     @classmethod
     def of(cls, episodes: Sequence[Episode], bootstrap: str) -> States:
@@ -53,7 +55,14 @@ class States:
         planner_prompts = [turn.plan.generation.prompt_ids for turn in turns]
         executor_prompts = [turn.act.generation.prompt_ids for turn in turns]
         prompts = (*planner_prompts, *executor_prompts, *final_planner, *final_executor)
-        return cls(prompts, len(turns), unfinished)
+        of_turns = [place for place, episode in enumerate(episodes) for _ in episode.turns]
+        owners = np.array([*of_turns, *of_turns, *unfinished, *unfinished], dtype=np.int64)
+        return cls(prompts, len(turns), unfinished, owners)
+
+    @property
+    def is_executor(self) -> npt.NDArray[np.bool_]:
+        """[P] whether each prompt is the executor's."""
+        return np.repeat([False, True, False, True], [self.turns] * 2 + [len(self.unfinished)] * 2)
 
     @property
     def planner(self) -> slice:
@@ -72,64 +81,53 @@ class States:
         return slice(2 * self.turns + len(self.unfinished), None)
 
 
-def mean_return(episodes: Sequence[Episode], settings: EstimatorSettings) -> float:
-    """Mean return over all turns: of the discounted rewards from a turn on, scaled by `success_reward`.
-
-    It is the best constant prediction of the values. Penalties are left out.
-    """
-    returns: list[float] = []
-    for episode in episodes:
-        ahead = 0.0
-        for turn in reversed(episode.turns):
-            ahead = turn.reward + settings.gamma * ahead
-            returns.append(ahead)
-    return settings.success_reward * float(np.mean(returns))
-
-
-def turn_batch(
-    episodes: Sequence[Episode],
-    states: States,
-    values: Floats | None,
-    heads: tuple[str, ...],
-    settings: EstimatorSettings,
-) -> TurnBatch:
-    """The estimator's batch of T turns, with success scaled to `settings.success_reward`.
-
-    Args:
-        episodes: E episodes.
-        states: Prompts of these episodes.
-        values: [P, len(heads)] values of `states.prompts`; None for estimators that need none.
-        heads: Names of the columns of `values`.
-        settings: Settings of the estimator.
-    """
+def turn_batch(episodes: Sequence[Episode], settings: EstimatorSettings) -> TurnBatch:
+    """The estimator's batch of T turns, without values, with success scaled to `settings.success_reward`."""
     turns = [turn for episode in episodes for turn in episode.turns]
     lengths = [len(episode.turns) for episode in episodes]
-
-    def column(rows: slice, head: str) -> Floats | None:
-        return values[rows, heads.index(head)] if values is not None and head in heads else None
-
-    def final(rows: slice, head: str) -> Floats | None:
-        read = column(rows, head)
-        if read is None or settings.bootstrap != "final":
-            return None
-        scattered = np.zeros(len(episodes))
-        scattered[list(states.unfinished)] = read
-        return scattered
-
     return TurnBatch(
         episode_offsets=np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
         reward=settings.success_reward * np.array([turn.reward for turn in turns], dtype=np.float64),
         switch=np.array([turn.plan.decision is Decision.SWITCH for turn in turns]),
         terminated=np.array([episode.terminated for episode in episodes]),
+        action_valid=np.array([turn.act.valid for turn in turns]),
+        group=np.array([episode.group for episode in episodes]),
+        state=np.array([state_id(turn.observation) for turn in turns], dtype=np.int64),
+    )
+
+
+def with_values(
+    batch: TurnBatch, states: States, values: Floats, heads: tuple[str, ...], bootstrap: str
+) -> TurnBatch:
+    """The batch with values.
+
+    Args:
+        batch: Batch of E episodes, without values.
+        states: Prompts of these episodes.
+        values: [P, len(heads)] values of `states.prompts`.
+        heads: Names of the columns of `values`.
+        bootstrap: The estimator's setting of that name, which decides whether final values are needed.
+    """
+
+    def column(rows: slice, head: str) -> Floats | None:
+        return values[rows, heads.index(head)] if head in heads else None
+
+    def final(rows: slice, head: str) -> Floats | None:
+        read = column(rows, head)
+        if read is None or bootstrap != "final":
+            return None
+        scattered = np.zeros(len(batch.terminated))
+        scattered[list(states.unfinished)] = read
+        return scattered
+
+    return replace(
+        batch,
         value_low=column(states.executor, LOW),
         value_high=column(states.planner, HIGH),
         value_switch=column(states.planner, SWITCH),
-        action_valid=np.array([turn.act.valid for turn in turns]),
         final_value_low=final(states.final_executor, LOW),
         final_value_high=final(states.final_planner, HIGH),
         final_value_switch=final(states.final_planner, SWITCH),
-        group=np.array([episode.group for episode in episodes]),
-        state=np.array([state_id(turn.observation) for turn in turns], dtype=np.int64),
     )
 
 

@@ -1,7 +1,8 @@
-"""One base model in memory that serves as planner, executor, critic and reference, by switching adapters."""
+"""One base model in memory that serves as planner, executor and reference, and that the critic reads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,17 +13,22 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.helpers import disable_input_dtype_casting
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from configuration.learner import LoraSettings
 from core.errors import InvalidInputError
 from learner.update import attention
 from learner.update.packing import Pack
 
-PLANNER, EXECUTOR, CRITIC = "planner", "executor", "critic"
-ADAPTERS = (PLANNER, EXECUTOR, CRITIC)
+PLANNER, EXECUTOR = "planner", "executor"
+ADAPTERS = (PLANNER, EXECUTOR)
 _FROZEN = {PLANNER: "plan_reference", EXECUTOR: "act_reference"}
 """Names of the frozen reference adapters. PEFT finds an adapter's weights by substring, so that no adapter's
 name may contain another's; `planner_reference` would."""
+
+_FEATURE_DEPTHS = (0.5, 1.0)
+"""Blocks after which hidden states are taken as features, as shares of the number of blocks. The last states
+are about the next token; those in the middle say more about the text as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +68,8 @@ class AdaptedModel:
         self._backbone = base.get_decoder()
         self._head = base.get_output_embeddings().weight.detach().float()
         self.peft = _with_adapters(base, config, seed)
+        layers = int(base.config.num_hidden_layers)
+        self._feature_layers = sorted({math.ceil(share * layers) for share in _FEATURE_DEPTHS})
 
     @property
     def hidden_size(self) -> int:
@@ -87,17 +95,39 @@ class AdaptedModel:
 
     def hidden_states(self, pack: Pack, adapter: str | None) -> Tensor:
         """[N, hidden size] last hidden states of the pack's rows; adapter None means the base model alone."""
+        states = self._outputs(pack, adapter).last_hidden_state
+        assert states is not None
+        return states[0]
+
+    def _outputs(
+        self, pack: Pack, adapter: str | None, output_hidden_states: bool = False
+    ) -> BaseModelOutputWithPast:
         # Made anew at each call: the masks of all packs of an update together would not fit into memory.
         bias = pack.bias(self._dtype) if self._in_one_call else None
         with self._switched_to(adapter):
-            output = self._backbone(
+            output: BaseModelOutputWithPast = self._backbone(
                 input_ids=pack.token_ids[None],
                 position_ids=pack.positions[None],
                 use_cache=False,
+                output_hidden_states=output_hidden_states,
                 pack=pack,
                 bias=bias,
             )
-        return output.last_hidden_state[0]
+        return output
+
+    def features(self, pack: Pack, adapter: str | None) -> Tensor:
+        """[S, feature size] hidden states at each prompt's last token, after several blocks, side by side;
+        adapter None means the base model alone."""
+        outputs = self._outputs(pack, adapter, output_hidden_states=True).hidden_states
+        assert outputs is not None
+        return torch.cat(
+            [outputs[layer][0, pack.prompt_ends].float() for layer in self._feature_layers], dim=1
+        )
+
+    @property
+    def feature_size(self) -> int:
+        """Length of a row of `features`."""
+        return len(self._feature_layers) * self.hidden_size
 
     def answer_scores(
         self, pack: Pack, adapter: str | None, temperatures: Tensor, entropy_gradient: bool = False

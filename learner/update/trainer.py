@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
-from core.errors import DivergedError, InvalidInputError
+from configuration.tree import Configuration
+from core.errors import InvalidInputError
 from core.files import written_beside
 from core.progress import Progress
 from core.role import Role
-from hae import Advantages, EstimatorSettings, estimate
+from hae import Advantages, EstimatorSettings, TurnBatch, estimate
 from learner.service.run_parts import Update
 from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.checkpoint import (
@@ -29,16 +30,17 @@ from learner.update.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from learner.update.credit import HEADS, Floats, States, mean_return, turn_batch, value_targets
-from learner.update.critic import Critic, ValueHeads
+from learner.update.credit import States, turn_batch, with_values
+from learner.update.critic import Critic
+from learner.update.features import FeatureReader
 from learner.update.optimizer import AdapterOptimizer, Optimizer
-from learner.update.policy import CRITIC, AdaptedModel
+from learner.update.policy import AdaptedModel
 from learner.update.policy_update import Advance, PolicyUpdate
 from learner.update.ranks import ALONE, Ranks
 from learner.update.samples import answer_samples
+from learner.update.turn_credit import by_episode
 from learner.update.update_metrics import advantage_metrics, placed, throughput_metrics
 from run_folder import metric_names as names
-from run_folder.store import TurnAdvantages
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype
@@ -60,6 +62,19 @@ class TrainerSettings:
     critic: CriticSettings = field(default_factory=CriticSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+    step_limit: int = 50
+    """Largest number of turns of an episode."""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        return cls(
+            learner=configuration.learner,
+            ppo=configuration.ppo,
+            critic=configuration.critic,
+            lora=configuration.lora,
+            estimator=configuration.estimator,
+            step_limit=configuration.environment.step_limit,
+        )
 
 
 class Trainer:
@@ -91,31 +106,26 @@ class Trainer:
         self._model = AdaptedModel(
             model.path, settings.lora, compute_dtype(settings.learner.dtype), _device(), seed
         )
-        heads = HEADS[settings.critic.heads]
-        self._heads = ValueHeads(heads, self._model.hidden_size).to(self._model.device)
         self._optimizers = {
-            role.value: self._optimizer(
+            role: self._optimizer(
                 role.value, self._model.parameters_of(role.value), settings.ppo.learning_rate_of(role)
             )
             for role in Role
         }
-        self._optimizers[CRITIC] = self._optimizer(
-            CRITIC,
-            {**self._model.parameters_of(CRITIC), **_named(self._heads)},
-            settings.critic.learning_rate,
-        )
         pack_tokens = settings.learner.pack_tokens
         self._policies = {
             role: PolicyUpdate(
-                self._model, role.value, self._optimizers[role.value], settings.ppo, pack_tokens, ranks
+                self._model, role.value, self._optimizers[role], settings.ppo, pack_tokens, ranks
             )
             for role in Role
         }
-        # The setting is in tenths of the success reward.
-        clip = settings.critic.clip * settings.estimator.success_reward / 10
-        self._critic = Critic(
-            self._model, self._heads, self._optimizers[CRITIC], settings.critic, clip, pack_tokens, ranks
-        )
+        self._reader = FeatureReader(self._model, pack_tokens, ranks)
+        self._critic = Critic(self._reader, settings.critic, settings.estimator, settings.step_limit, ranks)
+
+    @property
+    def memory(self) -> int:
+        """Number of batches before the newest one that the critic also learns from; see `remember`."""
+        return self._settings.critic.memory if self._settings.estimator.uses_values else 0
 
     def load_adapters(self, pair: AdapterPair) -> None:
         """Starts from these adapters.
@@ -129,27 +139,39 @@ class Trainer:
             read_adapter(self._model.peft, role.value, self._base.fingerprint, folder)
 
     def load_reference(self, pair: AdapterPair) -> None:
-        """Uses these adapters as the KL reference, if `ppo.kl_reference` is `start` and has any weight.
+        """Uses these adapters for the critic's features, and as the KL reference if so configured.
 
-        They are not part of a checkpoint: load them again after one. Without them, the base model is the
-        reference.
+        They are not part of a checkpoint: load them again after one, before `remember`. Without them, the
+        base model takes their place.
 
         Raises:
             HiperError: for the same reasons as `load_adapters`.
         """
-        ppo = self._settings.ppo
-        if ppo.kl_reference == "base" or not ppo.kl_coefficient:
+        held = self._settings.ppo.kl_reference == "start" and self._settings.ppo.kl_coefficient > 0
+        if not held and not self._settings.estimator.uses_values:
             return
         for role, folder in pair.items():
             name = self._model.add_reference(role.value)
             read_adapter(self._model.peft, name, self._base.fingerprint, folder)
-            self._policies[role].reference = name
+            self._reader.adapters[role] = name
+            if held:
+                self._policies[role].reference = name
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """Gives the critic back the batch of the update that followed `version`.
+
+        The critic also learns from the last `critic.memory` batches, which are not part of a checkpoint.
+        """
+        if episodes and self._settings.estimator.uses_values:
+            states = States.of(episodes, self._settings.estimator.bootstrap)
+            batch = turn_batch(episodes, self._settings.estimator)
+            self._critic.remember(version, self._critic.read(batch, states, lambda share: None)[0])
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
 
-        First come values and advantages of all turns, then the updates of planner, executor and critic; the
-        first `critic.warmup` updates train the critic only.
+        First come the critic's values and its own update, then advantages of all turns, then the updates of
+        planner and executor; the first `critic.warmup` updates train the critic only.
 
         Raises:
             InvalidInputError: there are no episodes, or final prompts are missing that the estimator needs.
@@ -160,25 +182,21 @@ class Trainer:
         if not episodes:
             raise InvalidInputError("an update needs at least one episode")
         began = time.perf_counter()
-        if self.version == 0 and self._settings.critic.start == "mean":
-            self._heads.start_at(mean_return(episodes, self._settings.estimator))
-        states = States.of(episodes, self._settings.estimator.bootstrap)
-        values = self._values(states, _stage(progress, 0.0, 0.15, "values"))
+        batch = turn_batch(episodes, self._settings.estimator)
+        metrics: dict[str, float] = {}
+        if self._settings.estimator.uses_values:
+            batch, metrics = self._valued(episodes, batch, _stage(progress, 0.0, 0.3, "the critic"))
         valued = time.perf_counter()
-        batch = turn_batch(episodes, states, values, self._heads.names, self._settings.estimator)
         advantages = estimate(batch, self._settings.estimator)
-        metrics = advantage_metrics(advantages)
-        metrics[names.TIME_VALUES] = valued - began
+        metrics |= advantage_metrics(advantages)
         metrics[names.TIME_ADVANTAGES] = time.perf_counter() - valued
-        if values is None or self.version >= self._settings.critic.warmup:
-            for role, share in ((Role.PLANNER, 0.15), (Role.EXECUTOR, 0.4)):
-                stage = _stage(progress, share, share + 0.25, f"update of the {role.value}")
+        if not self._settings.estimator.uses_values or self.version >= self._settings.critic.warmup:
+            for role, share in ((Role.PLANNER, 0.3), (Role.EXECUTOR, 0.65)):
+                stage = _stage(progress, share, share + 0.35, f"update of the {role.value}")
                 metrics |= self._update_policy(role, episodes, advantages, stage)
-        stage = _stage(progress, 0.65, 1.0, "update of the critic")
-        metrics |= self._update_critic(states, values, advantages, stage)
         self.version += 1
         metrics |= throughput_metrics(metrics, time.perf_counter() - began)
-        return Update(metrics, _by_episode(episodes, advantages))
+        return Update(metrics, by_episode(episodes, batch, advantages))
 
     def save_adapter(self, role: Role, folder: Path) -> None:
         """Writes a role's adapter as a PEFT folder, which appears only once it is complete."""
@@ -204,7 +222,7 @@ class Trainer:
             self.version, self._seed, tuple(consumed), self._made_for(), dict(adapters or {})
         )
         # On every rank, although only one writes: sharded moments are gathered from all of them.
-        moments = {name: optimizer.state() for name, optimizer in self._optimizers.items()}
+        moments = {role.value: optimizer.state() for role, optimizer in self._optimizers.items()}
         if self._ranks.leads:
             write_checkpoint(Checkpoint(state, joined(self._parameters()), joined(moments)), folder)
 
@@ -221,18 +239,27 @@ class Trainer:
             for group, parameters in self._parameters().items():
                 for name, tensor in of_group(checkpoint.parameters, group).items():
                     parameters[name].copy_(tensor)
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state(of_group(checkpoint.moments, name))
+        for role, optimizer in self._optimizers.items():
+            optimizer.load_state(of_group(checkpoint.moments, role.value))
+        # Batches of another state of the run; `remember` brings those of this one.
+        self._critic.forget()
         self.version, self._seed = checkpoint.state.version, checkpoint.state.seed
         self.consumed = checkpoint.state.consumed
 
-    def _values(self, states: States, advance: Advance) -> Floats | None:
-        if not self._settings.estimator.uses_values:
-            return None
-        values = self._critic.values(states.prompts, advance)
-        if broken := int((~np.isfinite(values)).any(axis=1).sum()):
-            raise DivergedError(f"the critic's values of {broken} of {len(values)} prompts are not finite")
-        return values
+    def _valued(
+        self, episodes: Sequence[Episode], batch: TurnBatch, advance: Advance
+    ) -> tuple[TurnBatch, dict[str, float]]:
+        """The batch with values, and the metrics of the critic, which has learnt from it."""
+        began = time.perf_counter()
+        states = States.of(episodes, self._settings.estimator.bootstrap)
+        experience, tokens = self._critic.read(batch, states, advance)
+        read = time.perf_counter()
+        generator = np.random.default_rng([self._seed, self.version, len(Role)])
+        valued = self._critic.update(experience, self.version, generator)
+        measures = valued.metrics | tokens
+        metrics = placed(measures, names.critic, names.TIME_UPDATE_CRITIC) | {names.TIME_VALUES: read - began}
+        bootstrap = self._settings.estimator.bootstrap
+        return with_values(batch, states, valued.values, self._critic.names, bootstrap), metrics
 
     def _update_policy(
         self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance
@@ -243,18 +270,6 @@ class Trainer:
         metrics = self._policies[role].run(samples, generator, advance)
         metrics[names.LEARNING_RATE] = self._settings.ppo.learning_rate_of(role)
         return placed(metrics, partial(names.actor, role), names.time_update(role))
-
-    def _update_critic(
-        self, states: States, values: Floats | None, advantages: Advantages, advance: Advance
-    ) -> dict[str, float]:
-        if values is None:
-            return {}
-        targets = value_targets(advantages, states, self._heads.names)
-        learnt = slice(0, 2 * states.turns)
-        generator = np.random.default_rng([self._seed, self.version, len(Role)])
-        metrics = self._critic.update(states.prompts[learnt], values[learnt], targets, generator, advance)
-        metrics[names.LEARNING_RATE] = self._settings.critic.learning_rate
-        return placed(metrics, names.critic, names.TIME_UPDATE_CRITIC)
 
     def _optimizer(
         self, owner: str, parameters: Mapping[str, nn.Parameter], learning_rate: float
@@ -267,9 +282,12 @@ class Trainer:
 
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
 
-    def _parameters(self) -> dict[str, dict[str, nn.Parameter]]:
-        adapters = (*(role.value for role in Role), CRITIC)
-        return {a: self._model.parameters_of(a) for a in adapters} | {"heads": _named(self._heads)}
+    def _parameters(self) -> dict[str, dict[str, Tensor]]:
+        groups: dict[str, dict[str, Tensor]] = {}
+        for role in Role:
+            groups[role.value] = dict(self._model.parameters_of(role.value))
+        groups["heads"] = dict(self._critic.heads.tensors())
+        return groups
 
     def _made_for(self) -> dict[str, Any]:
         """The base model and settings that give a checkpoint's numbers their meaning; others may change."""
@@ -287,19 +305,5 @@ def _device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
 
 
-def _named(module: nn.Module) -> dict[str, nn.Parameter]:
-    return dict(module.named_parameters())
-
-
 def _stage(progress: Progress, begin: float, end: float, message: str) -> Advance:
     return lambda share: progress(begin + (end - begin) * share, message)
-
-
-def _by_episode(episodes: Sequence[Episode], advantages: Advantages) -> list[list[TurnAdvantages]]:
-    turns = iter(range(len(advantages.low)))
-    return [[_of_turn(advantages, next(turns)) for _ in episode.turns] for episode in episodes]
-
-
-def _of_turn(advantages: Advantages, turn: int) -> TurnAdvantages:
-    switch = None if advantages.switch is None else float(advantages.switch[turn])
-    return TurnAdvantages(float(advantages.low[turn]), float(advantages.high[turn]), switch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
@@ -12,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.progress.tally import Tally
+from run_folder import metric_names as names
 from trajectory.episode import Episode
 from trajectory.learner_status import LearnerStatus, Phase
 
 _BAR_PHASES = (Phase.STARTING, Phase.UPDATING, Phase.PUBLISHING)
 """Phases for which the learner reports its progress."""
+_HEADS = ("high", "low", "switch")
 _LINES_A_PHASE = 4
 """Number of lines that a phase's progress writes to a log."""
 
@@ -135,6 +138,8 @@ def summary(tally: Tally, episodes: int) -> str:
         parts.append(f"planner@{tally.planner_version} executor@{tally.executor_version}")
     if tally.status and tally.status.updates_done:
         parts.append(f"updates {tally.status.updates_done}/{tally.status.updates_total}")
+    if explained := explained_text(tally.status.metrics if tally.status else {}):
+        parts.append(explained)
     parts.append(clock_text(tally.seconds))
     if tally.stop_unconfirmed:
         parts.append("the learner has not confirmed yet that it stops")
@@ -143,6 +148,16 @@ def summary(tally: Tally, episodes: int) -> str:
     elif tally.seconds_left:
         parts.append(f"about {clock_text(tally.seconds_left)} left")
     return " · ".join(parts)
+
+
+def explained_text(line: Mapping[str, float]) -> str:
+    """The share of the returns' variance that each value head explained in the last update; "" if unknown."""
+    shares = {head: line.get(names.critic(names.explained_variance(head))) for head in _HEADS}
+    known = [f"V_{head} {share:.0%}" for head, share in shares.items() if share is not None]
+    if not known:
+        return ""
+    weak = " (too little for the estimator)" if line.get(names.critic(names.WEAK_HEADS)) else ""
+    return f"critic explains {', '.join(known)}{weak}"
 
 
 def clock_text(seconds: float) -> str:

@@ -65,9 +65,11 @@ UPDATE_PANELS = (
     _both("gradient norm", names.GRADIENT_NORM),
     Panel("critic's loss", (("", names.critic(names.LOSS)),)),
     Panel(
-        "critic's explained variance",
+        "variance that the critic explains",
         tuple((level, names.critic(names.explained_variance(level))) for level in _LEVELS),
+        percent=True,
     ),
+    Panel("value heads that explain too little", (("", names.critic(names.WEAK_HEADS)),)),
     Panel(
         "advantages, standard deviation",
         tuple((level, names.advantage_std(level)) for level in _LEVELS),

@@ -1,4 +1,4 @@
-"""Writes the study's page, plot and numbers."""
+"""Writes the study's page, plots and numbers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from scipy.stats import t as student
-
+from studies.curves.methods import METHODS
+from studies.curves.plots import plot
+from studies.curves.statistics import Interval, after_training, over_training, paired
 from studies.curves.study import Outcome, Score
+from studies.curves.verdict import verdict
 
 TEMPLATE = Path(__file__).with_name("report.md")
-COLOURS = {"hae": "tab:blue", "gae": "tab:orange", "grpo": "tab:green"}
-NAMES = {"hae": "HAE", "gae": "flat GAE", "grpo": "GRPO"}
-_WINDOW = 3
-"""Number of updates over which the thick line is averaged."""
+_REFERENCE = "gae"
+"""Method that the others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -33,89 +30,118 @@ class Study:
     date: str
     remark: str
     """Remark about the machine or the run; can be empty."""
+    settings: str
+    """How the learning rates were chosen."""
+    runs: int
+    """Number of runs that are reported once the study is complete."""
     configuration: dict[str, dict[str, object]]
     """Settings that matter, by horizon."""
-    starts: dict[str, Score]
-    """Score of the base model before training, by horizon."""
+    starts: dict[str, dict[bool, Score]]
+    """Scores of the base models before training, by horizon, with and without a hierarchy."""
     outcomes: tuple[Outcome, ...]
 
+    def of(self, horizon: str, method: str) -> list[Outcome]:
+        """The results of a method at a horizon, by seed."""
+        found = [o for o in self.outcomes if (o.cell.horizon, o.cell.method) == (horizon, method)]
+        return sorted(found, key=lambda outcome: outcome.cell.seed)
 
-def write(study: Study, folder: Path, name: str = "nano") -> list[Path]:
-    """Writes `{name}.md`, `{name}.svg` and `{name}.json` into `folder`, which is created if necessary."""
+    def methods(self, horizon: str) -> list[str]:
+        """The methods that have results at this horizon."""
+        return [method for method in METHODS if self.of(horizon, method)]
+
+
+def write(study: Study, folder: Path, name: str) -> list[Path]:
+    """Writes `{name}.md`, `{name}.json`, and a plot for each horizon, `{name}_{horizon}.svg`.
+
+    `folder` is created if necessary.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    page, plot, numbers = (folder / f"{name}.{kind}" for kind in ("md", "svg", "json"))
-    page.write_text(_page(study, plot.name), encoding="utf-8")
-    _plot(study, plot)
+    page, numbers = (folder / f"{name}.{kind}" for kind in ("md", "json"))
+    plots = {horizon: folder / f"{name}_{horizon}.svg" for horizon in study.starts if study.methods(horizon)}
+    for horizon, path in plots.items():
+        plot({method: study.of(horizon, method) for method in study.methods(horizon)}, horizon, path)
+    page.write_text(_page(study, plots), encoding="utf-8")
     numbers.write_text(json.dumps(asdict(study), indent=1) + "\n", encoding="utf-8")
-    return [page, plot, numbers]
+    return [page, numbers, *plots.values()]
 
 
-def _page(study: Study, plot: str) -> str:
+def _page(study: Study, plots: dict[str, Path]) -> str:
     text = TEMPLATE.read_text(encoding="utf-8")
-    tables = "\n\n".join(_table(study, horizon) for horizon in study.starts)
-    values = {"tables": tables, "run": _run(study), "plot": plot}
-    for name, value in values.items():
-        text = text.replace("{" + name + "}", value)
+    values = {
+        "title": "hierarchical, flat, and none",
+        "verdict": verdict({h: {m: study.of(h, m) for m in study.methods(h)} for h in plots}, study.runs),
+        "horizons": " ".join(_horizon(horizon, study.configuration[horizon]) for horizon in study.starts),
+        "settings": study.settings,
+        "tables": "\n\n".join(_section(study, horizon, path) for horizon, path in plots.items()),
+        "run": _run(study),
+    }
+    for key, value in values.items():
+        text = text.replace("{" + key + "}", value)
     return text
 
 
-def _of(study: Study, horizon: str, estimator: str | None = None) -> list[Outcome]:
-    return [
-        outcome
-        for outcome in study.outcomes
-        if outcome.cell.horizon == horizon and estimator in (None, outcome.cell.estimator)
-    ]
-
-
-def _estimators(outcomes: Sequence[Outcome]) -> list[str]:
-    return list(dict.fromkeys(outcome.cell.estimator for outcome in outcomes))
-
-
-def _table(study: Study, horizon: str) -> str:
-    start = study.starts[horizon]
-    head = "| estimator | seed | episodes | success in training | success after | turns | subgoals | min |"
-    rows = [
-        f"### Horizon {horizon}",
-        "",
-        f"The base model wins {start.success} of {start.games} held-out games, in {start.turns:.1f} turns "
-        f"with {start.switches:.1f} subgoals on average.",
-        "",
-        head,
-        "|" + "---|" * (head.count("|") - 1),
-    ]
-    for estimator in _estimators(_of(study, horizon)):
-        chosen = _of(study, horizon, estimator)
-        rows += [_row(outcome) for outcome in chosen]
-        if len(chosen) > 1:
-            rows.append(_mean_row(estimator, chosen))
-    return "\n".join(rows)
-
-
-def _row(outcome: Outcome) -> str:
-    cells = (
-        NAMES[outcome.cell.estimator],
-        str(outcome.cell.seed),
-        str(len(outcome.training) * outcome.episodes_per_update),
-        f"{100 * fmean(outcome.training):.1f} %",
-        str(outcome.end.success),
-        f"{outcome.end.turns:.1f}",
-        f"{outcome.end.switches:.1f}",
-        f"{outcome.seconds / 60:.1f}",
+def _horizon(name: str, settings: dict[str, object]) -> str:
+    types = settings["environment.generator.task_types"]
+    kinds = f"{len(types)} kinds of tasks" if isinstance(types, tuple) and types else "all six kinds of tasks"
+    return (
+        f"{name.capitalize()}: {kinds}, at most {settings['environment.step_limit']} turns, "
+        f"{settings['learner.updates']} updates of {settings['learner.episodes_per_update']} episodes."
     )
+
+
+def _section(study: Study, horizon: str, path: Path) -> str:
+    starts = study.starts[horizon]
+    base = "; ".join(
+        f"{'with' if hierarchy else 'without'} subgoals {score.success} of {score.games} held-out games, in "
+        f"{score.turns:.1f} turns" + (f" with {score.switches:.1f} subgoals" if hierarchy else "")
+        for hierarchy, score in starts.items()
+    )
+    return "\n".join(
+        [
+            f"## Horizon {horizon}",
+            "",
+            f"The base model wins, {base}.",
+            "",
+            f"![success by episodes]({path.name})",
+            "",
+            *_table(study, horizon),
+        ]
+    )
+
+
+def _table(study: Study, horizon: str) -> list[str]:
+    head = (
+        "| method | rate | seeds | over training, % | after, % | difference over training | after "
+        "| explained | min |"
+    )
+    reference = study.of(horizon, _REFERENCE)
+    rows = [_row(method, study.of(horizon, method), reference) for method in study.methods(horizon)]
+    return [head, "|" + "---|" * (head.count("|") - 1), *rows]
+
+
+def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> str:
+    own = method == _REFERENCE
+    differences = [paired(outcomes, reference, measure) for measure in (over_training, after_training)]
+    cells = [
+        METHODS[method].title,
+        f"{outcomes[0].cell.learning_rate:g}",
+        str(len(outcomes)),
+        str(Interval.of([over_training(outcome) for outcome in outcomes])),
+        str(Interval.of([after_training(outcome) for outcome in outcomes])),
+        *("" if own or difference is None else _signed(difference) for difference in differences),
+        _shares(outcomes),
+        f"{fmean(outcome.seconds for outcome in outcomes) / 60:.1f}",
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _mean_row(estimator: str, outcomes: Sequence[Outcome]) -> str:
-    training = mean_interval([100 * fmean(outcome.training) for outcome in outcomes])
-    end = mean_interval([100 * outcome.end.success.rate for outcome in outcomes])
-    name = f"**{NAMES[estimator]}, {len(outcomes)} seeds**"
-    return f"| {name} | | | **{training} %** | **{end} %** | | | |"
+def _signed(interval: Interval) -> str:
+    return f"+{interval}" if interval.mean > 0 else str(interval)
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> str:
-    """Mean ± half the width of Student's confidence interval of the mean."""
-    half = student.ppf((1 + confidence) / 2, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f"{fmean(values):.1f} ± {half:.1f}"
+def _shares(outcomes: Sequence[Outcome]) -> str:
+    heads = [head for head in ("low", "high") if all(head in outcome.explained for outcome in outcomes)]
+    return ", ".join(f"{fmean(outcome.explained[head] for outcome in outcomes):.2f}" for head in heads)
 
 
 def _run(study: Study) -> str:
@@ -136,35 +162,3 @@ def _processor() -> str:
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _plot(study: Study, path: Path) -> None:
-    horizons = list(study.starts)
-    figure = Figure(figsize=(5.2 * len(horizons), 3.6), layout="constrained")
-    axes = figure.subplots(1, len(horizons), squeeze=False, sharey=True)[0]
-    for axis, horizon in zip(axes, horizons, strict=True):
-        outcomes = _of(study, horizon)
-        for estimator in _estimators(outcomes):
-            _lines(axis, estimator, _of(study, horizon, estimator))
-        axis.set(xlabel="episodes", ylim=(0, 1))
-        axis.set_title(f"horizon {horizon}", fontsize=10)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("success in training games")
-    axes[0].legend(fontsize=8, loc="lower right")
-    with mpl.rc_context({"svg.hashsalt": "nano", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None})
-
-
-def _lines(axis: Axes, estimator: str, outcomes: Sequence[Outcome]) -> None:
-    """A thin line for each seed, and a thick one for their mean."""
-    colour = COLOURS[estimator]
-    for outcome in outcomes:
-        axis.plot(_episodes(outcome), outcome.training, color=colour, linewidth=0.6, alpha=0.5)
-    shortest = min(outcomes, key=lambda outcome: len(outcome.training))
-    means = [fmean(values) for values in zip(*(outcome.training for outcome in outcomes), strict=False)]
-    smooth = [fmean(means[max(0, i - _WINDOW + 1) : i + 1]) for i in range(len(means))]
-    axis.plot(_episodes(shortest), smooth, color=colour, linewidth=2, label=NAMES[estimator])
-
-
-def _episodes(outcome: Outcome) -> list[int]:
-    return [outcome.episodes_per_update * update for update in range(len(outcome.training))]

@@ -1,41 +1,32 @@
-"""A training run for each estimator, seed and horizon, and an evaluation of the trained model."""
+"""The runs of the study: their files, their results, and who plays which of them."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from configuration.tree import Configuration
-from core.errors import HiperError
+from core.errors import ConfigurationError, HiperError
 from core.exit_codes import Interrupted
 from core.files import replace_file
 from core.intervals import Proportion, wilson
-from orchestrator import rollout
 from run_folder import metric_names as names
 from run_folder.folder import RunFolder
-from run_folder.metrics import MetricsFile
+from run_folder.lock import Lock
+from run_folder.metrics import Metrics, MetricsFile
 from serving.adapters.pair import AdapterPair
 from serving.model import resolve_model
+from studies.curves.in_process import train_in_process
+from studies.curves.methods import Cell
 from studies.nano.evaluation import System, play_generated
 
 HELD_OUT = "valid_unseen"
 """Split of the evaluation; its rooms do not occur in training games."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A run of the study."""
-
-    horizon: str
-    estimator: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.horizon}-{self.estimator}-{self.seed}"
+FIRST_EXPLAINED = 4
+"""First update whose explained variance counts: a critic needs some batches before it explains anything."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +55,16 @@ class Outcome:
     """Success rate, in [0, 1], of the episodes of each update, which were played before it."""
     episodes_per_update: int
     seconds: float
-    """Duration of playing and updating, without starting the servers and evaluating."""
-    end: Score
-    """Score after training."""
+    """Wall time of the run with its evaluation; of the last start if it was resumed."""
+    end: Score | None
+    """Score after training; None for a run that only chooses a setting."""
+    explained: dict[str, float]
+    """Share of the returns' variance that each value function explains, from the fourth update on."""
+
+    @property
+    def area(self) -> float:
+        """Mean success rate over training, in [0, 1]: the earlier a run learns, the higher it is."""
+        return sum(self.training) / len(self.training)
 
 
 @dataclass(frozen=True)
@@ -86,26 +84,13 @@ class Place:
         """File of the result, which is written last: a cell that has it is finished."""
         return self.folder / "outcome.json"
 
-
-def configured(base: Configuration, cell: Cell, model: Path, group_size: int) -> Configuration:
-    """The configuration of a cell's run.
-
-    Args:
-        base: Configuration of the horizon, which is changed only in what the cell names.
-        cell: The run.
-        model: Folder of the base model.
-        group_size: Number of episodes of the same task, for the estimator that compares those (GRPO).
-    """
-    name = str(model)
-    learner = {"model": name, "group_size": group_size if cell.estimator == "grpo" else 1}
-    changed = {
-        "run": base.run.model_copy(update={"seed": cell.seed}),
-        "planner": base.planner.model_copy(update={"model": name}),
-        "executor": base.executor.model_copy(update={"model": name}),
-        "learner": base.learner.model_copy(update=learner),
-        "estimator": base.estimator.model_copy(update={"estimator": cell.estimator}),
-    }
-    return Configuration.model_validate(base.model_copy(update=changed).model_dump())
+    def claimed(self) -> Lock | None:
+        """A claim on the cell, or None if another process has it; it ends at the latest with the process."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            return Lock(self.root / f"{self.cell.name}.lock", "plays")
+        except ConfigurationError:
+            return None
 
 
 def finished(place: Place) -> Outcome | None:
@@ -113,45 +98,50 @@ def finished(place: Place) -> Outcome | None:
     if not place.outcome.exists():
         return None
     content = json.loads(place.outcome.read_text(encoding="utf-8"))
+    end = content["end"]
     return Outcome(
         cell=Cell(**content["cell"]),
         training=tuple(content["training"]),
         episodes_per_update=content["episodes_per_update"],
         seconds=content["seconds"],
-        end=Score(**content["end"]),
+        end=end and Score(**end),
+        explained=content["explained"],
     )
 
 
-def train(place: Place, configuration: Configuration) -> None:
-    """Plays the run to its end; resumes it if it was interrupted.
+def play(
+    place: Place, configuration: Configuration, games: int, on_episode: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Plays a cell to its end, or resumes it, and writes its outcome.
+
+    Args:
+        place: Files of the cell, which the caller has claimed.
+        configuration: Configuration of its run.
+        games: Number of held-out games to play after training; 0 for none.
+        on_episode: Callback for each episode of the training.
 
     Raises:
-        HiperError: the run has failed; a note names its log.
-        Interrupted: a signal ended the run; a note names its log.
+        HiperError: the run has failed; a note names its folder.
+        Interrupted: a signal ended the run; a note names its folder.
     """
-    resume = RunFolder(place.folder).episodes.exists()
-    run = configuration.run.model_copy(update={"dir": place.folder, "resume": resume})
-    place.folder.mkdir(parents=True, exist_ok=True)
-    log = place.root / f"{place.cell.name}.log"
-    with log.open("a", encoding="utf-8") as file:
-        try:
-            rollout.play(configuration.model_copy(update={"run": run}), Console(file=file, width=110))
-        except (HiperError, Interrupted) as error:
-            error.add_note(f"The run in {place.folder} is not finished; its log is {log}")
-            raise
-
-
-def conclude(place: Place, configuration: Configuration, games: int) -> Outcome:
-    """Evaluates the last adapters on held-out games and writes the outcome."""
+    began = time.monotonic()
     folder = RunFolder(place.folder)
+    run = configuration.run.model_copy(update={"dir": place.folder, "resume": folder.episodes.exists()})
+    try:
+        train_in_process(configuration.model_copy(update={"run": run}), on_episode)
+    except (HiperError, Interrupted) as error:
+        error.add_note(f"The run in {place.folder} is not finished; the same command resumes it")
+        raise
     lines = MetricsFile(folder.metrics).lines()
     version = int(lines[-1][names.ADAPTER_VERSION])
+    end = _score(configuration, games, folder.pair(version)) if games else None
     outcome = Outcome(
         cell=place.cell,
         training=tuple(line[names.SUCCESS_RATE] for line in lines if names.SUCCESS_RATE in line),
         episodes_per_update=configuration.learner.episodes_per_update,
-        seconds=sum(line[names.TIME_STEP] for line in lines),
-        end=_score(configuration, games, folder.pair(version)),
+        seconds=time.monotonic() - began,
+        end=end,
+        explained=_explained(lines),
     )
     replace_file(place.outcome, json.dumps(asdict(outcome)))
     return outcome
@@ -164,6 +154,16 @@ def base_score(file: Path, configuration: Configuration, games: int) -> Score:
     measured = _score(configuration, games)
     replace_file(file, json.dumps(asdict(measured)))
     return measured
+
+
+def _explained(lines: list[Metrics]) -> dict[str, float]:
+    """Means over the updates by value function; none for estimators without values."""
+    late = [line for line in lines if line[names.ADAPTER_VERSION] >= FIRST_EXPLAINED]
+    found: dict[str, list[float]] = {}
+    for head in ("high", "switch", "low"):
+        key = names.critic(names.explained_variance(head))
+        found[head] = [line[key] for line in late if key in line]
+    return {head: sum(values) / len(values) for head, values in found.items() if values}
 
 
 def _score(configuration: Configuration, games: int, adapters: AdapterPair | None = None) -> Score:

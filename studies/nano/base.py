@@ -13,7 +13,7 @@ from filelock import FileLock
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from configuration.environment import EnvironmentSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 from core.progress import Progress
@@ -51,7 +51,7 @@ class BaseSettings:
     nano: NanoSettings
     environment: EnvironmentSettings
     """Settings of the games; number and seed are replaced."""
-    planner: ModelServerSettings
+    planner: PlannerSettings
     executor: ModelServerSettings
     seed: int
 
@@ -63,23 +63,24 @@ class BaseSettings:
 
 
 def nano_base(settings: BaseSettings, out: Path, progress: Progress) -> bool:
-    """Writes the model's folder to `out`, from the cache if it was made before.
-
-    The cache is the folder `nano` in `core.paths.cache_folder`, with a folder for each combination of
-    settings and seed, and one for the result of each first part. Sets torch's number of threads for the whole
-    process.
+    """Writes the model's folder to `out`, from the cache if it was made before (`nano_base_folder`).
 
     Returns:
         Whether it was in the cache.
     """
-    folder, cached = _in_cache(settings, progress)
+    folder, cached = nano_base_folder(settings, progress)
     with written_beside(out) as unfinished:
         shutil.copytree(folder, unfinished, dirs_exist_ok=True)
     return cached
 
 
-def _in_cache(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
-    """The model's folder in the cache, made if necessary, and whether it was there already."""
+def nano_base_folder(settings: BaseSettings, progress: Progress) -> tuple[Path, bool]:
+    """The model's folder in the cache, made if necessary, and whether it was there already.
+
+    The cache is the folder `nano` in `core.paths.cache_folder`, with a folder for each combination of
+    settings and seed, and one for the result of each first part. Making a model sets torch's number of
+    threads for the whole process.
+    """
     folder = cache_folder() / "nano" / _key(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -99,7 +100,7 @@ def make(settings: BaseSettings, progress: Progress) -> tuple[LlamaForCausalLM, 
     # One thread, so that the result does not depend on the number of cores.
     torch.set_num_threads(1)
     if nano.erring_steps:
-        skilled, _ = _in_cache(settings.skilled, progress)
+        skilled, _ = nano_base_folder(settings.skilled, progress)
         model, tokenizer = reloaded(skilled), load_tokenizer(skilled)
         errors = Errors(nano.action_error, nano.subgoal_error, nano.stuck_error)
         part = _Part("erring", errors, False, nano.erring_games, nano.erring_steps, nano.erring_rate)
@@ -148,7 +149,9 @@ def _player(settings: BaseSettings, errors: Errors, games: int, part: str) -> Er
     seed = derive(settings.seed, "nano", part) % 2**31
     generator = settings.environment.generator.model_copy(update={"games": games})
     changed = {"seed": seed, "source": "generated", "generator": generator}
-    return ErringBenchmark(load(settings.environment.model_copy(update=changed)), errors, seed)
+    return ErringBenchmark(
+        load(settings.environment.model_copy(update=changed)), errors, seed, steps=settings.nano.step_subgoals
+    )
 
 
 def _key(settings: BaseSettings) -> str:
@@ -158,7 +161,7 @@ def _key(settings: BaseSettings) -> str:
             mode="json", exclude=None if settings.nano.erring_steps else _SECOND_PART - {"erring_steps"}
         ),
         "environment": settings.environment.model_dump(mode="json"),
-        "planner": _prompts(settings.planner),
+        "planner": [*_prompts(settings.planner), settings.planner.hierarchy],
         "executor": _prompts(settings.executor),
         "seed": settings.seed,
         "torch": torch.__version__,

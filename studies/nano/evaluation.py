@@ -7,23 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from configuration.tree import Configuration
 from core.intervals import Proportion, wilson
-from core.role import Role
 from environments.benchmark import Benchmark, Task
 from environments.registry import load
-from executor.service import ExecutorService
-from planner.service import PlannerService
 from play.dispatch import Dispatcher
 from play.every_task import EveryTask
 from play.players import Players
 from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import LoadedAdapter
-from serving.model import ModelFolder, load_tokenizer
-from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
-from trajectory.fence import Fence
+from serving.model import ModelFolder
+from studies.nano.local import engines, local_players
+from trajectory.episode import Decision, Episode
 
 OnEpisode = Callable[[Episode], None]
 """Callback for each finished episode."""
@@ -34,7 +31,7 @@ class System:
     """A base model in two roles, both with an adapter or both without."""
 
     model: ModelFolder
-    settings: ModelServerSettings
+    settings: PlannerSettings
     """Settings of both roles, for engine and prompts."""
     adapters: AdapterPair | None = None
     """Adapters of both roles; None for the base model alone."""
@@ -59,34 +56,6 @@ class Report:
     """Mean length of a prompt."""
     computed_share: float
     """Share of the prompt tokens that were computed; the rest was copied from earlier prompts."""
-
-
-@dataclass(frozen=True)
-class _LocalPlanner:
-    service: PlannerService
-
-    async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
-        return await self.service.plan(context, seed, fence)
-
-    async def prompt(self, context: TurnContext) -> tuple[int, ...]:
-        return self.service.prompt_ids(context)
-
-
-@dataclass(frozen=True)
-class _LocalExecutor:
-    service: ExecutorService
-
-    async def act(
-        self,
-        context: TurnContext,
-        actions: tuple[AdmissibleAction, ...],
-        seed: int,
-        fence: Fence | None = None,
-    ) -> Act:
-        return await self.service.act(context, actions, seed, fence)
-
-    async def prompt(self, context: TurnContext, actions: tuple[AdmissibleAction, ...]) -> tuple[int, ...]:
-        return self.service.prompt_ids(context, actions)
 
 
 @dataclass(frozen=True)
@@ -130,20 +99,15 @@ async def play(
     Returns:
         The episodes in the order of the tasks, and the results.
     """
-    engines = [_engine(system.model, system.settings) for _ in Role]
-    for engine, role in zip(engines, Role, strict=True):
-        await engine.start()
-        if system.adapters is not None:
-            folder = system.adapters.of(role)
-            await engine.switch(LoadedAdapter(str(folder), 0, folder))
-    try:
-        players = _players(system, benchmark, engines)
+    async with engines(system.model, system.settings) as made:
+        for role, engine in made.items():
+            if system.adapters is not None:
+                folder = system.adapters.of(role)
+                await engine.switch(LoadedAdapter(str(folder), 0, folder))
+        players = local_players(made, system.model, system.settings, benchmark)
         began = time.perf_counter()
         episodes = await _play_all(players, benchmark, tasks, seed, concurrency, on_episode)
-        return episodes, _report(episodes, engines, time.perf_counter() - began)
-    finally:
-        for engine in engines:
-            await engine.close()
+        return episodes, _report(episodes, list(made.values()), time.perf_counter() - began)
 
 
 async def _play_all(
@@ -168,28 +132,6 @@ async def _play_all(
         observer=_OnEpisode(on_episode),
     ).run()
     return [episodes[task.id] for task in tasks]
-
-
-def _engine(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine:
-    return EmbeddedEngine(
-        model,
-        settings.dtype,
-        settings.threads,
-        settings.context_length,
-        settings.max_batch,
-        settings.max_queue,
-    )
-
-
-def _players(system: System, benchmark: Benchmark, engines: Sequence[EmbeddedEngine]) -> Players:
-    tokenizer = load_tokenizer(system.model.path)
-    return Players(
-        planner=_LocalPlanner(PlannerService(engines[0], tokenizer, system.settings)),
-        executor=_LocalExecutor(ExecutorService(engines[1], tokenizer, system.settings)),
-        benchmark=benchmark,
-        history=system.settings.history,
-        final_prompts=False,
-    )
 
 
 def _report(episodes: Sequence[Episode], engines: Sequence[EmbeddedEngine], seconds: float) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.seeds import derive
 from environments.alfworld import subgoals
@@ -13,6 +13,7 @@ from environments.alfworld.task_types import TREATMENTS
 from environments.alfworld.telling import AlfworldTelling
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
 from learner.imitation.teachers import TaughtTurn
+from studies.nano.steps import step_of, thinkable_steps
 
 _TELLING = AlfworldTelling()
 
@@ -37,8 +38,9 @@ class ErringPlayer:
     Its right action serves the right subgoal, which the one that it names need not be.
     """
 
-    def __init__(self, errors: Errors, seed: int) -> None:
-        self._errors, self._seed = errors, seed
+    def __init__(self, errors: Errors, seed: int, *, steps: bool = False) -> None:
+        """With `steps`, its subgoals are single steps (`step_of`)."""
+        self._errors, self._seed, self._steps = errors, seed, steps
 
     def begin(self, observation: str, info: StepInfo) -> None:
         self._random = random.Random(derive(self._seed, info["task_id"]))
@@ -53,6 +55,8 @@ class ErringPlayer:
         """Like `act`, with the right action."""
         self._observations.append(observation)
         advice = advise(info["goal"], self._observations, info["admissible_actions"])
+        if self._steps:
+            advice = replace(advice, subgoal=step_of(advice))
         self._subgoal = self._named(advice, info["goal"])
         right = advice.actions[0]
         action = self._chosen(advice, right, info)
@@ -63,8 +67,22 @@ class ErringPlayer:
         if self._subgoal and self._random.random() < self._errors.stuck:
             return self._subgoal
         if self._random.random() < self._errors.subgoal:
-            return self._random.choice(_thinkable(goal, self._observations[0]))
+            return self._random.choice(self._thinkable(goal))
         return advice.subgoal
+
+    def _thinkable(self, goal_text: str) -> list[str]:
+        """The subgoals that a clueless player might name."""
+        goal = read_goal(goal_text)
+        assert goal is not None, "the teacher has read it"
+        kinds = sorted({place.split()[0] for place in Memory.of(self._observations[:1]).places})
+        if self._steps:
+            return thinkable_steps(goal.object_type, kinds)
+        return [
+            subgoals.explore(),
+            subgoals.take(goal.object_type),
+            *(subgoals.treat(verb, goal.object_type) for verb, _ in TREATMENTS.values()),
+            *(subgoals.put(goal.object_type, kind) for kind in kinds),
+        ]
 
     def _chosen(self, advice: Advice, right: str, info: StepInfo) -> str:
         impossible = sorted(self._seen.difference(info["admissible_actions"]))
@@ -78,8 +96,8 @@ class ErringPlayer:
 class ErringBenchmark:
     """A benchmark whose demonstrations are those of an erring player; implements `Benchmark`."""
 
-    def __init__(self, benchmark: Benchmark, errors: Errors, seed: int) -> None:
-        self._benchmark, self._errors, self._seed = benchmark, errors, seed
+    def __init__(self, benchmark: Benchmark, errors: Errors, seed: int, *, steps: bool = False) -> None:
+        self._benchmark, self._errors, self._seed, self._steps = benchmark, errors, seed, steps
         self.name, self.splits, self.telling = benchmark.name, benchmark.splits, benchmark.telling
 
     def tasks(self, split: str) -> tuple[Task, ...]:
@@ -107,20 +125,7 @@ class ErringBenchmark:
 
     def player(self) -> ErringPlayer:
         """The player that makes the demonstrations."""
-        return ErringPlayer(self._errors, self._seed)
+        return ErringPlayer(self._errors, self._seed, steps=self._steps)
 
     def policy(self, name: str, seed: int) -> Policy:
         return self._benchmark.policy(name, seed)
-
-
-def _thinkable(goal_text: str, first_observation: str) -> list[str]:
-    """The subgoals that a clueless player might name."""
-    goal = read_goal(goal_text)
-    assert goal is not None, "the teacher has read it"
-    kinds = sorted({place.split()[0] for place in Memory.of([first_observation]).places})
-    return [
-        subgoals.explore(),
-        subgoals.take(goal.object_type),
-        *(subgoals.treat(verb, goal.object_type) for verb, _ in TREATMENTS.values()),
-        *(subgoals.put(goal.object_type, kind) for kind in kinds),
-    ]

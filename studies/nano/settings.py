@@ -38,6 +38,9 @@ class NanoSettings(Section):
     """Probability, in the first part, of playing any admissible action instead of the one that is taught."""
     refusal: float = Field(0.05, ge=0, le=1)
     """Probability, in the first part, of playing an impossible action instead of the one that is taught."""
+    step_subgoals: bool = False
+    """Whether every subgoal is a single step, such as `find a mug` or `go to the microwave`: four to eight
+    for a task instead of two to four."""
     erring_games: int = Field(400, ge=1)
     """Number of generated games in the second part."""
     erring_steps: int = Field(60, ge=0)

@@ -71,6 +71,13 @@ def test_short_names_set_their_keys(tmp_path):
     assert line.configuration.learner.max_lag == 2
 
 
+def test_without_a_hierarchy_nothing_is_penalised_for_keeping():
+    alone = ["--no-hierarchy", "--estimator.keep_penalty.mode", "none"]
+    assert not read(alone, "test").configuration.planner.hierarchy
+    with pytest.raises(InvalidInputError, match="keep_penalty.mode = none is needed"):
+        read(["--no-hierarchy"], "test")
+
+
 def test_flags_and_arguments_are_kept_apart_from_the_configuration():
     line = parse(["folder", "--dry-run", "7", "--ready_file", "r.json"], PLAIN)
     assert line.flags == Flags(dry_run=True, ready_file="r.json")

@@ -23,6 +23,7 @@ COMPANIONS = {
     "learner.group_size": ("--learner.episodes_per_update=24",),
     "learner.zero_stage": ("--learner.optimizer=deepspeed",),
     "imitation.mistakes": ("--imitation.teacher=adviser",),
+    "planner.hierarchy": ("--estimator.keep_penalty.mode=none",),
 }
 """Options that a key needs beside it, because not every value goes with the defaults of the others."""
 TOGETHER = {name: sets for sets in SHORT_NAMES.values() for name in sets if name.endswith(".model")}
@@ -120,7 +121,7 @@ def test_the_last_of_two_equal_options_counts(tmp_path: Path) -> None:
         "ppo.importance_band=nan,5",
         "ppo.importance_band=0.5,nan",
         "ppo.importance_band=5,0.5",
-        "critic.learning_rate=inf",
+        "critic.penalties=1,inf",
         "imitation.learning_rate=inf",
         "orchestrator.call_seconds=inf",
         "pool.patience_seconds=nan",

@@ -50,6 +50,8 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     changed = {**values, **same, "learner.episodes_per_update": groups}
     if values["learner.zero_stage"]:
         changed["learner.optimizer"] = "deepspeed"
+    if not values["planner.hierarchy"]:
+        changed["estimator.keep_penalty.mode"] = "none"
     if values["imitation.mistakes"]:
         changed["imitation.teacher"] = "adviser"
     return changed

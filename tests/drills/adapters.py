@@ -108,7 +108,7 @@ async def refusals(planner: Planner, when: str, effort: Effort) -> Row:
     for number in range(count):
         name = list(FAULTS)[number % len(FAULTS)]
         push = planner.version(run_id, served + 1)
-        answer = await _refusal(planner.channel, FAULTS[name], FAULTS[name].spoil(push, draw))
+        answer = await refusal(planner.channel, FAULTS[name], FAULTS[name].spoil(push, draw))
         if answer is None and await planner.is_served(run_id, served):
             survived += 1
         else:
@@ -117,7 +117,7 @@ async def refusals(planner: Planner, when: str, effort: Effort) -> Row:
     return Row(f"adapters, bad, {when}", count, survived, note=note)
 
 
-async def _refusal(channel: grpc.aio.Channel, fault: Fault, push: Push) -> str | None:
+async def refusal(channel: grpc.aio.Channel, fault: Fault, push: Push) -> str | None:
     """None if it was refused as it must be; else the answer."""
     for _ in range(20):
         try:

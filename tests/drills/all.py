@@ -1,4 +1,4 @@
-"""`./bazelw run //tests/drills:all -- [--scale S | --minutes N] [--seed S] [--out FILE]`: every drill.
+"""Runs every drill: `./bazelw run //tests/drills:all -- [--scale S | --minutes N] [--only NAME] [--seed S]`.
 
 One table at the end has them all; with `--out docs/results/drills.md` it is written there, too.
 """
@@ -58,22 +58,25 @@ PLAN: Sequence[Planned] = (
     Planned("files: configurations", _alone(files.configurations), whole=1),
     Planned("failpoints: counting", _alone(failpoints.counting), whole=2),
     Planned("failpoints: training", _alone(failpoints.training), whole=10),
-    Planned("answers", _alone(texts.answers), whole=1),
-    Planned("game files", _alone(texts.game_files), whole=1),
-    Planned("product files", _alone(texts.product_files), whole=1),
+    Planned("texts: answers", _alone(texts.answers), whole=1),
+    Planned("texts: game files", _alone(texts.game_files), whole=1),
+    Planned("texts: product files", _alone(texts.product_files), whole=1),
     Planned("messages", messages.messages, whole=30, start=0.5),
     Planned("adapters", adapters.adapters, whole=6, start=0.4),
-    Planned("switches of vLLM's adapters", _alone(vllm_switches.vllm_switches), whole=0.1),
-    Planned("mTLS", certificates.certificates, whole=2, start=0.1),
+    Planned("vllm_switches", _alone(vllm_switches.vllm_switches), whole=0.1),
+    Planned("certificates", certificates.certificates, whole=2, start=0.1),
     Planned("network", network.network, whole=10, start=0.4),
-    Planned("runs", rollouts.rollouts, whole=100, start=1.5),
+    Planned("runs: killed orchestrators", rollouts.on_models(rollouts.kills), whole=10, start=1),
+    Planned("runs: killed orchestrators alone", rollouts.on_models(rollouts.lone_kills), whole=15, start=0.5),
+    Planned("runs: clocks", rollouts.on_models(rollouts.jumps), whole=5, start=0.5),
+    Planned("runs: soak", rollouts.on_models(rollouts.endurance), whole=41, start=1),
 )
 
 
-def scale_for(minutes: float) -> float:
+def scale_for(minutes: float, plan: Sequence[Planned] = PLAN) -> float:
     """Share of each drill with which all of them take about that many minutes."""
-    start = sum(each.start for each in PLAN)
-    return min(1.0, max(0.0, minutes - start) / sum(each.whole for each in PLAN)) or 1e-3
+    start = sum(each.start for each in plan)
+    return min(1.0, max(0.0, minutes - start) / sum(each.whole for each in plan)) or 1e-3
 
 
 def main() -> int:
@@ -82,22 +85,26 @@ def main() -> int:
     size = options.add_mutually_exclusive_group()
     size.add_argument("--scale", type=float, default=1.0, help="share of each drill; 1 is all faults")
     size.add_argument("--minutes", type=float, help="about how long all drills together may take")
+    options.add_argument("--only", default="", help="part of the names of the drills to run; all by default")
     options.add_argument("--seed", type=int, default=0, help="seed of every random choice")
     options.add_argument("--out", type=Path, help="Markdown file for the table")
     given = options.parse_args()
-    scale = given.scale if given.minutes is None else scale_for(given.minutes)
+    plan = [planned for planned in PLAN if given.only in planned.name]
+    if not plan:
+        options.error(f"--only {given.only}: no drill has this in its name")
+    scale = given.scale if given.minutes is None else scale_for(given.minutes, plan)
     began = time.monotonic()
-    rows = _all(Effort(given.seed, scale), Console())
+    rows = _all(plan, Effort(given.seed, scale), Console())
     if given.out:
         command = f"{_COMMAND} {' '.join(sys.argv[1:])}"
         report.write(user_path(given.out), rows, command, given.seed, time.monotonic() - began)
     return min(1, sum(not row.passed for row in rows))
 
 
-def _all(effort: Effort, console: Console) -> list[Row]:
+def _all(plan: Sequence[Planned], effort: Effort, console: Console) -> list[Row]:
     rows: list[Row] = []
-    for number, planned in enumerate(PLAN, 1):
-        console.print(f"[{number}/{len(PLAN)}] {planned.name}", markup=False)
+    for number, planned in enumerate(plan, 1):
+        console.print(f"[{number}/{len(plan)}] {planned.name}", markup=False)
         began = time.monotonic()
         found = planned.drills(effort)
         for row in found:

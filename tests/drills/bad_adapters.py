@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -33,11 +33,12 @@ class Push:
     role: pb.Role.ValueType = pb.ROLE_PLANNER
     announced: bytes | None = None
     """The weights that header and hash speak of, where others arrive."""
+    epoch: int = 0
 
     @classmethod
-    def of(cls, folder: Path, run_id: str, version: int, base_model: str) -> Push:
-        config, weights = (folder / name for name in (CONFIG_FILE, WEIGHTS_FILE))
-        return cls(run_id, version, base_model, config.read_bytes(), weights.read_bytes())
+    def of(cls, folder: Path, run_id: str, version: int, base_model: str, epoch: int = 0) -> Push:
+        config, weights = ((folder / name).read_bytes() for name in (CONFIG_FILE, WEIGHTS_FILE))
+        return cls(run_id, version, base_model, config, weights, epoch=epoch)
 
     async def send(self, channel: grpc.aio.Channel) -> pb.PushResponse:
         weights = self.weights if self.announced is None else self.announced
@@ -45,6 +46,7 @@ class Push:
             run_id=self.run_id,
             role=self.role,
             version=self.version,
+            epoch=self.epoch,
             base_model=self.base_model,
             config_json=self.config,
             weights_size=len(weights),
@@ -194,3 +196,6 @@ FAULTS: Mapping[str, Fault] = {
     ),
 }
 """Of a push of the version after the one that is served, which is at least 3, with three versions kept."""
+
+ALWAYS_BAD: Sequence[str] = [name for name in FAULTS if "version" not in name]
+"""Faults of which it does not matter what is served."""

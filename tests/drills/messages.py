@@ -13,7 +13,7 @@ from random import Random
 import grpc
 import psutil
 from google.protobuf.message import Message
-from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
+from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2, pool_pb2
 
 from serving.adapters.sender import reason_is_lost
 from tests.drills.drill import Effort, Row
@@ -22,7 +22,7 @@ from tests.drills.servers import Server, system
 from tests.end_to_end.tiny import tiny_model
 from tests.learner.service.episodes import episode
 
-_REFUSALS = {
+REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.NOT_FOUND,
@@ -32,11 +32,15 @@ _REFUSALS = {
     grpc.StatusCode.UNAVAILABLE,
 }
 """Codes of proper refusals; INTERNAL and UNKNOWN would mean that the server crashed in the call."""
-_LOST = "refused, with the reason lost by gRPC"
+LOST = "refused, with the reason lost by gRPC"
 _AT_ONCE = 16
 _SECONDS = 30.0
 _GROWTH = 1.25
 """Largest ratio of the resident memory after the drill to that after its first tenth."""
+
+
+HARMLESS = ("Plan", "Act", "GetState", "Submit", "Renew", "GetStatus")
+"""Methods that change nothing, whatever the message says, but for an episode that was leased."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Rpc:
         return self.path.endswith("/Push")
 
 
-def _rpcs() -> list[Rpc]:
+def rpcs() -> list[Rpc]:
+    """All methods but Stop, which accepts any message, and would end the learner's run."""
     context = episode_pb2.TurnContext(
         goal="put a mug in the sink",
         turn=1,
@@ -70,6 +75,15 @@ def _rpcs() -> list[Rpc]:
         config_json=b'{"r": 8}',
         weights_size=9,
         sha256=b"h" * 32,
+    )
+    replica = pool_pb2.Replica(
+        role=adapter_pb2.ROLE_PLANNER,
+        address="127.0.0.1:1",
+        incarnation="i" * 16,
+        node="n",
+        base_model="b" * 16,
+        version=-1,
+        healthy=True,
     )
     push = [adapter_pb2.PushRequest(header=header), adapter_pb2.PushRequest(chunk=b"x" * 9)]
     return [
@@ -95,16 +109,19 @@ def _rpcs() -> list[Rpc]:
         ),
         Rpc("learner", "/hiper.v1.EpisodeService/Submit", [episode_pb2.SubmitRequest(episode=episode())]),
         Rpc("learner", "/hiper.v1.LearnerService/GetStatus", [learner_pb2.GetStatusRequest()]),
+        Rpc("learner", "/hiper.v1.PoolService/Register", [pool_pb2.RegisterRequest(replica=replica)]),
+        Rpc("learner", "/hiper.v1.PoolService/WatchPool", [pool_pb2.WatchPoolRequest(once=True)]),
+        Rpc("learner", "/hiper.v1.PoolService/Drain", [pool_pb2.DrainRequest(address="127.0.0.1:1")]),
     ]
 
 
 def messages(effort: Effort) -> list[Row]:
-    """The rows of all RPCs, except for Stop: it accepts any message, and would end the learner's run."""
+    """The rows of all of `rpcs`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()
         with system(folder, tiny_model(folder / "model")) as servers:
-            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in _rpcs()]
+            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in rpcs()]
 
 
 async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
@@ -118,9 +135,9 @@ async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
             sent = [
                 [damaged(message, draw) for message in whole] for _ in range(min(_AT_ONCE, count - begin))
             ]
-            codes.update(await asyncio.gather(*(_call(channel, rpc, parts) for parts in sent)))
+            codes.update(await asyncio.gather(*(call(channel, rpc, parts) for parts in sent)))
             memory.append(psutil.Process(server.pid).memory_info().rss)
-    fine = {"OK", _LOST, *(code.name for code in _REFUSALS)}
+    fine = {"OK", LOST, *(code.name for code in REFUSALS)}
     survived = sum(n for code, n in codes.items() if code in fine)
     grown = memory[-1] / memory[len(memory) // 10]
     if grown > _GROWTH:
@@ -129,13 +146,15 @@ async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
     return Row(rpc.path.rpartition(".")[2], count, survived, note=f"{note}; memory × {grown:.2f}")
 
 
-async def _call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
+async def call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
     """The name of the status code."""
     try:
         if rpc.streams:
             await channel.stream_unary(rpc.path)(iter(parts), timeout=_SECONDS)
+        elif rpc.path.endswith("/WatchPool"):
+            await anext(aiter(channel.unary_stream(rpc.path)(parts[0], timeout=_SECONDS)))
         else:
             await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:
-        return _LOST if reason_is_lost(error) else str(error.code().name)
+        return LOST if reason_is_lost(error) else str(error.code().name)
     return "OK"

@@ -67,7 +67,7 @@ class Calls:
     """Seconds."""
 
     async def caller(self, number: int) -> None:
-        policy = RetryPolicy(attempts=self.settings.attempts, seed=number)
+        policy = RetryPolicy(self.settings.patience_seconds, seed=number)
         server = Server("planner", "the proxy")
         connection = Connection(self.channel, server, self.settings.call_seconds, policy)
         while not self.ended:
@@ -99,18 +99,19 @@ async def _drill(address: str, fault: str, effort: Effort) -> Row:
     draw = Random(f"{effort.seed} {fault}")
     count = effort.count(10 if fault == "blocked" else 100)
     # The short form has no time for the real signs of life, which come after seconds.
-    keepalive = Keepalive() if effort.scale >= _REAL else Keepalive(0.5, 0.5)
+    keepalive = Keepalive() if effort.scale >= _REAL else Keepalive(0.5, 2.0)
     async with proxy(address) as between, open_channel(between.address, TlsSettings(), keepalive) as channel:
         calls = Calls(channel)
-        callers = [asyncio.ensure_future(calls.caller(number)) for number in range(_AT_ONCE)]
-        for _ in range(count):
+        async with asyncio.TaskGroup() as callers:
+            for number in range(_AT_ONCE):
+                callers.create_task(calls.caller(number))
+            for _ in range(count):
+                await calls.some()
+                calls.needed += 0 if fault == "slow" else calls.running
+                longest = _LONGEST[fault] * min(1.0, effort.scale / _REAL)
+                await _inject(between, fault, longest * draw.uniform(0.2, 1))
             await calls.some()
-            calls.needed += 0 if fault == "slow" else calls.running
-            longest = _LONGEST[fault] * min(1.0, effort.scale / _REAL)
-            await _inject(between, fault, longest * draw.uniform(0.2, 1))
-        await calls.some()
-        calls.ended = True
-        await asyncio.gather(*callers)
+            calls.ended = True
     storm = calls.made / calls.needed
     note = f"{calls.answered:,} answered, {len(calls.failed)} failed, {calls.longest:.1f} s at most; "
     note += f"calls × {storm:.2f} of those needed; {between.connections} connections"

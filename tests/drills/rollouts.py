@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import grpc
+from hiper.v1 import learner_pb2, learner_pb2_grpc
+
 from core.errors import HiperError
 from run_folder.folder import RunFolder
-from tests.drills.drill import Effort, Row
+from tests.drills.drill import Drills, Effort, Row
 from tests.drills.life import Life
-from tests.drills.servers import server
+from tests.drills.servers import Server, server
 from tests.drills.soak import soak
 from tests.end_to_end.processes import SMALL, episodes, gone, pids
 from tests.end_to_end.tiny import tiny_model
@@ -58,25 +63,57 @@ That one does not jump here, so that neither may.
 """
 
 
-def rollouts(effort: Effort) -> list[Row]:
-    """The orchestrator killed at random moments, clocks that jump, and a soak, on one pair of models."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as started:
-        folder = Path(name)
-        options = (
-            *SMALL,
-            f"--model={tiny_model(folder / 'model')}",
-            f"--learner.episodes_per_update={_BATCH}",
-        )
-        models = [started.enter_context(server(role, folder, *options)) for role in ("planner", "executor")]
-        addressed = (*options, *(f"--{model.name}.address={model.address}" for model in models))
-        rows = [kills(folder / "killed", addressed, effort), jumps(folder, addressed, effort)]
-        (folder / "soaked").mkdir()
-        return [*rows, soak(folder / "soaked", models, options, effort)]
+@dataclass(frozen=True)
+class Models:
+    """Planner and executor, on which run after run is played."""
+
+    folder: Path
+    base: Path
+    """Folder of the base model."""
+    servers: Sequence[Server]
+    options: tuple[str, ...]
+    """Options of a run, without addresses."""
+
+    @property
+    def addressed(self) -> tuple[str, ...]:
+        return (*self.options, *(f"--{each.name}.address={each.address}" for each in self.servers))
 
 
-def kills(root: Path, options: tuple[str, ...], effort: Effort) -> Row:
-    """`kill -9` of the command at random moments of its life, its start included, then `--resume`."""
-    count, draw = effort.count(200), Random(effort.seed)
+RunDrill = Callable[[Models, Effort], Row]
+
+
+def on_models(*drills: RunDrill) -> Drills:
+    """Drills that run one after the other on the same model servers."""
+
+    def run(effort: Effort) -> list[Row]:
+        with tempfile.TemporaryDirectory() as name, ExitStack() as started, ThreadPoolExecutor() as threads:
+            folder = Path(name)
+            base = tiny_model(folder / "model")
+            options = (*SMALL, f"--model={base}", f"--learner.episodes_per_update={_BATCH}")
+
+            def start(role: str) -> Server:
+                return started.enter_context(server(role, folder, *options))
+
+            servers = list(threads.map(start, ("planner", "executor")))
+            return [drill(Models(folder, base, servers, options), effort) for drill in drills]
+
+    return run
+
+
+def endurance(models: Models, effort: Effort) -> Row:
+    """A soak; see `soak`."""
+    folder = models.folder / "soaked"
+    folder.mkdir()
+    return soak(folder, models.base, models.servers, models.options, effort)
+
+
+def kills(models: Models, effort: Effort) -> Row:
+    """`kill -9` of the command at random moments of its life, its start included, then `--resume`.
+
+    Its learner ends with it.
+    """
+    root, options = models.folder / "killed", models.addressed
+    count, draw = effort.count(40), Random(effort.seed)
     known: dict[int, Episode] = {}
     survived = lost = 0
     for _ in range(count):
@@ -99,6 +136,39 @@ def kills(root: Path, options: tuple[str, ...], effort: Effort) -> Row:
     note = f"then to its end: {len(places)} places, {updates} updates" if fine else str(last)
     doubled = len(versions) - len(set(versions))
     return Row("orchestrator, kill -9 and resumed", count, survived * fine, lost, doubled, note)
+
+
+def lone_kills(models: Models, effort: Effort) -> Row:
+    """The same while learner and model servers live on, so that an orchestrator starts within seconds."""
+    root, playing = models.folder / "learning", models.folder / "playing"
+    root.mkdir()
+    count, draw = effort.count(160), Random(f"{effort.seed} alone")
+    size = ("--learner.updates=100000", "--learner.lease_seconds=1")
+    acknowledged: set[int] = set()
+    survived = 0
+    with server("learner", root, *models.addressed, *size, f"--run-dir={root / 'run'}") as learner:
+        options = (*models.addressed, *size, f"--learner.address={learner.address}", f"--run-dir={playing}")
+        for _ in range(count):
+            life = Life(*options)
+            if draw.random() < 0.7:
+                life.wait_for_an_episode()
+            life.wait(draw.uniform(0, _LONGEST_PLAY))
+            survived += life.kill()
+            acknowledged |= life.acknowledged
+        last = Life(*options)
+        last.wait_for_an_episode()
+        with grpc.insecure_channel(learner.address) as channel:
+            learner_pb2_grpc.LearnerServiceStub(channel).Stop(learner_pb2.StopRequest())
+        code = last.end()
+        kept = episodes(root / "run")
+    lines = _metrics(root / "run")
+    versions = [line["adapter/version"] for line in lines]
+    trained = set(range(len(lines) * _BATCH))
+    lost = len((acknowledged | last.acknowledged | trained) - kept.keys())
+    fine = code == 0 and not lost and sorted(set(versions)) == list(range(1, len(lines) + 1))
+    note = f"{len(kept)} places, {len(lines)} updates" if fine else str(last)
+    doubled = len(versions) - len(set(versions))
+    return Row("orchestrator alone, kill -9 and started again", count, survived * fine, lost, doubled, note)
 
 
 def _begin(root: Path, options: tuple[str, ...], updates: int, first_on_path: Path | None = None) -> Life:
@@ -134,12 +204,12 @@ def _metrics(root: Path) -> list[Mapping[str, float]]:
     return [json.loads(line) for line in RunFolder(root).metrics.read_text().splitlines()]
 
 
-def jumps(folder: Path, options: tuple[str, ...], effort: Effort) -> Row:
+def jumps(models: Models, effort: Effort) -> Row:
     """A run in whose orchestrator and learner wall time jumps by an hour, either way, all the time."""
-    updates, root, clock = effort.count(100, least=2), folder / "jumped", folder / "clock"
+    updates, root, clock = effort.count(100, least=2), models.folder / "jumped", models.folder / "clock"
     clock.mkdir()
     (clock / "sitecustomize.py").write_text(_CLOCK)
-    life = _begin(root, options, updates, first_on_path=clock)
+    life = _begin(root, models.addressed, updates, first_on_path=clock)
     code = life.end()
     traces = [path.stat().st_size for path in clock.glob("jumps-*")]
     if code != 0 or len(traces) < 2:

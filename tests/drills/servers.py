@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 _SMALL = ("--no-warm-start", "--environment.source=generated", "--environment.generator.games=6")
 
 
@@ -29,6 +29,7 @@ class Server:
 def server(name: str, folder: Path, *options: str) -> Iterator[Server]:
     """Starts `planner`, `executor` or `learner`, and kills it at the end of the block."""
     ready = folder / f"{name}.json"
+    ready.unlink(missing_ok=True)
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", f"{name}.server", f"--ready-file={ready}", "--exit-with-parent", *options],

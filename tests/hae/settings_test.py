@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -62,3 +63,23 @@ def test_the_library_loads_no_torch() -> None:
         [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {program}"], check=False
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "relied_on"),
+    [
+        ({}, ("high",)),
+        ({"lambda_turn": 0.9}, ("high", "low")),
+        ({"lambda_segment": 1.0}, ("high",)),
+        ({"lambda_segment": 1.0, "lambda_boundary": 1.0}, ()),
+        ({"estimator": "gae"}, ()),
+        ({"estimator": "gae", "lambda_turn": 0.95}, ("high", "low", "switch")),
+        ({"estimator": "dgae"}, ("high", "low", "switch")),
+        ({"estimator": "dgae", "lambda_decision": 1.0}, ()),
+        ({"estimator": "grpo"}, ()),
+    ],
+)
+def test_an_estimator_relies_on_values_that_replace_a_part_of_the_return(
+    settings: dict[str, Any], relied_on: tuple[str, ...]
+) -> None:
+    assert EstimatorSettings(**settings).relies_on == relied_on

@@ -53,7 +53,7 @@ def settings(
     made = TrainerSettings(
         learner=LearnerSettings(dtype="float32", threads=1, pack_tokens=128),
         ppo=ppo or PpoSettings(learning_rate=1e-2),
-        critic=critic or CriticSettings(learning_rate=1e-2),
+        critic=critic or CriticSettings(),
         lora=LoraSettings(rank=4, alpha=8),
     )
     return replace(made, **changed)

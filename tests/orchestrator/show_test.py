@@ -12,7 +12,7 @@ from rich.console import Console
 from core.errors import HiperError
 from core.exit_codes import REFUSED, of_error
 from orchestrator.show import episodes_table, print_episode, show
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
 from tests.play.answers import act, keep, switch
 from trajectory.episode import EpisodeKey
 from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begin
@@ -59,7 +59,11 @@ def run_dir(tmp_path: Path) -> Path:
         store.add(episode_to_pb(over.episode(3.0)))
     store.set_advantages(
         0,
-        [TurnAdvantages(0.125, 1.5, 2.5), TurnAdvantages(-0.25, 0.0, -3.5), TurnAdvantages(0.5, -1.25, 4.5)],
+        [
+            TurnAdvantages(0.125, 1.5, 2.5, TurnValues(4.25, 5.0, 6.126)),
+            TurnAdvantages(-0.25, 0.0, -3.5, TurnValues(7.0, 8.0, -0.5)),
+            TurnAdvantages(0.5, -1.25, 4.5),
+        ],
     )
     store.close()
     return tmp_path
@@ -93,13 +97,13 @@ def test_an_episode_turn_by_turn(run_dir: Path) -> None:
         "episode 0, attempt 0: task-a",
         "task: put a mug",
         "out of turns after 3 turns, score 0, 3.0 s",
-        f"segment 0: find a mug A_high +1.500 {RULE}",
+        f"segment 0: find a mug V_high 5.00 A_high +1.500 {RULE}",
         "turn 0 a [room]",
-        "planner switch @1 A_switch +2.500",
-        "executor go to desk 1 @2 A_low +0.125",
+        "planner switch @1 V_switch 6.13 A_switch +2.500",
+        "executor go to desk 1 @2 V_low 4.25 A_low +0.125",
         "turn 1 seen 0",
-        "planner keep @1 A_switch -3.500",
-        "executor take mug 1 @2 A_low -0.250",
+        "planner keep @1 V_switch -0.50 A_switch -3.500",
+        "executor take mug 1 @2 V_low 7.00 A_low -0.250",
         f"segment 1: put it down A_high -1.250 {RULE}",
         "turn 2 seen 1",
         "planner switch @1 A_switch +4.500",

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from hiper.v1 import planner_pb2, planner_pb2_grpc
 
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.errors import InvalidInputError
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
@@ -22,7 +22,7 @@ from tests.learner.tiny import tiny_model
 from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
 from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
 
-SETTINGS = ModelServerSettings(context_length=1024, max_new_tokens=5, threads=1, max_batch=2)
+SETTINGS = PlannerSettings(context_length=1024, max_new_tokens=5, threads=1, max_batch=2)
 CONTEXT = TurnContext("put a mug in the sink", 1, (), "You see a mug.", "find a mug", 1)
 
 
@@ -48,6 +48,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
                     "other": await service.plan(CONTEXT, 4),
                     "turn 0": await service.plan(replace(CONTEXT, turn=0, subgoal="", subgoal_age=0), 3),
                     "unsampled": await service.prompt_only(CONTEXT),
+                    **await _without_hierarchy(engine),
                     "sent": await _sent(stub, prompt_only=False),
                     "sent unsampled": await _sent(stub, prompt_only=True),
                 }
@@ -56,6 +57,14 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
             await engine.close()
 
     return asyncio.run(work())
+
+
+async def _without_hierarchy(engine: EmbeddedEngine) -> dict[str, Plan]:
+    service = PlannerService(
+        engine, byte_tokenizer(), SETTINGS.model_copy(update={"hierarchy": False, "max_new_tokens": 40})
+    )
+    begun = await service.plan(replace(CONTEXT, turn=0, subgoal="", subgoal_age=0), 3)
+    return {"alone 0": begun, "alone 1": await service.plan(replace(CONTEXT, subgoal=begun.subgoal), 3)}
 
 
 async def _sent(stub: planner_pb2_grpc.PlannerServiceStub, prompt_only: bool) -> Plan:
@@ -108,6 +117,20 @@ def test_a_prompt_alone_keeps_the_subgoal(plans: dict[str, Plan]) -> None:
     assert (plan.decision_span, plan.subgoal_span) == (EMPTY_SPAN, EMPTY_SPAN)
     assert plan.generation.prompt_ids == plans["first"].generation.prompt_ids
     assert plan.generation.token_ids == ()
+
+
+@pytest.mark.parametrize(("turn", "decision"), [(0, Decision.SWITCH), (1, Decision.KEEP)])
+def test_without_a_hierarchy_the_task_is_the_subgoal_and_nothing_learns(
+    plans: dict[str, Plan], turn: int, decision: Decision
+) -> None:
+    plan = plans[f"alone {turn}"]
+    assert (plan.decision, plan.subgoal, plan.valid) == (decision, CONTEXT.goal, True)
+    assert (plan.decision_span, plan.subgoal_span) == (EMPTY_SPAN, EMPTY_SPAN)
+    # What a server records must pass the learner's checks, which accept no answer without tokens.
+    said = plan.generation
+    assert said.prompt_ids and said.token_ids and said.logprobs == (0.0,) * len(said.token_ids)
+    read = PlannerParser(byte_tokenizer()).parse(said.token_ids, turn, CONTEXT.goal, CONTEXT.goal)
+    assert (read.decision, read.subgoal) == (decision, CONTEXT.goal)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from core.errors import (
     PreconditionError,
     UnavailableError,
 )
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
 from tests.learner.service.episodes import episode
 from tests.small_disk import files_of_at_most
 from trajectory.wire import episode_from_pb
@@ -59,9 +59,26 @@ def test_advantages_are_kept_for_each_turn_and_replaced_by_a_repeated_update(sto
     store.add(episode(0, turns=2))
     assert store.advantages(0) == ()
     store.set_advantages(0, [TurnAdvantages(9.0, 9.0, 9.0), TurnAdvantages(9.0, 9.0, None)])
-    kept = (TurnAdvantages(0.5, 1.0, None), TurnAdvantages(-0.5, 0.0, 0.25))
+    valued = TurnAdvantages(1.0, 1.0, 1.0, TurnValues(1.0, 2.0, 3.0))
+    store.set_advantages(0, [valued, valued])
+    assert store.advantages(0) == (valued, valued)
+    two_heads = TurnAdvantages(-0.5, 0.0, 0.25, TurnValues(4.0, 5.0, None))
+    kept = (TurnAdvantages(0.5, 1.0, None), two_heads)
     store.set_advantages(0, kept)
     assert store.advantages(0) == kept
+
+
+def test_a_store_of_an_earlier_version_has_advantages_without_values(tmp_path):
+    path = tmp_path / "old.sqlite"
+    old = EpisodeStore(path, "run")
+    old.add(episode(0, turns=1))
+    old.set_advantages(0, [TurnAdvantages(0.5, 1.0, None, TurnValues(1.0, 2.0, None))])
+    old._db.execute("DROP TABLE turn_values")
+    old.close()
+    assert EpisodeStore.reading(path).advantages(0) == (TurnAdvantages(0.5, 1.0, None),)
+    opened = EpisodeStore(path, "run")
+    opened.set_advantages(0, [TurnAdvantages(0.5, 1.0, None, TurnValues(1.0, 2.0, None))])
+    assert opened.advantages(0)[0].values == TurnValues(1.0, 2.0, None)
 
 
 def test_an_episode_that_is_not_there_is_named(store):

@@ -72,6 +72,14 @@ def test_a_missing_field_is_named(field: str) -> None:
         replica_from_pb(message)
 
 
+@pytest.mark.parametrize("field", ["address", "incarnation", "node", "base_model", "run_id"])
+def test_a_field_that_is_too_long_is_named(field: str) -> None:
+    message = replica_to_pb(Replica(Role.EXECUTOR, "host:1", "i", base_model="m"))
+    setattr(message, field, "x" * 257)
+    with pytest.raises(InvalidInputError, match=rf"replica\.{field}: 257 characters"):
+        replica_from_pb(message)
+
+
 def test_a_missing_role_is_named() -> None:
     message = replica_to_pb(Replica(Role.EXECUTOR, "host:1", "i", base_model="m"))
     message.role = adapter_pb2.ROLE_UNSPECIFIED

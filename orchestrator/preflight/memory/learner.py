@@ -7,8 +7,8 @@ from configuration.tree import Configuration
 from orchestrator.preflight.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
 from orchestrator.preflight.memory.shapes import ModelShape
 
-ADAPTERS = 3
-"""Number of adapters: planner's, executor's and critic's."""
+ADAPTERS = 2
+"""Number of adapters that learn: planner's and executor's."""
 _FLOAT = 4
 """Bytes of a float32 number."""
 

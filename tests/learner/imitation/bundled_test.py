@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from environments.registry import load
 from learner.imitation.demonstrations import Formats
 from learner.imitation.teaching import training_lessons
@@ -25,7 +25,7 @@ def test_packed_equals_separate_on_real_prompts() -> None:
     benchmark = load(
         EnvironmentSettings(source="generated", generator=GeneratorSettings(games=6, horizon="short"))
     )
-    formats = Formats.of(load_tokenizer(base.path), ModelServerSettings(), ModelServerSettings())
+    formats = Formats.of(load_tokenizer(base.path), PlannerSettings(), PlannerSettings())
     (lesson,) = training_lessons(ImitationSettings(games=1), formats, benchmark, seed=0)
     said = [turn.plan.generation for turn in lesson.episode.turns[:3]]
     sequences = [TokenSequence(generation.prompt_ids, generation.token_ids) for generation in said]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from configuration import command
 from configuration.learner import ImitationSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
 from learner.imitation.shipped import FOLDER, ship, shipped_pair
 from learner.imitation.teaching import WarmStartSettings
@@ -53,7 +53,8 @@ def test_any_other_model_shape_benchmark_or_prompt_is_taught_anew():
     others = [
         (replace(SETTINGS, lora=LoraSettings(rank=4)), MODEL, "alfworld"),
         (replace(SETTINGS, lora=LoraSettings(last_layers=10)), MODEL, "alfworld"),
-        (replace(SETTINGS, planner=ModelServerSettings(prompt_format="paper")), MODEL, "alfworld"),
+        (replace(SETTINGS, planner=PlannerSettings(prompt_format="paper")), MODEL, "alfworld"),
+        (replace(SETTINGS, planner=PlannerSettings(hierarchy=False)), MODEL, "alfworld"),
         (replace(SETTINGS, imitation=ImitationSettings(shipped=False)), MODEL, "alfworld"),
         (SETTINGS, replace(MODEL, fingerprint="another"), "alfworld"),
         (SETTINGS, MODEL, "webshop"),

@@ -13,7 +13,7 @@ from environments.registry import load
 from environments.telling import Telling
 from learner.imitation.first import first_adapters
 from learner.imitation.shipped import FOLDER
-from learner.imitation.teachers import PolicyTeacher, TaughtTurn, teacher_of
+from learner.imitation.teachers import PolicyTeacher, TaughtTurn, WithoutSubgoals, teacher_of
 from serving.model import ModelFolder, resolve_model
 
 ADMISSIBLE = (("look", "go a", "hush"), ("look", "go b"), ("look", "go c"))
@@ -92,6 +92,14 @@ def test_with_nothing_wrong_to_do_the_right_action_is_played() -> None:
     teacher = PolicyTeacher(Looker(), Telling(), 0.999, 0)
     teacher.begin("room", info(("look",), "task"))
     assert teacher.turn("room", info(("look",), "task")).step.action == "look"
+
+
+def test_without_subgoals_the_task_is_the_only_one_and_the_actions_are_the_same() -> None:
+    teacher = WithoutSubgoals(PolicyTeacher(Looker(), Hushed(), 0.5, 0))
+    teacher.begin("room", info(ADMISSIBLE[0], "task"))
+    turns = [teacher.turn("room", info(ADMISSIBLE[turn % 3], "task")) for turn in range(60)]
+    assert {turn.step.subgoal for turn in turns} == {"goal"}
+    assert [turn.step.action for turn in turns] == [turn.step.action for turn in taught(0.5)]
 
 
 @pytest.mark.parametrize("name", ["rule", "expert", "adviser"])

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -30,7 +30,7 @@ from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
 from trajectory.episode import Decision
 
-SERVER = ModelServerSettings(context_length=2048, max_new_tokens=64, history=1)
+SERVER = PlannerSettings(context_length=2048, max_new_tokens=64, history=1)
 SETTINGS = WarmStartSettings(
     imitation=ImitationSettings(steps=6, batch_turns=4, games=4, learning_rate=2e-2),
     lora=LoraSettings(rank=4, alpha=8),

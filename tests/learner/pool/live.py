@@ -203,6 +203,8 @@ async def live_pool(
 class WritingTrainer:
     """Makes real adapters for a tiny model, without training."""
 
+    memory = 0
+
     def __init__(self, base: Base) -> None:
         self._base = base
         self.version = 0
@@ -212,6 +214,9 @@ class WritingTrainer:
 
     def load_reference(self, pair: AdapterPair) -> None:
         """There is none."""
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        """There is no critic."""
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self.version += 1

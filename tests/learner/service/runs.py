@@ -33,10 +33,12 @@ class CountingTrainer:
 
     begun_with: AdapterPair | None = None
     reference: AdapterPair | None = None
+    memory = 0
 
     def __init__(self, crash_before_checkpoint: int | None = None) -> None:
         self.version = 0
         self.seen: list[int] = []
+        self.remembered: list[tuple[int, list[int]]] = []
         self._crash = crash_before_checkpoint
 
     def load_adapters(self, pair: AdapterPair) -> None:
@@ -44,6 +46,9 @@ class CountingTrainer:
 
     def load_reference(self, pair: AdapterPair) -> None:
         self.reference = pair
+
+    def remember(self, version: int, episodes: Sequence[Episode]) -> None:
+        self.remembered.append((version, [e.number for e in episodes]))
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         self.version += 1

@@ -75,6 +75,18 @@ def test_a_resumed_run_publishes_what_it_has_and_takes_no_warm_start(tmp_path: P
     assert run.status.now.metrics == lines(tmp_path)[-1]
 
 
+def test_a_resumed_run_reminds_its_critic_of_the_last_batches(tmp_path: Path) -> None:
+    def remembered(memory: int) -> list[tuple[int, list[int]]]:
+        trainer = CountingTrainer()
+        trainer.memory = memory
+        played(open_run(tmp_path, trainer))
+        return trainer.remembered
+
+    assert remembered(3) == [], "a new run has no earlier batch"
+    assert remembered(3) == [(0, [0, 1]), (1, [2, 3])]
+    assert remembered(1) == [(1, [2, 3])]
+
+
 def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path: Path) -> None:
     run = open_run(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Which prompts have values, and the best constant prediction of them."""
+"""Which prompts have values, and where the values belong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hae import EstimatorSettings
-from learner.update.credit import States, mean_return, state_id, turn_batch
+from learner.update.credit import States, state_id, turn_batch, with_values
 from tests.play.answers import act, keep, switch
 from trajectory.episode import Episode, EpisodeKey, Turn
 
@@ -38,19 +38,6 @@ def episode(
     )
 
 
-def test_the_mean_return_is_over_all_turns() -> None:
-    # Returns with gamma 1/2: 0.25, 0.5, 1 and 2, 0; scaled by 10.
-    episodes = [episode(0, 0, 1), episode(2, 0)]
-    found = mean_return(episodes, EstimatorSettings(gamma=0.5, success_reward=10.0))
-    assert found == pytest.approx(10 * (0.25 + 0.5 + 1 + 2 + 0) / 5)
-
-
-def test_undiscounted_returns_are_those_of_the_episode() -> None:
-    settings = EstimatorSettings(gamma=1.0, success_reward=1.0)
-    assert mean_return([episode(0, 0, 0, 1)], settings) == 1.0
-    assert mean_return([episode(0, 0)], settings) == 0.0
-
-
 def test_prompts_are_planner_s_then_executor_s_then_those_at_the_end() -> None:
     episodes = [
         episode(0, 0, number=0, terminated=False, final=(50,)),
@@ -64,6 +51,8 @@ def test_prompts_are_planner_s_then_executor_s_then_those_at_the_end() -> None:
     assert states.prompts[states.executor] == ((1, 2, 3),) * 4
     assert states.prompts[states.final_planner] == ((50,), (60,))
     assert states.prompts[states.final_executor] == ((51,), (61,))
+    assert states.is_executor.tolist() == [False] * 4 + [True] * 4 + [False] * 2 + [True] * 2
+    assert states.episodes.tolist() == [0, 0, 1, 2] * 2 + [0, 2] * 2
 
 
 @pytest.mark.parametrize("bootstrap", ["none", "last"])
@@ -77,7 +66,8 @@ def test_final_values_are_zero_where_an_episode_has_ended_by_itself() -> None:
     episodes = [episode(1), episode(0, number=1, terminated=False, final=(9,))]
     states = States.of(episodes, "final")
     values = np.arange(12.0).reshape(6, 2)
-    batch = turn_batch(episodes, states, values, ("high", "low"), EstimatorSettings(bootstrap="final"))
+    batch = turn_batch(episodes, EstimatorSettings())
+    batch = with_values(batch, states, values, ("high", "low"), "final")
     assert batch.final_value_high is not None and batch.final_value_low is not None
     assert batch.final_value_high.tolist() == [0.0, 8.0]
     assert batch.final_value_low.tolist() == [0.0, 11.0]
@@ -87,7 +77,7 @@ def test_final_values_are_zero_where_an_episode_has_ended_by_itself() -> None:
 def test_a_batch_without_values_has_offsets_rewards_and_groups() -> None:
     episodes = [episode(0, 1, number=2), episode(0, number=3), episode(0, 0, 1, number=4)]
     settings = EstimatorSettings(estimator="grpo", success_reward=5.0)
-    batch = turn_batch(episodes, States.of(episodes, "none"), None, ("high", "low"), settings)
+    batch = turn_batch(episodes, settings)
     assert batch.episode_offsets.tolist() == [0, 2, 3, 6]
     assert batch.reward.tolist() == [0, 5, 0, 0, 0, 5]
     assert batch.value_low is None and batch.final_value_low is None

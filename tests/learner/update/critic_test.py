@@ -1,7 +1,8 @@
-"""The value heads and the clipped value loss, with numbers that can be followed."""
+"""The critic: values from heads that have not seen an episode, its memory of earlier batches, its metrics."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,142 +10,200 @@ import pytest
 import torch
 
 from configuration.learner import CriticSettings, LoraSettings
-from learner.update.credit import ValueTargets
-from learner.update.critic import Critic, ValueHeads, _explained_variance
-from learner.update.optimizer import Step
+from core.errors import DivergedError
+from core.role import Role
+from hae import EstimatorSettings
+from learner.update.credit import HEADS, States, turn_batch
+from learner.update.critic import Critic, Experience, Valued, explained_variance
+from learner.update.features import FeatureReader, turn_counts
+from learner.update.folds import Folds
 from learner.update.policy import AdaptedModel
 from run_folder import metric_names as names
-from tests.learner.tiny import tiny_model
+from serving.model import ModelFolder
+from tests.learner.tiny import episodes, tiny_model
+from trajectory.episode import Episode
 
-HEADS = ("high", "low")
-PROMPTS = [(1, 2, 3), (1, 2, 4), (5, 6), (7,)]
-
-
-class Recorder:
-    """An optimizer that keeps the gradients of each step and leaves the parameters as they are."""
-
-    def __init__(self, heads: ValueHeads) -> None:
-        self.heads = heads
-        self.losses: list[float] = []
-        self.bias_gradients: list[list[float]] = []
-
-    def step(self, loss: float) -> Step:
-        self.losses.append(loss)
-        assert self.heads.bias.grad is not None
-        self.bias_gradients.append(self.heads.bias.grad.tolist())
-        self.heads.zero_grad()
-        return Step(gradient_norm=2.0, skipped=not np.isfinite(loss))
+STEP_LIMIT = 10
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> AdaptedModel:
-    folder: Path = tiny_model(tmp_path_factory.mktemp("base")).path
-    return AdaptedModel(folder, LoraSettings(rank=2, alpha=4), torch.float32, torch.device("cpu"), seed=0)
+def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return tiny_model(tmp_path_factory.mktemp("base"))
 
 
-def critic(
-    model: AdaptedModel, start: float = 0.0, clip: float = 0.5, **settings: int
-) -> tuple[Critic, Recorder]:
-    heads = ValueHeads(HEADS, 64)
-    heads.start_at(start)
-    recorder = Recorder(heads)
-    return Critic(model, heads, recorder, CriticSettings(**settings), clip, 128), recorder  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def played(base: ModelFolder) -> list[Episode]:
+    return episodes(base, count=8)
 
 
-def learn(
-    of: Critic, old: list[list[float]], targets: list[list[float]], learns: list[list[bool]] | None = None
-) -> dict[str, float]:
-    values = np.array(targets)
-    mask = np.ones(values.shape, dtype=np.bool_) if learns is None else np.array(learns)
-    generator = np.random.default_rng(0)
-    return of.update(PROMPTS, np.array(old), ValueTargets(values, mask), generator, lambda _: None)
+@pytest.fixture(scope="module")
+def reader(base: ModelFolder) -> FeatureReader:
+    folder: Path = base.path
+    lora = LoraSettings(rank=2, alpha=4)
+    return FeatureReader(AdaptedModel(folder, lora, torch.float32, torch.device("cpu"), seed=0), 128)
 
 
-def test_heads_are_a_linear_function_in_float32() -> None:
-    heads = ValueHeads(HEADS, 3)
-    hidden = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.bfloat16)
-    assert heads(hidden).tolist() == [[0.0, 0.0]]
-    heads.start_at(4.0)
-    assert heads(hidden).tolist() == [[4.0, 4.0]]
+def critic(reader: FeatureReader, estimator: EstimatorSettings | None = None, **settings: object) -> Critic:
+    made = CriticSettings(**settings)  # type: ignore[arg-type]
+    return Critic(reader, made, estimator or EstimatorSettings(), STEP_LIMIT)
+
+
+def read(of: Critic, batch: list[Episode], bootstrap: str = "none") -> Experience:
+    states = States.of(batch, bootstrap)
+    return of.read(turn_batch(batch, EstimatorSettings()), states, lambda share: None)[0]
+
+
+def update(of: Critic, batch: list[Episode], version: int = 0) -> Valued:
+    return of.update(read(of, batch), version, np.random.default_rng([0, version]))
+
+
+def lost(episode: Episode) -> Episode:
+    turns = tuple(replace(turn, reward=0.0) for turn in episode.turns)
+    return replace(episode, turns=turns, won=False)
+
+
+def test_features_are_those_of_each_prompt_alone_by_its_role_s_adapter(
+    base: ModelFolder, played: list[Episode]
+) -> None:
+    model = AdaptedModel(base.path, LoraSettings(rank=2, alpha=4), torch.float32, torch.device("cpu"), 0)
+    name = model.add_reference("executor")
     with torch.no_grad():
-        heads.weight[1] = torch.tensor([1.0, 0.0, -1.0])
-    assert heads(hidden).tolist() == [[4.0, 2.0]]
-    assert heads(hidden).dtype is torch.float32
-
-
-def test_values_are_in_the_order_of_the_prompts(model: AdaptedModel) -> None:
-    of, recorder = critic(model)
-    with torch.no_grad():
-        recorder.heads.weight.normal_(generator=torch.Generator().manual_seed(0))
+        for key, parameter in model.peft.named_parameters():
+            if f".{name}." in key:
+                parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
+    reader = FeatureReader(model, 128)
+    plain, _ = reader.read(States.of(played, "none"), lambda share: None)
+    reader.adapters[Role.EXECUTOR] = name
     shares: list[float] = []
-    together = of.values(PROMPTS, shares.append)
-    assert together.shape == (4, 2) and len(np.unique(together)) == 8
-    for place, prompt in enumerate(PROMPTS):
-        alone = of.values([prompt], lambda _: None)
-        np.testing.assert_allclose(alone[0], together[place], rtol=1e-4)
-    assert shares[-1] == 1.0
+    found, computed = reader.read(States.of(played, "none"), shares.append)
+    assert found.shape == (48, 128) and shares[-1] == 1.0 and 0 < computed < 48 * 16
+    np.testing.assert_array_equal(found[:24], plain[:24])
+    assert np.abs(found[24:] - plain[24:]).max() > 0.01
+    one, _ = reader.read(States.of(played[3:4], "none"), lambda share: None)
+    np.testing.assert_allclose(one, found[[9, 10, 11, 33, 34, 35]], rtol=1e-3, atol=1e-4)
 
 
-def test_no_prompts_have_no_values(model: AdaptedModel) -> None:
-    of, _ = critic(model)
-    assert of.values([], lambda _: None).shape == (0, 2)
+def test_counts_say_how_far_episode_and_subgoal_are(played: list[Episode]) -> None:
+    # Each episode is SWITCH, KEEP, SWITCH; the second one ran out of turns.
+    states = States.of(played[:2], "final")
+    counts = turn_counts(turn_batch(played[:2], EstimatorSettings()), states, STEP_LIMIT) * [10, 10, 1, 1]
+    turn, age, first, new = counts.round().astype(int).T.tolist()
+    assert turn == [0, 1, 2] * 4 + [3, 3]
+    assert age == [0, 1, 2] * 2 + [0, 1, 0] * 2 + [1, 1], "before the planner's decision, and after it"
+    assert first == [1, 0, 0] * 4 + [0, 0]
+    assert new == [1, 0, 0] * 2 + [1, 0, 1] * 2 + [0, 0]
 
 
-def test_the_loss_adds_the_heads_mean_squares(model: AdaptedModel) -> None:
-    of, recorder = critic(model, start=1.0)
-    metrics = learn(of, [[1.0, 1.0]] * 4, [[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])
-    # high: (0 + 1 + 4 + 9) / 4 / 2; low: 1 / 2. The values have not moved, so that nothing is clipped.
-    assert recorder.losses == [pytest.approx(1.75 + 0.5)]
-    assert metrics[names.LOSS] == pytest.approx(2.25) and metrics[names.CLIP_FRACTION] == 0.0
-    # Derivative by a bias: the mean of V - target.
-    assert recorder.bias_gradients == [pytest.approx([-1.5, 1.0])]
+def test_all_prompts_of_an_episode_are_in_the_same_fold() -> None:
+    episodes_of_prompts = np.array([0, 0, 1, 2, 2, 3, 4, 5, 6] * 2)
+    folds = Folds.of(episodes_of_prompts, episodes=7, most=3, generator=np.random.default_rng(0))
+    assert folds.count == 3
+    of_episodes = [set(folds.of_prompts[episodes_of_prompts == place]) for place in range(7)]
+    assert all(len(found) == 1 for found in of_episodes)
+    assert sorted(of_episodes.count({fold}) for fold in range(3)) == [2, 2, 3]
 
 
-def test_a_head_learns_only_from_its_own_prompts(model: AdaptedModel) -> None:
-    of, recorder = critic(model)
-    mask = [[True, False], [True, False], [False, False], [False, True]]
-    learn(of, [[0.0, 0.0]] * 4, [[2.0, 9.0], [4.0, 9.0], [9.0, 9.0], [9.0, 1.0]], mask)
-    assert recorder.losses == [pytest.approx((4 + 16) / 2 / 2 + 1 / 2)]
-    assert recorder.bias_gradients == [pytest.approx([-3.0, -1.0])]
+def test_a_fold_s_heads_neither_learn_from_it_nor_let_it_choose() -> None:
+    folds = Folds(3, np.zeros(0, dtype=np.int64))
+    assert [folds.without(fold) for fold in range(3)] == [([-1, 2], [1]), ([-1, 0], [2]), ([-1, 1], [0])]
+    assert folds.all_but_held_out == ([-1, 1, 2], [0])
+    assert Folds(2, folds.of_prompts).without(0) == ([-1, 1], [])
+    assert Folds(1, folds.of_prompts).without(0) == ([-1], [])
 
 
-def test_a_value_that_has_moved_far_enough_has_no_gradient(model: AdaptedModel) -> None:
-    of, recorder = critic(model, start=1.0, clip=0.5)
-    # Old values 0: the new ones, 1, are cut to 0.5. Towards the target 3 the cut value is worse, so that it
-    # counts: (0.5 - 3)²; away from the target -1 the uncut one is worse: (1 + 1)².
-    metrics = learn(of, [[0.0, 0.0]] * 4, [[3.0, -1.0]] * 4)
-    assert recorder.losses == [pytest.approx(2.5**2 / 2 + 2.0**2 / 2)]
-    assert recorder.bias_gradients == [pytest.approx([0.0, 2.0])]
-    assert metrics[names.CLIP_FRACTION] == pytest.approx(0.5)
+def test_no_value_depends_on_the_return_of_its_own_episode(
+    reader: FeatureReader, played: list[Episode]
+) -> None:
+    values = update(critic(reader), played).values
+    changed = [lost(played[0]), *played[1:]]
+    others = update(critic(reader), changed).values
+    own = [0, 1, 2, 24, 25, 26]
+    np.testing.assert_array_equal(values[own], others[own])
+    assert np.abs(values - others).max() > 1e-3, "the others' values do"
 
 
-def test_each_minibatch_of_each_epoch_is_a_step(model: AdaptedModel) -> None:
-    of, recorder = critic(model, epochs=3)
-    metrics = learn(of, [[0.0, 0.0]] * 4, [[1.0, 1.0]] * 4)
-    assert recorder.losses == [pytest.approx(1.0)] * 3
-    assert metrics[names.GRADIENT_NORM] == 2.0 and metrics[names.SKIPPED_STEPS] == 0
+def test_the_first_values_are_near_the_mean_return(reader: FeatureReader, played: list[Episode]) -> None:
+    metrics = update(critic(reader), played).metrics
+    assert metrics[names.target_mean("low")] == pytest.approx(5.0, abs=0.5), "half of the episodes were won"
+    assert metrics[names.value_mean("low")] == pytest.approx(5.0, abs=2.5)
 
 
-def test_a_step_that_was_skipped_has_no_loss(model: AdaptedModel) -> None:
-    of, _ = critic(model)
-    metrics = learn(of, [[0.0, 0.0]] * 4, [[1e30, 1.0]] * 4)
-    assert metrics[names.SKIPPED_STEPS] == 1.0
-    assert names.LOSS not in metrics and names.CLIP_FRACTION not in metrics
+def test_returns_are_learnt_from_batch_to_batch(reader: FeatureReader, played: list[Episode]) -> None:
+    of = critic(reader)
+    found = [update(of, played, version).metrics for version in range(4)]
+    for head in HEADS["three"]:
+        assert found[0][names.explained_before(head)] == 0.0
+        assert found[3][names.explained_before(head)] > 0.5, "it has seen these very episodes"
+    assert found[3][names.LOSS] < found[0][names.LOSS]
 
 
-def test_metrics_are_of_the_values_before_the_update(model: AdaptedModel) -> None:
-    of, _ = critic(model)
-    mask = [[True, False], [True, False], [True, False], [False, False]]
-    metrics = learn(
-        of, [[1.0, 0], [2.0, 0], [3.0, 0], [9.0, 0]], [[2.0, 0], [4.0, 0], [6.0, 0], [9.0, 0]], mask
-    )
-    assert metrics[names.value_mean("high")] == pytest.approx(2.0)
-    assert metrics[names.target_mean("high")] == pytest.approx(4.0)
-    # The errors 1, 2, 3 vary by 2/3, the targets 2, 4, 6 by 8/3.
-    assert metrics[names.explained_variance("high")] == pytest.approx(1 - (2 / 3) / (8 / 3))
-    assert names.value_mean("low") not in metrics, "it learns nowhere"
-    assert metrics[names.SEQUENCE_TOKENS] == 9.0
-    assert metrics[names.COMPUTED_TOKENS] == 7.0, "two prompts share two tokens"
+def test_the_last_batches_are_remembered(reader: FeatureReader, played: list[Episode]) -> None:
+    def after(batches: dict[int, list[Episode]], memory: int) -> Valued:
+        of = critic(reader, memory=memory)
+        of.heads = of.heads.standardizing(
+            *torch.randn(2, 9, 132, generator=torch.Generator().manual_seed(0)).double()
+        )
+        for version, batch in batches.items():
+            of.remember(version, read(of, batch))
+        return update(of, played[:4], version=3)
+
+    none = after({}, memory=2).values
+    np.testing.assert_array_equal(none, after({0: played[4:]}, memory=2).values)
+    two = after({1: played[4:6], 2: played[6:]}, memory=2).values
+    assert np.abs(two - none).max() > 1e-3
+    np.testing.assert_array_equal(two, after({0: played, 1: played[4:6], 2: played[6:]}, memory=2).values)
+    # As if update 3 had been skipped: the batch before it is not in the last one place.
+    np.testing.assert_array_equal(none, after({1: played[4:]}, memory=1).values)
+
+
+def test_one_or_two_episodes_are_enough(reader: FeatureReader, played: list[Episode]) -> None:
+    for count in (1, 2, 3):
+        of = critic(reader)
+        for version in range(2):
+            values = update(of, played[:count], version).values
+            assert np.isfinite(values).all() and values.shape == (6 * count, 3)
+
+
+@pytest.mark.parametrize("estimator", ["hae", "gae", "dgae"])
+def test_targets_are_returns_or_the_estimator_s(
+    reader: FeatureReader, played: list[Episode], estimator: str
+) -> None:
+    settings = EstimatorSettings(estimator=estimator, keep_penalty={"mode": "none"}, lambda_turn=0.5)
+    won = played[:1]
+
+    def targets(kind: str) -> list[float]:
+        of = critic(reader, settings, targets=kind)
+        experience = read(of, won)
+        found = of._targets(experience, np.full((6, 3), 2.0))
+        return found.values[:, 2].tolist()
+
+    # An action that could not be parsed cost 0.1 in the second turn.
+    assert targets("returns") == pytest.approx([9.9, 9.9, 10.0])
+    assert targets("estimator")[0] != pytest.approx(9.9)
+
+
+def test_heads_that_explain_little_are_warned_of_if_the_estimator_relies_on_them(
+    reader: FeatureReader, played: list[Episode], caplog: pytest.LogCaptureFixture
+) -> None:
+    # With such a penalty, heads explain nothing.
+    for lambda_turn, relied_on in ((0.95, 3), (1.0, 0)):
+        caplog.clear()
+        settings = EstimatorSettings(estimator="gae", lambda_turn=lambda_turn)
+        metrics = update(critic(reader, settings, penalties=(1e9,)), played).metrics
+        assert metrics[names.WEAK_HEADS] == len(caplog.messages) == relied_on
+        assert not relied_on or "with V_high, which gae relies on" in caplog.messages[0]
+    of = critic(reader, EstimatorSettings(estimator="gae", lambda_turn=0.95), penalties=(0.01,))
+    update(of, played)
+    metrics = update(of, played, version=1).metrics
+    assert metrics[names.WEAK_HEADS] == 0.0, "it has seen these very episodes"
+
+
+def test_values_that_are_not_finite_are_refused(reader: FeatureReader, played: list[Episode]) -> None:
+    of = critic(reader)
+    with torch.no_grad():
+        of.heads.shared.fill_(torch.nan)
+    with pytest.raises(DivergedError, match="the critic's values of 48 of 48 prompts are not finite"):
+        update(of, played)
 
 
 @pytest.mark.parametrize(
@@ -157,4 +216,4 @@ def test_metrics_are_of_the_values_before_the_update(model: AdaptedModel) -> Non
     ],
 )
 def test_explained_variance(value: list[float], target: list[float], explained: float) -> None:
-    assert _explained_variance(np.array(value, float), np.array(target, float)) == pytest.approx(explained)
+    assert explained_variance(np.array(value, float), np.array(target, float)) == pytest.approx(explained)

@@ -66,7 +66,7 @@ def test_three_steps_in_a_row_that_are_not_finite_end_it_and_name_the_part(
     for _ in range(2):
         metrics = trainer.update(batch, silent).metrics
         assert metrics["actor/planner/skipped_steps"] == 1
-        assert metrics["actor/executor/skipped_steps"] == metrics["critic/skipped_steps"] == 0
+        assert metrics["actor/executor/skipped_steps"] == 0
         assert all(math.isfinite(value) for value in metrics.values())
     with pytest.raises(DivergedError, match="planner's loss was not finite in 3 steps in a row"):
         trainer.update(batch, silent)
@@ -98,7 +98,7 @@ def test_several_steps_of_one_update_count(base: ModelFolder, batch: list[Episod
 
 def test_values_that_are_not_finite_end_it_at_once(base: ModelFolder, batch: list[Episode]) -> None:
     trainer = Trainer(settings(), base, seed=0)
-    poison(trainer, "critic")
+    trainer._critic.heads.shared.fill_(math.nan)
     with pytest.raises(DivergedError, match="the critic's values of 24 of 24 prompts are not finite"):
         trainer.update(batch, silent)
 

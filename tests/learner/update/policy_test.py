@@ -15,7 +15,7 @@ from configuration.learner import LoraSettings
 from core.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
 from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.packing import TokenSequence, pack
-from learner.update.policy import CRITIC, EXECUTOR, PLANNER, AdaptedModel
+from learner.update.policy import EXECUTOR, PLANNER, AdaptedModel
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, base_shapes, check_adapter
 from serving.adapters.origin import ORIGIN_FILE, AdapterOrigin
 from serving.model import ModelFolder
@@ -43,7 +43,7 @@ def model(base: ModelFolder, request: pytest.FixtureRequest) -> AdaptedModel:
     made = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0, in_one_call=request.param)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for adapter in (PLANNER, EXECUTOR, CRITIC):
+        for adapter in (PLANNER, EXECUTOR):
             for parameter in made.parameters_of(adapter).values():
                 parameter.normal_(0, 0.2, generator=generator)
     return made
@@ -103,7 +103,7 @@ def test_without_an_adapter_it_is_the_base_model(model: AdaptedModel, base: Mode
 
 def test_fresh_adapters_change_nothing_and_follow_from_the_seed(base: ModelFolder) -> None:
     one, other = (AdaptedModel(base.path, LORA, torch.float32, CPU, seed=3) for _ in range(2))
-    for adapter in (PLANNER, EXECUTOR, CRITIC):
+    for adapter in (PLANNER, EXECUTOR):
         for name, parameter in one.parameters_of(adapter).items():
             assert torch.equal(parameter, other.parameters_of(adapter)[name])
             assert ("lora_B" in name) == bool((parameter == 0).all())
@@ -114,10 +114,10 @@ def test_fresh_adapters_change_nothing_and_follow_from_the_seed(base: ModelFolde
 
 def test_gradients_stay_with_the_adapter_that_is_on(model: AdaptedModel) -> None:
     sum(p.sum() for p in packed_logprobs(model, PLANNER, 100)).backward()
-    sum(p.sum() for p in packed_logprobs(model, EXECUTOR, 100)).backward()
     assert all(p.grad is not None for p in model.parameters_of(PLANNER).values())
+    assert all(p.grad is None for p in model.parameters_of(EXECUTOR).values())
+    sum(p.sum() for p in packed_logprobs(model, EXECUTOR, 100)).backward()
     assert all(p.grad is not None for p in model.parameters_of(EXECUTOR).values())
-    assert all(p.grad is None for p in model.parameters_of(CRITIC).values())
     assert all(p.grad is None for n, p in model.peft.named_parameters() if "lora_" not in n)
 
 

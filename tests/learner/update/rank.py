@@ -26,8 +26,7 @@ def trainer_settings(**learner: object) -> TrainerSettings:
     )
     made = tiny.settings(ppo)
     settings = {**made.learner.model_dump(), **learner}
-    critic = made.critic.model_copy(update={"minibatches": 2, "learning_rate": 1e-3})
-    return TrainerSettings(LearnerSettings(**settings), ppo, critic, made.lora, made.estimator)
+    return TrainerSettings(LearnerSettings(**settings), ppo, made.critic, made.lora, made.estimator)
 
 
 def lead(trainer: LeadingTrainer, folder: Path) -> Update:
@@ -37,6 +36,7 @@ def lead(trainer: LeadingTrainer, folder: Path) -> Update:
     trainer.update(episodes, lambda share, message: None)
     trainer.save_checkpoint(folder / "1", range(4))
     trainer.load_checkpoint(folder / "1")
+    trainer.remember(0, episodes)
     return trainer.update(episodes, lambda share, message: None)
 
 

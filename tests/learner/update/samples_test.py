@@ -10,7 +10,7 @@ import pytest
 from core.errors import InvalidInputError
 from core.role import Role
 from hae import Advantages, EstimatorSettings
-from learner.update.credit import HEADS, States, turn_batch, value_targets
+from learner.update.credit import HEADS, States, turn_batch, value_targets, with_values
 from learner.update.samples import answer_samples
 from trajectory.episode import EMPTY_SPAN, Act, Decision, Episode, EpisodeKey, Generation, Plan, Span, Turn
 
@@ -73,8 +73,9 @@ def test_the_batch_has_scaled_rewards_and_the_values_where_they_belong() -> None
     states = States.of(episodes, "final")
     assert states.prompts == ((1, 2),) * 6 + ((3, 4),) * 6 + ((7,), (8,))
     values = np.arange(14 * 3, dtype=np.float64).reshape(14, 3)
-    settings = EstimatorSettings(bootstrap="final")
-    batch = turn_batch(episodes, states, values, HEADS["three"], settings)
+    batch = with_values(
+        turn_batch(episodes, EstimatorSettings()), states, values, HEADS["three"], bootstrap="final"
+    )
     assert batch.reward.tolist() == [0, 0, 10, 0, 0, 10]
     assert batch.switch.tolist() == [True, False, True] * 2
     assert batch.terminated.tolist() == [True, False]
@@ -90,7 +91,7 @@ def test_a_state_is_known_again_by_its_observation() -> None:
     seen = ("You are in the hall.", "You are in the attic.", "You are in the hall.")
     turns = tuple(replace(turn, observation=said) for turn, said in zip(TURNS, seen, strict=True))
     episodes = [episode(turns=turns), episode(turns=turns[1:])]
-    batch = turn_batch(episodes, States.of(episodes, "none"), None, HEADS["three"], EstimatorSettings())
+    batch = turn_batch(episodes, EstimatorSettings())
     hall, attic, *others = batch.state.tolist()
     assert hall != attic
     assert others == [hall, attic, hall]
@@ -99,7 +100,8 @@ def test_a_state_is_known_again_by_its_observation() -> None:
 
 def test_two_heads_have_no_switch_value() -> None:
     states = States.of([episode()], "none")
-    batch = turn_batch([episode()], states, np.zeros((6, 2)), HEADS["two"], EstimatorSettings())
+    batch = turn_batch([episode()], EstimatorSettings())
+    batch = with_values(batch, states, np.zeros((6, 2)), HEADS["two"], bootstrap="none")
     assert batch.value_switch is None and batch.final_value_high is None
 
 

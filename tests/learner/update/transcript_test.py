@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from core.prefix import shared_length
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -23,7 +23,7 @@ from serving.text.transcript import transcript
 from trajectory.episode import AdmissibleAction, Episode, PastTurn, Told, TurnContext
 
 TOKENIZER = load_tokenizer(resolve_model("bundled").path)
-SERVER = ModelServerSettings(prompt_format="transcript", history=64, context_length=4096, max_new_tokens=64)
+SERVER = PlannerSettings(prompt_format="transcript", history=64, context_length=4096, max_new_tokens=64)
 FORMATS = Formats.of(TOKENIZER, SERVER, SERVER)
 
 

@@ -484,7 +484,8 @@ def test_a_renewal_whose_answer_is_lost_is_tried_again_before_a_lease_lapses() -
         async with served("learner", episodes(SilentOnce()), seconds=60.0) as connected:
             held = [replace(lease(number), seconds=seconds) for number, seconds in enumerate((30.0, 3.0))]
             assert set(await EpisodeClient(connected, "host:1").renew(held)) == {"1.0"}
-        assert len(left) == 2 and max(left) <= 1.0
+        # A third of the shorter lease; on its way gRPC rounds it up.
+        assert len(left) == 2 and max(left) < 1.5
 
     run(work())
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from orchestrator.progress.display import LiveDisplay, PlainDisplay, clock_text, summary
+from orchestrator.progress.display import LiveDisplay, PlainDisplay, clock_text, explained_text, summary
 from orchestrator.progress.report import Report
 from orchestrator.progress.tally import Tally
 from tests.orchestrator.progress.moments import Clock, episode, status, turn
@@ -67,6 +67,15 @@ def test_a_summary_grows_with_what_is_known() -> None:
     assert summary(tally, 16).startswith("episodes 2/16 · won 1/2 · 0.5 turns/s")
     tally.learner(status(version=1, done=1))
     assert " · updates 1/4 · 0:04" in summary(tally, 16)
+
+
+def test_what_the_critic_explains_is_shown_and_marked_if_it_is_too_little() -> None:
+    line = {"critic/explained_variance/high": 0.516, "critic/explained_variance/low": -0.04}
+    assert explained_text(line) == "critic explains V_high 52%, V_low -4%"
+    assert explained_text(line | {"critic/weak_heads": 1.0}).endswith(
+        "V_low -4% (too little for the estimator)"
+    )
+    assert explained_text({"critic/loss": 1.0}) == ""
 
 
 def test_episodes_of_an_earlier_process_count_too() -> None:

@@ -1,19 +1,25 @@
-"""The study's tables and lines, row by row."""
+"""The page: a table for each horizon, the first line, and what is left out where there is nothing."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import pytest
 from matplotlib.figure import Figure
 
 from studies.curves import report
-from studies.curves.report import COLOURS, NAMES, Study, mean_interval, write
-from studies.curves.study import Cell, Outcome, Score
+from studies.curves.methods import METHODS
+from studies.curves.plots import line
+from studies.curves.report import Study, write
+from studies.curves.study import Outcome, Score
+from tests.studies.curves.outcomes import outcome
 
-
-def outcome(estimator: str, seed: int, *training: float, horizon: str = "short", won: int = 100) -> Outcome:
-    return Outcome(Cell(horizon, estimator, seed), training, 16, 90.0, Score(won, 200, 8.25, 2.0))
+SETTINGS: dict[str, object] = {
+    "environment.step_limit": 14,
+    "environment.generator.task_types": (),
+    "learner.updates": 2,
+    "learner.episodes_per_update": 16,
+}
 
 
 def study(*outcomes: Outcome, **changes: object) -> Study:
@@ -22,70 +28,68 @@ def study(*outcomes: Outcome, **changes: object) -> Study:
         "command": "bazel run x",
         "date": "2026-01-02",
         "remark": "",
-        "configuration": {horizon: {"a.b": 3} for horizon in horizons},
-        "starts": {horizon: Score(50, 200, 12.0, 1.5) for horizon in horizons},
+        "settings": "Rates were chosen.",
+        "runs": len(outcomes),
+        "configuration": dict.fromkeys(horizons, SETTINGS),
+        "starts": {
+            horizon: {True: Score(50, 200, 12.0, 1.5), False: Score(60, 200, 11.0, 1.0)}
+            for horizon in horizons
+        },
         "outcomes": outcomes,
     }
     return Study(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def rows(of: Study, horizon: str = "short") -> list[str]:
-    return [line for line in report._table(of, horizon).splitlines() if line.startswith("| ")][1:]
-
-
-def test_a_row_for_each_run_and_one_for_the_mean_of_several_seeds() -> None:
-    found = rows(
-        study(outcome("hae", 0, 0.5, 1.0), outcome("hae", 1, 0.25, 0.75), outcome("gae", 0, 0.0, 0.5))
-    )
-    assert [row.split(" | ")[0] for row in found] == ["| HAE", "| HAE", "| **HAE, 2 seeds**", "| flat GAE"]
-    assert found[0].startswith("| HAE | 0 | 32 | 75.0 % | 50.0 % ")
-    # 75 % and 50 %: the standard error is 12.5, and Student's t for one degree of freedom 12.706.
-    assert "**62.5 ± 158.8 %**" in found[2]
-
-
-def test_each_horizon_has_a_table_of_its_own_runs() -> None:
-    both = study(outcome("hae", 0, 0.5), outcome("gae", 0, 0.5, horizon="tiny"))
-    assert [row.split(" | ")[0] for row in rows(both)] == ["| HAE"]
-    assert [row.split(" | ")[0] for row in rows(both, "tiny")] == ["| flat GAE"]
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [([90.0, 94.0], "92.0 ± 25.4"), ([1.0, 2.0, 3.0], "2.0 ± 2.5"), ([5.0, 5.0, 5.0, 5.0], "5.0 ± 0.0")],
+TWO = (
+    outcome("hae", 0, 0.5, 1.0),
+    outcome("hae", 1, 0.25, 0.75),
+    outcome("gae", 0, 0.0, 0.5),
+    outcome("gae", 1, 0.25, 0.25, won=90),
+    outcome("grpo", 0, 0.0, 0.5),
 )
-def test_intervals_of_means(values: list[float], text: str) -> None:
-    # Student's t at 97.5 %: 12.706, 4.303 and 3.182 for one, two and three degrees of freedom.
-    assert mean_interval(values) == text
 
 
-def test_lines_are_each_run_and_their_smoothed_mean() -> None:
-    axis = Figure().subplots()
-    report._lines(axis, "hae", [outcome("hae", 0, 0, 1, 0, 1), outcome("hae", 1, 1, 1, 1, 1, 1)])
-    first, second, mean = axis.lines
-    assert first.get_xydata().tolist() == [[0, 0], [16, 1], [32, 0], [48, 1]]
-    assert len(second.get_xydata()) == 5
-    # Means 0.5, 1, 0.5, 1 over the runs, averaged over up to three updates; the longer run's end is left out.
-    assert mean.get_xydata()[:, 1] == pytest.approx([0.5, 0.75, 2 / 3, 2.5 / 3])
-    assert mean.get_xydata()[:, 0].tolist() == [0, 16, 32, 48]
-    assert mean.get_label() == "HAE" and mean.get_color() == COLOURS["hae"]
+def test_a_row_for_each_method_with_differences_paired_by_seed() -> None:
+    hae, gae, grpo = report._table(study(*TWO), "short")[2:]
+    # 75 and 50 %: the standard error is 12.5, and Student's t for one degree of freedom 12.706.
+    assert hae.startswith("| HAE | 0.001 | 2 | 62.5 ± 158.8 | 50.0 ± 0.0 | +37.5 ± 158.8 | +2.5 ± 31.8 |")
+    assert hae.endswith("| 0.75, 0.50 | 1.5 |")
+    assert gae.startswith("| flat GAE | 0.001 | 2 | 25.0 ± 0.0 | 47.5 ± 31.8 |  |  |")
+    assert grpo.startswith("| GRPO | 0.001 | 1 | 25.0 | 50.0 | 0.0 | 0.0 |  |")
 
 
-def test_every_estimator_has_a_name_and_a_colour_of_its_own() -> None:
-    assert COLOURS.keys() == NAMES.keys()
-    assert len(set(COLOURS.values())) == len(set(NAMES.values())) == len(NAMES)
+def test_each_horizon_has_a_section_and_a_plot_of_its_own(tmp_path: Path) -> None:
+    both = study(outcome("hae", 0, 0.5, horizon="tiny"), outcome("gae", 0, 0.5, horizon="long"))
+    paths = write(both, tmp_path / "new", "mine")
+    assert [path.name for path in paths] == ["mine.md", "mine.json", "mine_tiny.svg", "mine_long.svg"]
+    page = paths[0].read_text()
+    assert page.index("## Horizon tiny") < page.index("mine_tiny.svg") < page.index("## Horizon long")
+    assert "with subgoals 25.0 % [19.5, 31.4] of 200 held-out games, in 12.0 turns with 1.5 subgoals" in page
+    assert "without subgoals 30.0 %" in page
+    assert "{" not in page
+    assert len(json.loads(paths[1].read_text())["outcomes"]) == 2
+    again = write(both, tmp_path / "again", "mine")
+    assert again[2].read_bytes() == paths[2].read_bytes()
+
+
+def test_the_page_begins_with_what_was_found(tmp_path: Path) -> None:
+    page = write(study(*TWO, runs=35), tmp_path, "mine")[0].read_text().splitlines()
+    assert page[0].startswith("# ") and page[2].startswith("**The study is not complete: 5 of 35 runs")
 
 
 def test_a_remark_is_left_out_where_there_is_none(tmp_path: Path) -> None:
     without, with_one = (
-        write(study(outcome("hae", 0, 0.5), remark=remark), tmp_path / f"{len(remark)}")[0].read_text()
-        for remark in ("", "On a Sunday.")
+        write(study(*TWO, remark=remark), tmp_path, "mine")[0].read_text() for remark in ("", "On a Sunday.")
     )
     assert with_one.rstrip().endswith("On a Sunday.")
     assert not without.rstrip().endswith("\n\n") and "Sunday" not in without
-    assert "{" not in without
 
 
-def test_files_are_called_as_asked(tmp_path: Path) -> None:
-    paths = write(study(outcome("hae", 0, 0.5)), tmp_path / "new", name="mine")
-    assert [path.name for path in paths] == ["mine.md", "mine.svg", "mine.json"]
-    assert "mine.svg" in paths[0].read_text()
+def test_a_line_is_the_smoothed_mean_over_the_updates_that_all_seeds_have() -> None:
+    axis = Figure().subplots()
+    line(axis, "hae", [outcome("hae", 0, 0, 1, 0, 1), outcome("hae", 1, 1, 1, 1, 1, 1)])
+    (mean,) = axis.lines
+    # Means 0.5, 1, 0.5, 1 over the runs, averaged over up to three updates; the longer run's end is left out.
+    assert [round(float(y), 6) for y in mean.get_ydata()] == [0.5, 0.75, 0.666667, 0.833333]
+    assert list(mean.get_xdata()) == [0, 16, 32, 48]
+    assert mean.get_label() == "HAE" and mean.get_color() == METHODS["hae"].colour

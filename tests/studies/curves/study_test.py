@@ -10,9 +10,10 @@ import pytest
 
 from configuration.tree import Configuration
 from core.errors import HiperError
-from studies.curves.study import Cell, Outcome, Place, Score, base_score, configured, finished, train
+from studies.curves.methods import Cell
+from studies.curves.study import Outcome, Place, Score, base_score, finished, play
 
-CELL = Cell("short", "grpo", 3)
+CELL = Cell("short", "grpo", 2e-3, 3)
 
 
 def configuration(**sections: object) -> Configuration:
@@ -21,9 +22,8 @@ def configuration(**sections: object) -> Configuration:
 
 def test_a_cell_has_a_folder_and_a_result_of_its_own(tmp_path: Path) -> None:
     place = Place(tmp_path, CELL)
-    assert CELL.name == "short-grpo-3"
-    assert place.folder == tmp_path / "short-grpo-3"
-    assert place.outcome == tmp_path / "short-grpo-3" / "outcome.json"
+    assert place.folder == tmp_path / "short-grpo-0.002-3"
+    assert place.outcome == tmp_path / "short-grpo-0.002-3" / "outcome.json"
 
 
 def test_success_has_its_wilson_interval() -> None:
@@ -32,20 +32,10 @@ def test_success_has_its_wilson_interval() -> None:
     assert (success.low, success.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
-def test_only_grpo_plays_groups() -> None:
-    for estimator, size in (("grpo", 8), ("hae", 1), ("gae", 1)):
-        made = configured(configuration(), Cell("short", estimator, 0), Path("/m"), group_size=8)
-        assert made.learner.group_size == size
-
-
-def test_a_cell_whose_settings_contradict_each_other_is_refused() -> None:
-    with pytest.raises(ValueError, match="episodes_per_update = 16 is not a multiple"):
-        configured(configuration(), CELL, Path("/m"), group_size=5)
-
-
-def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [Score(190, 200, 8.25, 2.0), None])
+def test_a_result_is_read_as_it_was_written(tmp_path: Path, end: Score | None) -> None:
     place = Place(tmp_path, CELL)
-    outcome = Outcome(CELL, (0.0, 0.25, 1.0), 16, 90.5, Score(190, 200, 8.25, 2.0))
+    outcome = Outcome(CELL, (0.0, 0.25, 1.0), 16, 90.5, end, {"low": 0.5})
     assert finished(place) is None
     place.folder.mkdir()
     assert finished(place) is None, "a run that was begun"
@@ -64,11 +54,10 @@ def test_the_base_model_is_not_measured_again(tmp_path: Path) -> None:
     assert not (tmp_path / "other.json").exists()
 
 
-def test_a_run_that_fails_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_names_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)
     place = Place(tmp_path, CELL)
     with pytest.raises(HiperError, match="ALFWORLD_DATA") as failed:
-        train(place, configuration(environment={"source": "real"}))
+        play(place, configuration(environment={"source": "real"}), 10)
     (note,) = failed.value.__notes__
-    assert str(place.folder) in note and str(tmp_path / "short-grpo-3.log") in note
-    assert (tmp_path / "short-grpo-3.log").is_file()
+    assert str(place.folder) in note and "resumes it" in note

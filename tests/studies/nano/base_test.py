@@ -12,6 +12,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from core.errors import ConfigurationError
+from learner.imitation.demonstrations import Formats
 from learner.update.packing import TokenSequence
 from serving.model import resolve_model
 from studies.nano.base import BaseSettings, nano_base
@@ -104,6 +105,19 @@ def test_corrected_lessons_teach_the_right_action_after_what_was_done() -> None:
         taught = [words.decode(a.response_ids, skip_special_tokens=True) for a in other.answers[1::2]]
         assert taught == rights
     assert any(a != b for a, b in zip(as_done, corrected, strict=True))
+
+
+def test_without_a_hierarchy_the_same_actions_are_taught_with_the_task_as_subgoal() -> None:
+    words = tokenizer(6)
+    player = ErringBenchmark(benchmark(6), Errors(action=0.5, subgoal=0.5), seed=0)
+    task = player.tasks("train")[0]
+    alone = Formats.of(words, SERVER.model_copy(update={"hierarchy": False}), SERVER)
+    taught, whole = (lessons(player, [task], form, corrected=False)[0] for form in (alone, formats(words)))
+    actions = [[a.response_ids for a in one.answers[1::2]] for one in (taught, whole)]
+    assert actions[0] == actions[1]
+    subgoals = {words.decode(a.prompt_ids).partition("\nSubgoal: ")[2] for a in taught.answers[1::2]}
+    goal = words.decode(taught.answers[0].response_ids, skip_special_tokens=True).strip()
+    assert subgoals == {f"{goal}\n<|assistant|>"}
 
 
 def test_a_base_is_made_once_and_the_same_from_the_same_seed(settings: BaseSettings, tmp_path: Path) -> None:

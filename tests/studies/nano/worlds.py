@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedTokenizerFast
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from configuration.tree import Configuration
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -14,7 +14,7 @@ from studies.nano.corpus import texts
 from studies.nano.player import ErringBenchmark, Errors
 from studies.nano.vocabulary import train_tokenizer
 
-SERVER = ModelServerSettings(
+SERVER = PlannerSettings(
     prompt_format="nano", history=64, context_length=1024, max_new_tokens=16, dtype="float32", max_batch=4
 )
 ERRING = Errors(action=0.5, subgoal=0.3, stuck=0.3)
