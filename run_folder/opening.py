@@ -11,6 +11,7 @@ from typing import Any
 from configuration import command
 from configuration.command import CommandLine
 from configuration.keys import keys, value_of
+from configuration.run import PoolSettings
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
@@ -34,6 +35,8 @@ _SERVER_KEYS = (
     "tls.insecure",
 )
 _MODEL_KEYS = (
+    "replicas",
+    "advertise",
     "threads",
     "max_batch",
     "max_queue",
@@ -56,8 +59,10 @@ _LEARNER_KEYS = (
 MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
+    + [f"pool.{key}" for key in PoolSettings.model_fields]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
+    + [f"pool.{key}" for key in PoolSettings.model_fields]
     + [f"learner.{key}" for key in _LEARNER_KEYS]
     + ["ppo.learning_rate", "ppo.planner_learning_rate"]
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.errors import HiperError, NotFoundError, PreconditionError, UnavailableError
+from core.errors import ExhaustedError, HiperError, NotFoundError, PreconditionError, UnavailableError
 from core.role import Role
 from learner.pool.loads import HolderLoads
 from learner.pool.member import Adapter, Due, Limits, MemberMachine
 from trajectory.pool import Member, MemberState, PoolTable, Replica
 
+_MOST_MEMBERS = 512
+"""Number of addresses that are remembered, at most: anybody who may register can make them up."""
 _FORGOTTEN_SECONDS = 600.0
 """Silence after which a server is not shown any more."""
 
@@ -47,9 +49,13 @@ class Membership:
 
         Raises:
             PreconditionError: it has another base model than the run; it is RETIRED.
+            ExhaustedError: there are too many members already.
         """
         self.refresh(now)
-        member = self._member((replica.role, replica.address), now)
+        key = (replica.role, replica.address)
+        if key not in self._members and len(self._members) >= _MOST_MEMBERS:
+            raise ExhaustedError(f"the pools have {_MOST_MEMBERS} members already, silent ones included")
+        member = self._member(key, now)
         member.heard(replica, now)
         wrong = None
         if replica.base_model != self._run.base_model:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration.tree import Configuration
+from core.errors import HiperError
+from core.progress import Progress
 from core.role import Role
 from core.together import together
 from environments.benchmark import Task
@@ -134,11 +136,15 @@ class _Publisher:
     run_id: str
     epoch: int
 
-    async def publish(self, role: Role, version: int, folder: Path) -> None:
+    async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
         name = f"{self.run_id}/{role.value}@{self.epoch}.{version}"
         adapter = LoadedAdapter(name, version, folder, self.run_id, self.epoch, sha256)
         await self.engines[role].switch(adapter)
+
+    async def lost(self) -> HiperError:
+        """Never returns: what is in this process is there as long as the run is."""
+        return await asyncio.Future()
 
 
 @dataclass(frozen=True)

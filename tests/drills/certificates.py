@@ -17,6 +17,7 @@ from hiper.v1 import (
     learner_pb2,
     learner_pb2_grpc,
     planner_pb2_grpc,
+    pool_pb2_grpc,
 )
 
 from configuration.servers import ServerSettings, TlsSettings
@@ -44,6 +45,9 @@ _SERVICERS: Mapping[str, Callable[[grpc.aio.Server], None]] = {
     ),
     "LearnerService": lambda server: learner_pb2_grpc.add_LearnerServiceServicer_to_server(
         learner_pb2_grpc.LearnerServiceServicer(), server
+    ),
+    "PoolService": lambda server: pool_pb2_grpc.add_PoolServiceServicer_to_server(
+        pool_pb2_grpc.PoolServiceServicer(), server
     ),
 }
 """All of our services, with methods that are not implemented: a call that is let through says so."""

@@ -13,7 +13,7 @@ from random import Random
 import grpc
 import psutil
 from google.protobuf.message import Message
-from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2
+from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planner_pb2, pool_pb2
 
 from serving.adapters.sender import reason_is_lost
 from tests.drills.drill import Effort, Row
@@ -76,6 +76,15 @@ def rpcs() -> list[Rpc]:
         weights_size=9,
         sha256=b"h" * 32,
     )
+    replica = pool_pb2.Replica(
+        role=adapter_pb2.ROLE_PLANNER,
+        address="127.0.0.1:1",
+        incarnation="i" * 16,
+        node="n",
+        base_model="b" * 16,
+        version=-1,
+        healthy=True,
+    )
     push = [adapter_pb2.PushRequest(header=header), adapter_pb2.PushRequest(chunk=b"x" * 9)]
     return [
         Rpc("planner", "/hiper.v1.PlannerService/Plan", [planner_pb2.PlanRequest(context=context, seed=1)]),
@@ -100,6 +109,9 @@ def rpcs() -> list[Rpc]:
         ),
         Rpc("learner", "/hiper.v1.EpisodeService/Submit", [episode_pb2.SubmitRequest(episode=episode())]),
         Rpc("learner", "/hiper.v1.LearnerService/GetStatus", [learner_pb2.GetStatusRequest()]),
+        Rpc("learner", "/hiper.v1.PoolService/Register", [pool_pb2.RegisterRequest(replica=replica)]),
+        Rpc("learner", "/hiper.v1.PoolService/WatchPool", [pool_pb2.WatchPoolRequest(once=True)]),
+        Rpc("learner", "/hiper.v1.PoolService/Drain", [pool_pb2.DrainRequest(address="127.0.0.1:1")]),
     ]
 
 
@@ -139,6 +151,8 @@ async def call(channel: grpc.aio.Channel, rpc: Rpc, parts: list[bytes]) -> str:
     try:
         if rpc.streams:
             await channel.stream_unary(rpc.path)(iter(parts), timeout=_SECONDS)
+        elif rpc.path.endswith("/WatchPool"):
+            await anext(aiter(channel.unary_stream(rpc.path)(parts[0], timeout=_SECONDS)))
         else:
             await channel.unary_unary(rpc.path)(parts[0], timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:

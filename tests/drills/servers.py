@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 _SMALL = ("--no-warm-start", "--environment.source=generated", "--environment.generator.games=6")
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.errors import ClaimedError, NotFoundError, PreconditionError, UnavailableError
+from core.errors import ClaimedError, ExhaustedError, NotFoundError, PreconditionError, UnavailableError
 from core.role import Role
 from learner.pool.member import Adapter, Due, Limits
 from learner.pool.membership import Membership, RunIdentity
@@ -73,6 +73,15 @@ def test_a_server_with_another_base_model_is_refused_and_shown(members: Membersh
         members.heard(replace(replica(), base_model="other"), 0.0)
     member = only(members, 0.0)
     assert member.state is MemberState.RETIRED and "another base model" in member.reason
+
+
+def test_made_up_addresses_are_remembered_up_to_a_limit(members: Membership) -> None:
+    made_ready(members, replica(), 0.0)
+    with pytest.raises(ExhaustedError, match="512 members"):
+        for number in range(1000):
+            members.heard(replica(address=f"b:{number}"), 0.0)
+    members.heard(replica(), 1.0)
+    assert len(members.table(1.0).members) == 512
 
 
 def test_bound_episodes_are_summed_until_their_holder_is_silent(members: Membership) -> None:
