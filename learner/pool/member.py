@@ -119,7 +119,7 @@ class MemberMachine:
         self._unreached = reason
 
     def refused(self, incarnation: str | None, reason: HiperError) -> None:
-        """This incarnation (None: the server, whichever it is) will never do; it is RETIRED."""
+        """This incarnation (None: the server, whichever it is) cannot be used; it is RETIRED."""
         if incarnation is None:
             self._refusal = reason
         elif life := self._of(incarnation):
@@ -195,7 +195,7 @@ class MemberMachine:
 
     @property
     def refusal(self) -> HiperError | None:
-        """Why it will never do; None if it may."""
+        """Why it cannot be used; None if it can."""
         return self._refusal or (self._life.refusal if self._life else None)
 
     def member(self, now: float, wanted: Adapter | None, bound: int = 0) -> Member:

@@ -83,7 +83,7 @@ class Membership:
         self._note((role, address), now)
 
     def refused(self, role: Role, address: str, reason: HiperError, now: float) -> None:
-        """The server at a listed address will never do."""
+        """The server at a listed address cannot be used."""
         self._member((role, address), now).refused(None, reason)
         self._note((role, address), now)
 
@@ -182,7 +182,7 @@ class Membership:
         return any(True for _ in self._of_role(role))
 
     def failure(self, role: Role, now: float, patience: float) -> HiperError | None:
-        """Why the run cannot continue: no member will ever do, or none has been READY for too long."""
+        """Why the run cannot continue: no member can be used, or none has been READY for too long."""
         self.refresh(now)
         if role not in self._wanted:
             return None
