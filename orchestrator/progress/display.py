@@ -28,7 +28,11 @@ class Display(Protocol):
     """Shows what happens in a run."""
 
     def say(self, text: str) -> None:
-        """Shows a message."""
+        """Shows a message until there is news of the learner."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Shows a message that stays."""
         ...
 
     def learner(self, status: LearnerStatus) -> None:
@@ -62,6 +66,9 @@ class LiveDisplay:
     def say(self, text: str) -> None:
         self._said = text
 
+    def note(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def learner(self, status: LearnerStatus) -> None:
         self._said = ""
 
@@ -94,6 +101,9 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        self.say(text)
 
     def learner(self, status: LearnerStatus) -> None:
         shown = status.phase, int(_LINES_A_PHASE * status.progress)

@@ -41,17 +41,26 @@ class CertificateFiles:
 
         Raises:
             NotFoundError: a file cannot be read.
-            InvalidInputError: certificate and key do not belong together, or the certificate has expired.
+            InvalidInputError: certificate and key do not belong together, the certificate has expired, the
+                authority is none, or a file was changed meanwhile.
         """
-        found = Certificates(
+        found = self._contents()
+        if self._certificate is not None and self._key is not None:
+            _check_pair(user_path(self._certificate), user_path(self._key))
+        if found.authority is not None:
+            _check_authority(found.authority)
+        self.check_expiry()
+        # The checks read the files again. gRPC would end the process if it were given an empty certificate.
+        if self._contents() != found:
+            raise InvalidInputError("tls: the files were changed while they were read")
+        return found
+
+    def _contents(self) -> Certificates:
+        return Certificates(
             _read(self._certificate, "tls.certificate"),
             _read(self._key, "tls.key"),
             _read(self._authority, "tls.authority"),
         )
-        if self._certificate is not None and self._key is not None:
-            _check_pair(user_path(self._certificate), user_path(self._key))
-        self.check_expiry()
-        return found
 
     def renewed(self) -> Certificates | None:
         """The contents of the files if they have changed since the last call, else None.
@@ -109,6 +118,13 @@ def _check_pair(certificate: Path, key: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, ValueError) as error:
         raise InvalidInputError(f"tls: {certificate} and {key} are not a certificate and its key") from error
+
+
+def _check_authority(pem: bytes) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=pem.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidInputError(f"tls.authority: it holds no certificate: {error}") from error
 
 
 def _read(path: Path | None, name: str) -> bytes | None:

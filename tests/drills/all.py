@@ -22,6 +22,7 @@ from tests.drills import (
     files,
     messages,
     network,
+    pools,
     report,
     rollouts,
     store,
@@ -69,6 +70,8 @@ PLAN: Sequence[Planned] = (
     Planned("runs: killed orchestrators", rollouts.on_models(rollouts.kills), whole=10, start=1),
     Planned("runs: killed orchestrators alone", rollouts.on_models(rollouts.lone_kills), whole=15, start=0.5),
     Planned("runs: clocks", rollouts.on_models(rollouts.jumps), whole=5, start=0.5),
+    Planned("pools: killed servers", _alone(pools.strikes), whole=15, start=1.5),
+    Planned("pools: rolling restart", _alone(pools.rolling_restart), whole=0, start=2),
     Planned("runs: soak", rollouts.on_models(rollouts.endurance), whole=41, start=1),
 )
 
@@ -85,13 +88,13 @@ def main() -> int:
     size = options.add_mutually_exclusive_group()
     size.add_argument("--scale", type=float, default=1.0, help="share of each drill; 1 is all faults")
     size.add_argument("--minutes", type=float, help="about how long all drills together may take")
-    options.add_argument("--only", default="", help="part of the names of the drills to run; all by default")
+    options.add_argument("--only", default="", help="beginning of the names of the drills to run")
     options.add_argument("--seed", type=int, default=0, help="seed of every random choice")
     options.add_argument("--out", type=Path, help="Markdown file for the table")
     given = options.parse_args()
-    plan = [planned for planned in PLAN if given.only in planned.name]
+    plan = [planned for planned in PLAN if planned.name.startswith(given.only)]
     if not plan:
-        options.error(f"--only {given.only}: no drill has this in its name")
+        options.error(f"--only {given.only}: no drill has a name that begins like this")
     scale = given.scale if given.minutes is None else scale_for(given.minutes, plan)
     began = time.monotonic()
     rows = _all(plan, Effort(given.seed, scale), Console())

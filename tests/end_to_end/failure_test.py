@@ -1,4 +1,4 @@
-"""A run that is interrupted, then loses a server to kill -9, and still ends with everything once."""
+"""A run that is interrupted, and twice loses a server to kill -9, ends with everything once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path
     assert 0 in acknowledged
     assert len(acknowledged) < EPISODES
 
-    struck = start("orchestrator.rollout", f"--run-dir={root}", "--resume")
+    struck = start("orchestrator.rollout", f"--run-dir={root}", "--resume", "--pool.restarts=0")
     read_until(struck, "gathering episodes")
     servers = pids(root)
     os.kill(servers["executor"], signal.SIGKILL)
@@ -44,9 +44,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path
     assert all(gone(pid) for pid in servers.values())
     acknowledged |= episodes(root)
 
-    code, output = run("orchestrator.rollout", f"--run-dir={root}", "--resume")
-    assert code == 0, output
-    assert all(gone(pid) for pid in pids(root).values())
+    mended = start("orchestrator.rollout", f"--run-dir={root}", "--resume", "--pool.restarts=5")
+    read_until(mended, "gathering episodes")
+    servers = pids(root)
+    os.kill(servers["executor"], signal.SIGKILL)
+    rest, _ = mended.communicate()
+    assert mended.returncode == 0, rest
+    assert "executor was killed by SIGKILL; started again (1 of 5)\n" in rest
+    assert all(gone(pid) for pid in (pids(root) | servers).values())
     played = episodes(root)
     assert sorted(played) == list(range(EPISODES))
     assert all(played[number] == episode for number, episode in acknowledged.items())

@@ -18,6 +18,7 @@ from hiper.v1 import adapter_pb2, episode_pb2, executor_pb2, learner_pb2, planne
 
 from configuration.servers import TlsSettings
 from core.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from serving.rpc import certificates
 from serving.rpc.access import MAY_CALL, Peer, check_access
 from serving.rpc.certificates import WARNING_SECONDS, CertificateFiles, expiry
 from serving.rpc.channel import open_channel, wait_healthy
@@ -165,6 +166,38 @@ async def shown_serial(address: str, caller: TlsSettings) -> str:
         return str(writer.get_extra_info("peercert")["serialNumber"])
     finally:
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("half", [lambda content: b"", lambda content: content], ids=["empty", "of before"])
+def test_files_that_are_replaced_between_reading_and_checking_are_read_again(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, half: Callable[[bytes], bytes]
+) -> None:
+    own = authority.signed("replaced")
+    assert own.certificate is not None and own.key is not None
+    before = own.certificate.read_bytes()
+    files = CertificateFiles(own)
+    authority.signed("replaced")
+    after = own.certificate.read_bytes()
+    own.certificate.write_bytes(half(before))
+
+    def replaced(certificate: Path, key: Path) -> None:
+        certificate.write_bytes(after)
+        works(certificate, key)
+
+    works = certificates._check_pair
+    with monkeypatch.context() as patched:
+        patched.setattr(certificates, "_check_pair", replaced)
+        assert files.renewed() is None
+    renewed = files.renewed()
+    assert renewed is not None and renewed.certificate == after
+
+
+def test_an_authority_without_a_certificate_is_refused(authority: Authority, tmp_path: Path) -> None:
+    own = authority.signed("lonely")
+    for content in (b"", authority.certificate.read_bytes()[:100], b"text"):
+        (tmp_path / "ca.pem").write_bytes(content)
+        with pytest.raises(InvalidInputError, match="tls.authority"):
+            CertificateFiles(own.model_copy(update={"authority": tmp_path / "ca.pem"})).read()
 
 
 def test_a_renewed_certificate_is_shown_without_a_new_start(authority: Authority) -> None:
