@@ -127,7 +127,10 @@ class Cluster:
             handle = self._create(deployment, request)
             waiting[handle.describe.remote()] = request
         placed, unplaced = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=seconds)
-        self._ray.get(placed)
+        for reference in placed:
+            # One that has died meanwhile, and is being started again, had a node as well.
+            with contextlib.suppress(self._ray.exceptions.ActorUnavailableError):
+                self._ray.get(reference)
         if unplaced:
             message = shortage([waiting[reference] for reference in unplaced], self.nodes(), seconds)
             for reference in unplaced:
