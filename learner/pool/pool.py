@@ -66,7 +66,7 @@ class ReplicaPool:
             self._members.unreached(role, address, reason, now)
 
     def refused(self, role: Role, address: str, reason: HiperError) -> None:
-        """The server at a listed address will never do."""
+        """The server at a listed address cannot be used."""
         with self._shared.change() as now:
             self._members.refused(role, address, reason, now)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from learner.pool.bell import Bell
-from learner.pool.membership import Key, Membership
+from learner.pool.membership import Membership
 from trajectory.pool import MemberState
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ class SharedMembership:
         self.members, self.bell = members, Bell()
         self._clock, self._looked = clock, clock()
         self._revision = members.revision
-        self._states: dict[Key, MemberState] = {}
 
     def now(self) -> float:
         """The time, after a look at how long this process was held up: nobody could be heard then."""
@@ -47,16 +46,12 @@ class SharedMembership:
                 self.bell.ring()
 
     def _log_states(self) -> None:
-        before, self._states = self._states, {}
-        for member in self.members.table(self._looked).members:
-            key, state = (member.replica.role, member.replica.address), member.state
-            self._states[key] = state
-            if before.get(key) is not state:
-                log.log(
-                    logging.WARNING if state in _NOT_WELL else logging.INFO,
-                    "the %s at %s is %s%s",
-                    key[0].value,
-                    key[1],
-                    state.value,
-                    f": {member.reason}" if member.reason else "",
-                )
+        for member in self.members.take_changed(self._looked):
+            log.log(
+                logging.WARNING if member.state in _NOT_WELL else logging.INFO,
+                "the %s at %s is %s%s",
+                member.replica.role.value,
+                member.replica.address,
+                member.state.value,
+                f": {member.reason}" if member.reason else "",
+            )

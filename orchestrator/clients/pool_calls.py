@@ -75,12 +75,13 @@ class PoolCalls:
             last_try = began + policy.patience
             try:
                 return await self._round(episode, method, request, last_try)
-            except NobodyReadyError as error:
-                last, last_try = error, min(last_try, unready_since + self._limits.unready_seconds)
+            except NobodyReadyError:
+                last = self._nobody(policy.clock() - unready_since)
+                last_try = min(last_try, unready_since + self._limits.unready_seconds)
             except WORTH_RETRYING as error:
                 last, unready_since = error, policy.clock()
             pause = policy.pause(rounds, self._jitter)
-            if policy.clock() + pause > last_try or self._directory.failure:
+            if policy.clock() + pause > last_try or self._directory.failure is not None:
                 break
             await _first(policy.sleep(pause), self._directory.changed())
         raise last
@@ -102,7 +103,7 @@ class PoolCalls:
             tried.add(address)
             if self._limits.policy.clock() > last_try:
                 break
-        raise last or self._nobody()
+        raise last or NobodyReadyError
 
     async def _attempt(self, address: str, method: Method[ResponseT], request: Any) -> ResponseT:
         with self._picker.calling(address):
@@ -114,10 +115,10 @@ class PoolCalls:
                 code, details = error.code(), error.details() or ""
                 raise explained(server, code, details, self._limits.seconds, reason_of(error)) from error
 
-    def _nobody(self) -> HiperError:
+    def _nobody(self, seconds: float) -> HiperError:
         return self._directory.failure or NobodyReadyError(
-            f"no {self._role.value} has been ready for {self._limits.unready_seconds:g} s "
-            f"(pool.patience_seconds): {self._directory.described(self._role)}"
+            f"no {self._role.value} has been ready for {seconds:.0f} s (pool.patience_seconds, "
+            f"orchestrator.patience_seconds): {self._directory.described(self._role)}"
         )
 
     async def _channel(self, address: str) -> grpc.aio.Channel:

@@ -103,12 +103,12 @@ def _overflowing(push: Push, draw: Random) -> Push:
 
 
 def _overflowing_model(push: Push, draw: Random) -> Push:
-    factor = 10 ** draw.uniform(12, 15)
+    value = 10 ** draw.uniform(10, 12)
 
     def change(tensors: dict[str, torch.Tensor]) -> None:
         for name, tensor in tensors.items():
             if "q_proj" in name or "k_proj" in name:
-                tensor.mul_(factor)
+                tensor.fill_(value)
 
     return push.with_tensors(change)
 

@@ -52,15 +52,19 @@ _OPTIONS = (
 
 def strikes(effort: Effort) -> Row:
     """Kills planners and executors while episodes are played, and compares with a run in which none is."""
-    count, draw = effort.count(50, least=2), Random(effort.seed)
+    drill, count, draw = "pools, kill -9 in mid-episode", effort.count(50, least=2), Random(effort.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = (*_OPTIONS, f"--model={tiny_model(folder / 'model')}", "--learner.episodes_per_update=16")
         replicas = [f"--{role.value}.replicas={_REPLICAS}" for role in Role]
         root = folder / "struck"
         life = Life(*options, *replicas, f"--run-dir={root}", "--learner.updates=100000")
-        injected = sum(_strike(life, root, draw) for _ in range(count))
-        code = _stopped(life, root)
+        life.wait_for_an_episode()
+        if life.ended:
+            return Row(drill, count, 0, note=str(life))
+        with _tables(_learner(root), _REPLICAS) as tables:
+            injected = sum(_strike(life, root, tables, draw) for _ in range(count))
+            code = _stopped(life, root)
         updates = len(RunFolder(root).metrics.read_text().splitlines())
         calm = folder / "calm"
         calm_code, output = run(
@@ -70,10 +74,10 @@ def strikes(effort: Effort) -> Row:
             return Row(
                 "pools, kill -9 in mid-episode", injected, 0, note=str(life) if code else output[-200:]
             )
-        return _compared(injected, root, calm)
+        return _compared(drill, injected, root, calm)
 
 
-def _compared(injected: int, struck: Path, calm: Path) -> Row:
+def _compared(drill: str, injected: int, struck: Path, calm: Path) -> Row:
     with_kills, without = episodes(struck), episodes(calm)
     lost = without.keys() - with_kills.keys()
     played_again = [number for number, episode in with_kills.items() if episode.key.attempt]
@@ -85,7 +89,7 @@ def _compared(injected: int, struck: Path, calm: Path) -> Row:
         if fine
         else f"other tokens in {different}, played again: {played_again}"
     )
-    return Row("pools, kill -9 in mid-episode", injected, injected * fine, len(lost), note=note)
+    return Row(drill, injected, injected * fine, len(lost), note=note)
 
 
 def _said(episode: Episode) -> list[tuple[tuple[int, ...], ...]]:
@@ -94,16 +98,18 @@ def _said(episode: Episode) -> list[tuple[tuple[int, ...], ...]]:
     return [(p.prompt_ids, p.token_ids, a.prompt_ids, a.token_ids) for p, a in answers]
 
 
-def _strike(life: Life, root: Path, draw: Random) -> int:
+def _strike(life: Life, root: Path, tables: Sequence[PoolTable], draw: Random) -> int:
     """Kills a server at a moment when episodes are played; the number of servers that were killed."""
-    life.wait_for_an_episode()
     life.wait(draw.uniform(0, _LONGEST_CALM))
     while not life.ended:
-        there = {name: pid for name, pid in sorted(_pids(root).items()) if not gone(pid)}
-        there.pop("learner", None)
-        if there and _playing(life):
-            os.kill(there[draw.choice(list(there))], signal.SIGKILL)
-            return 1
+        if _playing(life) and all(tables[-1].ready(role) for role in Role):
+            ready = {each.replica.address for role in Role for each in tables[-1].ready(role)}
+            there = {
+                at: pid for at, pid in sorted(_processes(root).values()) if at in ready and not gone(pid)
+            }
+            if there:
+                os.kill(there[draw.choice(list(there))], signal.SIGKILL)
+                return 1
         time.sleep(0.05)
     return 0
 
@@ -113,13 +119,14 @@ def _playing(life: Life) -> bool:
     return bool(told) and "gathering" in told[-1]
 
 
-def _pids(root: Path) -> dict[str, int]:
-    """The servers of a run that have reported; one that is just starting is left out."""
+def _processes(root: Path) -> dict[str, tuple[str, int]]:
+    """Addresses and process ids of a run's servers by name, but for those that are just starting."""
     found = {}
     for path in RunFolder(root).services.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if not path.suffix:
-                found[path.name] = int(json.loads(path.read_text())["pid"])
+                ready = json.loads(path.read_text())
+                found[path.name] = str(ready["address"]), int(ready["pid"])
     return found
 
 
@@ -150,7 +157,7 @@ def rolling_restart(effort: Effort) -> Row:
             return Row(drill, 1, 0, note=str(life))
         names = [f"{role.value}-{number}" for role in Role for number in range(_ROLLING)]
         chosen = draw.sample(names, k=effort.count(len(names)))
-        with _tables(_learner(root)) as tables:
+        with _tables(_learner(root), _ROLLING) as tables:
             restarted = sum(_restart(each, root, tables) for each in chosen)
             least = min(_ready(table) for table in tables)
             before = len(life.acknowledged)
@@ -170,10 +177,10 @@ def _ready(table: PoolTable) -> int:
 
 def _restart(name: str, root: Path, tables: Sequence[PoolTable]) -> bool:
     """Ends a server by SIGTERM, and waits until its pool is whole again."""
-    pid = _pids(root)[name]
+    process = _processes(root)[name]
     _until(lambda: _ready(tables[-1]) == _ROLLING)
-    os.kill(pid, signal.SIGTERM)
-    return _until(lambda: _pids(root).get(name, pid) != pid and _whole(tables[-1]))
+    os.kill(process[1], signal.SIGTERM)
+    return _until(lambda: _processes(root).get(name, process) != process and _whole(tables[-1]))
 
 
 def _whole(table: PoolTable) -> bool:
@@ -192,7 +199,7 @@ def _until(condition: Callable[[], bool]) -> bool:
 
 
 @contextlib.contextmanager
-def _tables(learner: str) -> Iterator[list[PoolTable]]:
+def _tables(learner: str, replicas: int) -> Iterator[list[PoolTable]]:
     """The tables that the learner sends during the block, from one in which all servers are ready."""
     tables: list[PoolTable] = []
 
@@ -200,7 +207,7 @@ def _tables(learner: str) -> Iterator[list[PoolTable]]:
         with contextlib.suppress(grpc.RpcError):
             for message in call:  # type: ignore[attr-defined]
                 table = table_from_pb(message)
-                if tables or _ready(table) == _ROLLING:
+                if tables or _ready(table) == replicas:
                     tables.append(table)
 
     with grpc.insecure_channel(learner) as channel:

@@ -8,16 +8,22 @@ import signal
 from pathlib import Path
 
 from tests.end_to_end.processes import SMALL, episodes, gone, pids, read_until, run, start
+from tests.end_to_end.tiny import tiny_model
 
-EPISODES = 4
+EPISODES = 8
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path) -> None:
     root = tmp_path / "run"
     size = (
+        f"--model={tiny_model(tmp_path / 'model')}",
+        "--planner.context_length=4096",
+        "--executor.context_length=4096",
+        "--environment.step_limit=20",
         "--learner.updates=1",
         f"--learner.episodes_per_update={EPISODES}",
         "--orchestrator.concurrency=1",
+        "--orchestrator.start_seconds=900",
     )
 
     interrupted = start("orchestrator.rollout", *SMALL, *size, f"--run-dir={root}")

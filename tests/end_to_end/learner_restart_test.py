@@ -13,7 +13,11 @@ from tests.end_to_end.tiny import tiny_model
 
 UPDATES, EPISODES = 3, 2
 SIZE = (f"--learner.updates={UPDATES}", f"--learner.episodes_per_update={EPISODES}")
-ROOMY = ("--planner.context_length=4096", "--executor.context_length=4096")
+ROOMY = (
+    "--planner.context_length=4096",
+    "--executor.context_length=4096",
+    "--orchestrator.start_seconds=900",
+)
 
 
 def test_the_run_goes_on_with_the_same_servers_and_trains_on_each_place_once(tmp_path: Path) -> None:

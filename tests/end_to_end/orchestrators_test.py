@@ -20,6 +20,7 @@ def test_the_episodes_of_a_killed_orchestrator_are_played_by_the_other(tmp_path:
         "--planner.context_length=4096",
         "--executor.context_length=4096",
         "--learner.updates=1",
+        "--orchestrator.start_seconds=900",
         f"--learner.episodes_per_update={EPISODES}",
         f"--learner.lease_seconds={LEASE_SECONDS}",
     )
