@@ -1,9 +1,9 @@
 """`bazel run //benchmarks:training`: compares an update with a plain PEFT loop over padded batches.
 
-Both make one whole update (values, both policies, their reference if there is a KL term, critic) from the
-same episodes with the same base model in the same number format, each in a process of its own, one after the
-other. The plain loop pads turns to the longest of their batch, computes the logits of all positions, and
-computes shared prefixes again for every turn.
+Both make one whole update (the critic's features, both policies, their reference if there is a KL term) from
+the same episodes with the same base model in the same number format, each in a process of its own, one after
+the other. The plain loop pads turns to the longest of their batch, computes the logits of all positions, and
+computes shared prefixes again for every turn. It leaves out the regressions that make values of the features.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from peft import get_peft_model
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from configuration.command import main, read
@@ -89,15 +89,14 @@ def plain(work: Work) -> Callable[[], object]:
     config = lora_config(base, work.configuration.lora)
     model = get_peft_model(base, config, adapter_name="planner")
     model.add_adapter("executor", config)
-    model.add_adapter("critic", config)
-    heads = nn.Linear(base.config.hidden_size, 3)
     turns = [turn for episode in work.episodes for turn in episode.turns]
     planner, executor = [t.plan.generation for t in turns], [t.act.generation for t in turns]
 
-    def values(batch: Sequence[Generation]) -> Tensor:
+    def features(batch: Sequence[Generation]) -> Tensor:
         ids, mask, prompt_ends = _padded([g.prompt_ids for g in batch], [g.prompt_ids for g in batch])
-        hidden = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
-        return heads(hidden[torch.arange(len(batch)), prompt_ends - 1].float())
+        states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        rows, half = torch.arange(len(batch)), len(states) // 2
+        return torch.cat([states[layer][rows, prompt_ends - 1].float() for layer in (half, -1)], dim=1)
 
     def logprobs(batch: Sequence[Generation]) -> Tensor:
         ids, mask, prompt_ends = _padded(
@@ -111,7 +110,7 @@ def plain(work: Work) -> Callable[[], object]:
     def step(adapter: str, batches: list[Sequence[Generation]], loss: Callable[..., Tensor]) -> None:
         model.set_adapter(adapter)
         chosen = [p for n, p in model.named_parameters() if f".{adapter}." in n]
-        optimizer = torch.optim.AdamW([*chosen, *heads.parameters()], lr=1e-4)
+        optimizer = torch.optim.AdamW(chosen, lr=1e-4)
         for batch in batches:
             loss(batch).backward()
         optimizer.step()
@@ -126,13 +125,13 @@ def plain(work: Work) -> Callable[[], object]:
         return loss
 
     def update() -> None:
-        model.set_adapter("critic")
-        with torch.no_grad():
-            for batch in _batches(planner) + _batches(executor):
-                values(batch)
+        for adapter, generations in (("planner", planner), ("executor", executor)):
+            model.set_adapter(adapter)
+            with torch.no_grad():
+                for batch in _batches(generations):
+                    features(batch)
         step("planner", _batches(planner), policy_loss)
         step("executor", _batches(executor), policy_loss)
-        step("critic", _batches(planner) + _batches(executor), lambda b: values(b).square().mean())
 
     return update
 

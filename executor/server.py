@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings) -> Service:
     """The executor's gRPC service."""
-    servicer = ExecutorServicer(ExecutorService(engine, tokenizer, settings))
+    return service_of(ExecutorService(engine, tokenizer, settings))
+
+
+def service_of(logic: ExecutorService) -> Service:
+    """The gRPC service that answers with `logic`."""
+    servicer = ExecutorServicer(logic)
     return Service(
         SERVICE_NAME, lambda server: executor_pb2_grpc.add_ExecutorServiceServicer_to_server(servicer, server)
     )

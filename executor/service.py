@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from configuration.servers import ModelServerSettings
 from core.errors import InvalidInputError
@@ -37,6 +39,12 @@ class ExecutorService:
             settings.max_new_tokens,
         )
         self._rendering = PromptThread()
+
+    def with_engine(self, engine: Engine) -> Self:
+        """The same service on another engine, whose context is as long; prompts share one thread."""
+        other = copy(self)
+        other._sampler = replace(self._sampler, engine=engine)
+        return other
 
     async def act(
         self,

@@ -14,9 +14,10 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.role import Role
 from orchestrator.servers import ending
-from orchestrator.servers.connections import connect, section
+from orchestrator.servers.connections import connect, model_section
 from orchestrator.servers.pushing import serve
 from run_folder.adapters import AdapterChoice, named
+from serving.rpc.connection import Connection
 
 
 class Flags(Section):
@@ -40,8 +41,8 @@ def push(argv: Sequence[str]) -> int:
             "nothing to push: --checkpoint takes a run's folder, one of its checkpoints, a folder with PEFT "
             "folders `planner` and `executor`, or `base`"
         )
-    addresses = {role: section(configuration, role.value).address for role in Role}
-    there = {role: address for role, address in addresses.items() if address is not None}
+    addresses = {role: model_section(configuration, role).addresses for role in Role}
+    there = {role: those for role, those in addresses.items() if those}
     if not there:
         raise ConfigurationError(
             "nowhere to push to: --planner.address HOST:PORT and --executor.address HOST:PORT say where the "
@@ -49,20 +50,20 @@ def push(argv: Sequence[str]) -> int:
         )
     choice = named(flags.checkpoint, flags.version)
     ending.run(_pushed(choice, configuration, there, flags.take_over))
-    for role, address in there.items():
+    for role, those in there.items():
         told = choice.folders.get(role.value, "the base model alone")
-        Console().print(f"{role.value} at {address}: {told}", highlight=False, soft_wrap=True)
+        Console().print(f"{role.value} at {', '.join(those)}: {told}", highlight=False, soft_wrap=True)
     return 0
 
 
 async def _pushed(
-    choice: AdapterChoice, configuration: Configuration, there: dict[Role, str], take_over: bool
+    choice: AdapterChoice, configuration: Configuration, there: dict[Role, tuple[str, ...]], take_over: bool
 ) -> None:
     async with AsyncExitStack() as open_channels:
-        connections = {}
-        for role, address in there.items():
-            connections[role] = await connect(configuration, role.value, address)
-            open_channels.push_async_callback(connections[role].channel.close)
+        connections: dict[Role, list[Connection]] = {role: [] for role in there}
+        for role, address in [(role, address) for role, those in there.items() for address in those]:
+            connections[role].append(await connect(configuration, role.value, address))
+            open_channels.push_async_callback(connections[role][-1].channel.close)
         await serve(choice, connections, configuration.orchestrator.start_seconds, take_over)
 
 

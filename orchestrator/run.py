@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -13,19 +14,22 @@ from typing import Any
 from configuration.tree import Configuration
 from core.errors import HiperError
 from core.together import together
+from orchestrator.clients.directory import Directory, watch_pool
 from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime
 from orchestrator.preflight.checks import Inputs
 from orchestrator.progress.report import Report
 from orchestrator.progress.watch import Watch
-from orchestrator.servers.connections import Connector, supervised
-from orchestrator.servers.services import Supervisor
+from orchestrator.servers.connections import Connector, restarts, supervised
+from orchestrator.servers.pools import ModelPools
+from orchestrator.servers.supervisor import Supervisor
 from play.dispatch import Dispatcher
 from play.schedule import identity
 from run_folder.folder import RunFolder
+from serving.rpc.connection import Connection
 
 _ASK_AGAIN_SECONDS = 5.0
-"""Pause before the learner is asked again to stop, after its client has given up repeating the call."""
+"""Pause before the learner is asked again to stop."""
 
 
 class StopRequest:
@@ -72,6 +76,16 @@ class StopRequest:
                 on_failure(error)
                 await self._sleep(_ASK_AGAIN_SECONDS)
 
+    async def repeat(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Calls `stop` again and again: a learner that was started again does not know that it is to stop.
+
+        The caller cancels this when the learner has stopped.
+        """
+        while True:
+            await self._sleep(_ASK_AGAIN_SECONDS)
+            with contextlib.suppress(HiperError):
+                await stop()
+
 
 @dataclass(frozen=True)
 class Run:
@@ -91,25 +105,37 @@ class Run:
         Raises:
             HiperError: the run failed; the message says why. Acknowledged episodes are kept.
         """
-        async with supervised(self.configuration, self.report.say) as supervisor:
+        again = restarts(self.configuration, self.report.note)
+        async with supervised(self.configuration, self.report.say, again) as supervisor:
             await supervisor.guard(self._play(supervisor))
 
     async def _play(self, supervisor: Supervisor) -> None:
-        connector = Connector(self.configuration, self.folder, supervisor)
-        self.report.say("starting planner and executor")
-        models = await connector.models()
-        self.call_times.extend((models.planner_time, models.executor_time))
+        connector = Connector(self.configuration, self.folder, supervisor, self.report.note)
         self.report.say("starting the learner")
-        addresses = {
-            "planner.address": models.planner.server.address,
-            "executor.address": models.executor.server.address,
-        }
-        learner = await connector.connected("learner", addresses)
-        dispatcher = Dispatcher(
-            episodes=EpisodeClient(
-                learner, f"{socket.gethostname()}:{os.getpid()}", identity(self.inputs.tasks)
-            ),
-            players=models.players(
+        learner = await connector.learner()
+        client, directory, playing = LearnerClient(learner), Directory(), asyncio.Event()
+        async with beside(watch_pool(learner, directory)), beside(self._stop_when_asked(client, playing)):
+            await together(
+                self._play_episodes(connector, learner, directory, playing),
+                Watch(client, self.report.learner).run(),
+            )
+
+    async def _play_episodes(
+        self, connector: Connector, learner: Connection, directory: Directory, playing: asyncio.Event
+    ) -> None:
+        if self.configuration.learner.address is None:
+            self.report.say("starting planner and executor")
+            await connector.members(learner.server.address)
+        playing.set()
+        await self._dispatcher(learner, directory).run()
+
+    def _dispatcher(self, learner: Connection, directory: Directory) -> Dispatcher:
+        pools = ModelPools.of(self.configuration, directory)
+        self.call_times.extend((pools.planner_time, pools.executor_time))
+        holder = f"{socket.gethostname()}:{os.getpid()}"
+        return Dispatcher(
+            episodes=EpisodeClient(learner, holder, identity(self.inputs.tasks), lambda: directory.loads),
+            players=pools.players(
                 self.configuration,
                 self.inputs.benchmark,
                 final_prompts=self.configuration.estimator.bootstrap == "final",
@@ -121,15 +147,14 @@ class Run:
             concurrency=self.configuration.orchestrator.concurrency,
             observer=self.report,
         )
-        client = LearnerClient(learner)
-        async with beside(self._stop_when_asked(client)):
-            await together(dispatcher.run(), Watch(client, self.report.learner).run())
 
-    async def _stop_when_asked(self, learner: LearnerClient) -> None:
+    async def _stop_when_asked(self, learner: LearnerClient, playing: asyncio.Event) -> None:
+        await playing.wait()
         await self.stop.asked()
         self.report.stopping()
         await self.stop.hand_on(learner.stop, self.report.not_stopping_yet)
         self.report.stop_confirmed()
+        await self.stop.repeat(learner.stop)
 
 
 @asynccontextmanager

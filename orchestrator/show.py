@@ -14,7 +14,7 @@ from configuration.syntax import Argument, NoFlags, NoSections, Syntax
 from core.errors import ConfigurationError
 from core.paths import user_path
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore, Level, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
 SYNTAX = Syntax(
@@ -82,7 +82,7 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None
         if _starts_segment(turn, index):
-            high = _credit("high", given.high, given.values and given.values.high) if given else ""
+            high = _credit("high", given) if given else ""
             heading = f"segment {segment}: {turn.plan.subgoal}  {high}".rstrip()
             console.print(Rule(Text(heading), align="left"))
             segment += 1
@@ -120,20 +120,21 @@ def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
     block.add_row(
         "planner",
         _marked(plan.decision.value, plan.valid, plan.generation.adapter_version),
-        _credit("switch", given.switch, given.values and given.values.switch) if given and decided else "",
+        _credit("switch", given) if given and decided else "",
     )
     block.add_row(
         "executor",
         _marked(act.action, act.valid, act.generation.adapter_version),
-        _credit("low", given.low, given.values and given.values.low) if given else "",
+        _credit("low", given) if given else "",
     )
     if turn.reward:
         block.add_row("reward", f"{turn.reward:g}", "")
     return block
 
 
-def _credit(level: str, advantage: float | None, value: float | None) -> str:
+def _credit(level: Level, given: TurnAdvantages) -> str:
     """A value, if there is one, and the advantage that was computed from it."""
+    advantage, value = given.of(level)
     known = "" if value is None else f"V_{level} {value:.2f}  "
     return "" if advantage is None else f"{known}A_{level} {advantage:+.3f}"
 

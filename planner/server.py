@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def service(engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: PlannerSettings) -> Service:
     """The planner's gRPC service."""
-    servicer = PlannerServicer(PlannerService(engine, tokenizer, settings))
+    return service_of(PlannerService(engine, tokenizer, settings))
+
+
+def service_of(logic: PlannerService) -> Service:
+    """The gRPC service that answers with `logic`."""
+    servicer = PlannerServicer(logic)
     return Service(
         SERVICE_NAME, lambda server: planner_pb2_grpc.add_PlannerServiceServicer_to_server(servicer, server)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from configuration.servers import PlannerSettings
 from core.errors import InvalidInputError
@@ -35,6 +37,12 @@ class PlannerService:
         )
         self._hierarchy = settings.hierarchy
         self._rendering = PromptThread()
+
+    def with_engine(self, engine: Engine) -> Self:
+        """The same service on another engine, whose context is as long; prompts share one thread."""
+        other = copy(self)
+        other._sampler = replace(self._sampler, engine=engine)
+        return other
 
     async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """Samples a decision and, with SWITCH, a subgoal.

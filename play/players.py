@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +51,25 @@ class Executor(Protocol):
         """The token ids of the prompt that `act` would use; nothing is sampled."""
 
 
+class Models(Protocol):
+    """Supplies planner and executor: the same for every episode, or those that an episode is bound to."""
+
+    def playing(self, lease: Lease) -> AbstractContextManager[tuple[Planner, Executor]]:
+        """Planner and executor of the lease's episode, which is played in the block."""
+
+
+@dataclass(frozen=True)
+class OneOfEach:
+    """The same planner and executor for every episode."""
+
+    planner: Planner
+    executor: Executor
+
+    @contextmanager
+    def playing(self, lease: Lease) -> Iterator[tuple[Planner, Executor]]:
+        yield self.planner, self.executor
+
+
 class Playable(Protocol):
     """An environment as players see it: a `TextEnvironment`, or a wrapper around one."""
 
@@ -65,11 +85,20 @@ def _ignore(_: Turn) -> None:
 
 
 @dataclass(frozen=True)
+class _Episode:
+    """Who and what an episode is played with."""
+
+    lease: Lease
+    planner: Planner
+    executor: Executor
+    environment: Playable
+
+
+@dataclass(frozen=True)
 class Players:
     """Plays episodes; holds what all episodes of a run share."""
 
-    planner: Planner
-    executor: Executor
+    models: Models
     benchmark: Benchmark
     """Benchmark whose environments are played; its `telling` shortens the texts for the prompts."""
     history: int
@@ -88,34 +117,38 @@ class Players:
         Raises:
             HiperError: planner or executor failed; there is no episode then.
         """
-        started = self.clock()
-        observation, info = environment.reset(seed=lease.seed, options={"task": task.id})
+        with self.models.playing(lease) as (planner, executor):
+            return await self._played(_Episode(lease, planner, executor, environment), task)
+
+    async def _played(self, episode: _Episode, task: Task) -> Episode:
+        started, lease = self.clock(), episode.lease
+        observation, info = episode.environment.reset(seed=lease.seed, options={"task": task.id})
         goal = info["goal"]
         first = told(self.benchmark.telling, "", observation, goal)
         state: Planning | Finished = begin(self._assignment(lease, task), goal, observation, first)
         while isinstance(state, Planning):
-            state, info = await self._turn(state, lease, environment, info)
+            state, info = await self._turn(state, episode, info)
             self.on_turn(state.progress.turns[-1])
         seconds = self.clock() - started
         if self.final_prompts and state.truncated:
-            return state.episode(seconds, *await self._final_prompts(state, info))
+            return state.episode(seconds, *await self._final_prompts(state, episode, info))
         return state.episode(seconds)
 
     async def _turn(
-        self, state: Planning, lease: Lease, environment: Playable, info: StepInfo
+        self, state: Planning, episode: _Episode, info: StepInfo
     ) -> tuple[Planning | Finished, StepInfo]:
-        began, number = self.clock(), state.context.turn
-        may_plan, may_act = self._fences(lease, state.progress.turns)
+        began, number, seed = self.clock(), state.context.turn, episode.lease.seed
+        may_plan, may_act = self._fences(episode.lease, state.progress.turns)
         acting: Acting = state.planned(
-            await self.planner.plan(state.context, derive(lease.seed, "planner", number), may_plan)
+            await episode.planner.plan(state.context, derive(seed, "planner", number), may_plan)
         )
         stepping: Stepping = acting.acted(
-            await self.executor.act(
-                acting.context, self._shown(info), derive(lease.seed, "executor", number), may_act
+            await episode.executor.act(
+                acting.context, self._shown(info), derive(seed, "executor", number), may_act
             )
         )
         stepped = self.clock()
-        observation, reward, terminated, truncated, after = environment.step(stepping.action)
+        observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
         ended = self.clock()
         outcome = StepOutcome(
             observation=observation,
@@ -139,11 +172,11 @@ class Players:
         return lease.fence.raised(last.plan.generation), lease.fence.raised(last.act.generation)
 
     async def _final_prompts(
-        self, state: Finished, info: StepInfo
+        self, state: Finished, episode: _Episode, info: StepInfo
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (
-            await self.planner.prompt(state.context),
-            await self.executor.prompt(state.context, self._shown(info)),
+            await episode.planner.prompt(state.context),
+            await episode.executor.prompt(state.context, self._shown(info)),
         )
 
     def _shown(self, info: StepInfo) -> tuple[AdmissibleAction, ...]:

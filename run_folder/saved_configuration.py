@@ -14,8 +14,9 @@ from run_folder.folder import RunFolder
 
 _MARK = "# SHA-256 of the lines below: "
 """Beginning of the first line; files of earlier versions, and those edited by hand, may lack that line."""
-_SECTIONS = frozenset(Configuration.model_fields)
-"""Sections that every saved configuration has, because each has keys that are always set."""
+_SECTIONS = frozenset(Configuration.model_fields) - {"pool"}
+"""Sections that every saved configuration has, because each has keys that are always set. Runs that began
+before there were pools lack `pool`, which has nothing that they depend on."""
 
 
 def write(folder: RunFolder, configuration: Configuration) -> None:

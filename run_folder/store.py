@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from google.protobuf.message import DecodeError
 from hiper.v1 import episode_pb2 as pb
@@ -96,6 +96,10 @@ class EpisodeSummary:
         return ending_of(self.won, self.terminated)
 
 
+Level = Literal["low", "high", "switch"]
+"""What an advantage is of: the action, the subgoal, or the decision to keep or switch."""
+
+
 @dataclass(frozen=True)
 class TurnValues:
     """The critic's values of a turn, from which its advantages were computed, in units of reward."""
@@ -119,6 +123,16 @@ class TurnAdvantages:
     """Advantage of the decision; None with two value heads."""
     values: TurnValues | None = None
     """Values; None with estimators that use none, and in stores of earlier versions."""
+
+    def of(self, level: Level) -> tuple[float | None, float | None]:
+        """The advantage of a level, and the value that it was computed from."""
+        match level:
+            case "low":
+                return self.low, None if self.values is None else self.values.low
+            case "high":
+                return self.high, None if self.values is None else self.values.high
+            case "switch":
+                return self.switch, None if self.values is None else self.values.switch
 
 
 class EpisodeStore:

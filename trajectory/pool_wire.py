@@ -40,8 +40,7 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
     Raises:
         InvalidInputError: a field is missing or too long; names it.
     """
-    role = _ROLE_FROM_PB.get(message.role)
-    if role is None:
+    if message.role not in _ROLE_FROM_PB:
         raise InvalidInputError("replica.role: must be ROLE_PLANNER or ROLE_EXECUTOR")
     for name in ("address", "incarnation", "base_model"):
         if not getattr(message, name):
@@ -49,8 +48,13 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
     for name in ("address", "incarnation", "node", "base_model", "run_id", "sha256"):
         if (length := len(getattr(message, name))) > _LONGEST:
             raise InvalidInputError(f"replica.{name}: {length} characters; at most {_LONGEST} are accepted")
+    return _replica_from_pb(message)
+
+
+def _replica_from_pb(message: pool_pb2.Replica) -> Replica:
+    """The server, of which a table may know no more than role and address."""
     return Replica(
-        role=role,
+        role=_ROLE_FROM_PB[message.role],
         address=message.address,
         incarnation=message.incarnation,
         node=message.node,
@@ -77,13 +81,15 @@ def table_to_pb(table: PoolTable) -> pool_pb2.PoolTable:
 
 
 def table_from_pb(message: pool_pb2.PoolTable) -> PoolTable:
-    """The table, without members in a state that only a newer learner knows."""
+    """The table, without members in a state or of a role that only a newer learner knows."""
     return PoolTable(
         run_id=message.run_id,
         epoch=message.epoch,
         version=message.version,
         members=tuple(
-            _member_from_pb(member) for member in message.members if member.state in _STATE_FROM_PB
+            _member_from_pb(member)
+            for member in message.members
+            if member.state in _STATE_FROM_PB and member.replica.role in _ROLE_FROM_PB
         ),
         revision=message.revision,
     )
@@ -104,7 +110,7 @@ def _member_to_pb(member: Member) -> pool_pb2.PoolMember:
 
 def _member_from_pb(message: pool_pb2.PoolMember) -> Member:
     return Member(
-        replica=replica_from_pb(message.replica),
+        replica=_replica_from_pb(message.replica),
         state=_STATE_FROM_PB[message.state],
         lag=message.lag,
         bound_episodes=message.bound_episodes,

@@ -14,7 +14,7 @@ from executor.prompt import ExecutorPrompt
 from learner.imitation.teachers import TaughtTurn, Teacher, WithoutSubgoals
 from planner.parser import PlannerParser
 from planner.prompt import PlannerPrompt
-from play.players import Players
+from play.players import OneOfEach, Players
 from serving.engine import BASE_VERSION
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Generation, Plan, TurnContext
 from trajectory.fence import Fence
@@ -93,8 +93,7 @@ async def lesson(
         environment, teacher if formats.hierarchy else WithoutSubgoals(teacher), formats
     )
     players = Players(
-        planner=demonstrator,
-        executor=demonstrator,
+        models=OneOfEach(demonstrator, demonstrator),
         benchmark=benchmark,
         history=formats.history,
         final_prompts=False,

@@ -82,7 +82,7 @@ class _Life:
     """Whether its last report named another adapter than the one that it acknowledged."""
     drained: bool = False
     trouble: str = ""
-    """Why the last push failed, or why it could not be asked."""
+    """Why the last push failed."""
     refusal: HiperError | None = None
     rate: TokenRate = field(default_factory=TokenRate)
 
@@ -105,6 +105,7 @@ class MemberMachine:
         """The server has described itself; late messages of earlier incarnations are ignored."""
         if replica.incarnation in self._ended:
             return
+        self._unreached = ""
         life = self._life
         if life is None or life.replica.incarnation != replica.incarnation:
             self._begin(replica, now)
@@ -119,7 +120,7 @@ class MemberMachine:
         self._unreached = reason
 
     def refused(self, incarnation: str | None, reason: HiperError) -> None:
-        """This incarnation (None: the server, whichever it is) will never do; it is RETIRED."""
+        """This incarnation (None: the server, whichever it is) cannot be used; it is RETIRED."""
         if incarnation is None:
             self._refusal = reason
         elif life := self._of(incarnation):
@@ -195,7 +196,7 @@ class MemberMachine:
 
     @property
     def refusal(self) -> HiperError | None:
-        """Why it will never do; None if it may."""
+        """Why it cannot be used; None if it can."""
         return self._refusal or (self._life.refusal if self._life else None)
 
     def member(self, now: float, wanted: Adapter | None, bound: int = 0) -> Member:
@@ -224,7 +225,7 @@ class MemberMachine:
             self._count(self._life)
         self._life = _Life(replica, now)
         self._life.rate.add(now, replica.generated_tokens)
-        self._unreached, self._refusal = "", None
+        self._refusal = None
 
     def _count(self, ended: _Life) -> None:
         self._ended = (*self._ended, ended.replica.incarnation)[-_REMEMBERED:]

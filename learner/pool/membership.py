@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.errors import ExhaustedError, HiperError, NotFoundError, PreconditionError, UnavailableError
 from core.role import Role
@@ -18,6 +19,14 @@ _FORGOTTEN_SECONDS = 600.0
 
 Key = tuple[Role, str]
 """A member: its role and its address."""
+
+
+class _Note(NamedTuple):
+    """What others act on when it changes."""
+
+    state: MemberState
+    incarnation: str
+    due: bool
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class Membership:
         self._wanted: dict[Role, Adapter] = {}
         self._loads = HolderLoads(holder_seconds)
         self._served = dict.fromkeys(Role, now)
-        self._signature: object = None
+        self._noted: dict[Key, _Note] = {}
+        self._changed: set[Key] = set()
         self.revision = 0
         """Raised by each change of a member's state, or of the version that they should serve."""
 
@@ -51,7 +61,6 @@ class Membership:
             PreconditionError: it has another base model than the run; it is RETIRED.
             ExhaustedError: there are too many members already.
         """
-        self.refresh(now)
         key = (replica.role, replica.address)
         if key not in self._members and len(self._members) >= _MOST_MEMBERS:
             raise ExhaustedError(f"the pools have {_MOST_MEMBERS} members already, silent ones included")
@@ -64,25 +73,26 @@ class Membership:
                 f"fingerprint {replica.base_model}; the run's is {self._run.base_model}"
             )
             member.refused(replica.incarnation, wrong)
-        self.refresh(now)
+        self._note(key, now)
         if wrong:
             raise wrong
 
     def unreached(self, role: Role, address: str, reason: str, now: float) -> None:
         """The server at a listed address does not answer."""
         self._member((role, address), now).unreached(reason)
-        self.refresh(now)
+        self._note((role, address), now)
 
     def refused(self, role: Role, address: str, reason: HiperError, now: float) -> None:
-        """The server at a listed address will never do."""
+        """The server at a listed address cannot be used."""
         self._member((role, address), now).refused(None, reason)
-        self.refresh(now)
+        self._note((role, address), now)
 
     def want(self, role: Role, adapter: Adapter, now: float) -> None:
         """From now on, this is what the servers of a role should serve."""
         if role not in self._wanted:
             self._served[role] = now
         self._wanted[role] = adapter
+        self.revision += 1
         self.refresh(now)
 
     def due(self, key: Key, now: float) -> Due | None:
@@ -94,13 +104,13 @@ class Membership:
         """The push begins."""
         if member := self._of(due):
             member.pushing(due.incarnation)
-        self.refresh(now)
+            self._note((due.role, due.address), now)
 
     def acknowledged(self, due: Due, now: float) -> None:
         """The server answers new calls with what it was pushed."""
         if member := self._of(due):
             member.acknowledged(due.incarnation, due.adapter, now)
-        self.refresh(now)
+            self._note((due.role, due.address), now)
 
     def troubled(self, due: Due, reason: str) -> None:
         """The push has failed, and is tried again."""
@@ -111,7 +121,7 @@ class Membership:
         """The server has refused the push for good."""
         if member := self._of(due):
             member.refused(due.incarnation, reason)
-        self.refresh(now)
+            self._note((due.role, due.address), now)
 
     def drain(self, address: str, now: float, undo: bool = False) -> None:
         """Gives the members at an address no new episodes, or some again.
@@ -125,7 +135,7 @@ class Membership:
             raise NotFoundError(f"no member has the address {address}; there are: {known or 'none'}")
         for member in found:
             member.drain(undo)
-        self.refresh(now)
+            self._note((member.role, member.address), now)
 
     def report_loads(self, holder: str, episodes: Mapping[str, int], now: float) -> None:
         """An orchestrator's number of episodes by the address of the server that they are bound to."""
@@ -141,13 +151,15 @@ class Membership:
         """Notes what has changed by the time that has passed, and forgets who has long been silent."""
         for key, member in list(self._members.items()):
             if member.forgotten(now, _FORGOTTEN_SECONDS):
-                del self._members[key]
-        for role in Role:
-            if self.count(role, now):
-                self._served[role] = now
-        signature = (self._states(now), dict(self._wanted))
-        if signature != self._signature:
-            self._signature, self.revision = signature, self.revision + 1
+                del self._members[key], self._noted[key]
+                self.revision += 1
+            else:
+                self._note(key, now)
+
+    def take_changed(self, now: float) -> list[Member]:
+        """The members whose state has changed since the last call."""
+        changed, self._changed = self._changed & self._members.keys(), set()
+        return [self._members[key].member(now, self._wanted.get(key[0])) for key in changed]
 
     @property
     def keys(self) -> frozenset[Key]:
@@ -170,7 +182,7 @@ class Membership:
         return any(True for _ in self._of_role(role))
 
     def failure(self, role: Role, now: float, patience: float) -> HiperError | None:
-        """Why the run cannot continue: no member will ever do, or none has been READY for too long."""
+        """Why the run cannot continue: no member can be used, or none has been READY for too long."""
         self.refresh(now)
         if role not in self._wanted:
             return None
@@ -203,7 +215,8 @@ class Membership:
         )
 
     def _member(self, key: Key, now: float) -> MemberMachine:
-        if key not in self._members:
+        known = self._members.get(key)
+        if known is None or known.forgotten(now, _FORGOTTEN_SECONDS):
             self._members[key] = MemberMachine(*key, self._limits, now)
         return self._members[key]
 
@@ -213,15 +226,19 @@ class Membership:
     def _of_role(self, role: Role) -> list[MemberMachine]:
         return [member for member in self._members.values() if member.role is role]
 
-    def _states(self, now: float) -> dict[Key, tuple[MemberState, str, bool]]:
-        return {
-            key: (
-                member.state(now, self._wanted.get(key[0])),
-                member.incarnation,
-                member.due(now, self._wanted.get(key[0])) is not None,
-            )
-            for key, member in self._members.items()
-        }
+    def _note(self, key: Key, now: float) -> None:
+        """Raises the revision if something about a member has changed that others act on."""
+        member, wanted = self._members[key], self._wanted.get(key[0])
+        state = member.state(now, wanted)
+        if state is MemberState.READY:
+            self._served[key[0]] = now
+        note = _Note(state, member.incarnation, member.due(now, wanted) is not None)
+        before = self._noted.get(key)
+        if note == before:
+            return
+        self._noted[key], self.revision = note, self.revision + 1
+        if before is None or before.state is not state:
+            self._changed.add(key)
 
 
 def _reasons(members: list[Member]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class FeatureReader:
     pass, however often the critic learns from them.
     """
 
-    adapters: Mapping[Role, str | None]
+    adapters: dict[Role, str | None]
     """Frozen adapter that reads the prompts of each role; None for the base model alone."""
 
     def __init__(self, model: AdaptedModel, pack_tokens: int, ranks: Ranks = ALONE) -> None:

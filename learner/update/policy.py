@@ -95,7 +95,9 @@ class AdaptedModel:
 
     def hidden_states(self, pack: Pack, adapter: str | None) -> Tensor:
         """[N, hidden size] last hidden states of the pack's rows; adapter None means the base model alone."""
-        return self._outputs(pack, adapter).last_hidden_state[0]
+        states = self._outputs(pack, adapter).last_hidden_state
+        assert states is not None
+        return states[0]
 
     def _outputs(
         self, pack: Pack, adapter: str | None, output_hidden_states: bool = False
@@ -117,6 +119,7 @@ class AdaptedModel:
         """[S, feature size] hidden states at each prompt's last token, after several blocks, side by side;
         adapter None means the base model alone."""
         outputs = self._outputs(pack, adapter, output_hidden_states=True).hidden_states
+        assert outputs is not None
         return torch.cat(
             [outputs[layer][0, pack.prompt_ends].float() for layer in self._feature_layers], dim=1
         )

@@ -283,8 +283,11 @@ class Trainer:
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
 
     def _parameters(self) -> dict[str, dict[str, Tensor]]:
-        adapters = {role.value: dict(self._model.parameters_of(role.value)) for role in Role}
-        return {**adapters, "heads": self._critic.heads.tensors()}
+        groups: dict[str, dict[str, Tensor]] = {}
+        for role in Role:
+            groups[role.value] = dict(self._model.parameters_of(role.value))
+        groups["heads"] = dict(self._critic.heads.tensors())
+        return groups
 
     def _made_for(self) -> dict[str, Any]:
         """The base model and settings that give a checkpoint's numbers their meaning; others may change."""

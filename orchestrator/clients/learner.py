@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hiper.v1 import episode_pb2, episode_pb2_grpc, learner_pb2, learner_pb2_grpc
 
@@ -18,8 +18,21 @@ from trajectory.wire import episode_to_pb
 class EpisodeClient:
     """Requests leases and submits episodes."""
 
-    def __init__(self, connection: Connection, holder: str, tasks: TaskList | None = None) -> None:
-        """`holder` names this process; `tasks` is what it plays, which the learner compares."""
+    def __init__(
+        self,
+        connection: Connection,
+        holder: str,
+        tasks: TaskList | None = None,
+        loads: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """
+        Args:
+            connection: To the learner.
+            holder: Name of this process.
+            tasks: Tasks that it plays, which the learner compares.
+            loads: Returns how many of its episodes each model server plays now, by address.
+        """
+        self._loads = loads
         self._stub = episode_pb2_grpc.EpisodeServiceStub(connection.channel)
         self._connection, self._holder = connection, holder
         self._tasks = task_list_to_pb(tasks) if tasks else None
@@ -32,7 +45,13 @@ class EpisodeClient:
     async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
         """Renews leases of one run; ids of those that have lapsed."""
         request = episode_pb2.RenewRequest(
-            run_id=leases[0].run_id, holder=self._holder, lease_ids=[lease.lease_id for lease in leases]
+            run_id=leases[0].run_id,
+            holder=self._holder,
+            lease_ids=[lease.lease_id for lease in leases],
+            loads=[
+                episode_pb2.ReplicaLoad(address=address, episodes=episodes)
+                for address, episodes in self._loads().items()
+            ],
         )
         # An answer that is lost must leave time for another try before a lease lapses.
         longest_try = min(lease.seconds or math.inf for lease in leases) / 3

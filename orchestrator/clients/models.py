@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
+import grpc
 from hiper.v1 import (
     executor_pb2,
     executor_pb2_grpc,
@@ -13,7 +15,6 @@ from hiper.v1 import (
     planner_pb2_grpc,
 )
 
-from serving.rpc.connection import Connection
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
 from trajectory.fence import Fence
 from trajectory.wire import (
@@ -26,6 +27,16 @@ from trajectory.wire import (
 )
 
 Clock = Callable[[], float]
+ResponseT = TypeVar("ResponseT")
+Method = Callable[[grpc.aio.Channel], Callable[..., Awaitable[ResponseT]]]
+"""A function that returns a service's method on a channel."""
+
+
+class Calls(Protocol):
+    """Makes the calls of an episode to a server of a role, whichever answers."""
+
+    async def call(self, method: Method[ResponseT], request: Any) -> ResponseT:
+        """Calls the method; a `HiperError` names the server."""
 
 
 @dataclass
@@ -45,15 +56,14 @@ class CallTime:
 class PlannerClient:
     """Calls the planner."""
 
-    def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
-        self._stub = planner_pb2_grpc.PlannerServiceStub(connection.channel)
-        self._connection, self._spent, self._clock = connection, spent, clock
+    def __init__(self, calls: Calls, spent: CallTime, clock: Clock = time.perf_counter) -> None:
+        self._calls, self._spent, self._clock = calls, spent, clock
 
     async def plan(self, context: TurnContext, seed: int, fence: Fence | None = None) -> Plan:
         """The planner's decision, with a subgoal; a `HiperError` names the server."""
         begin = self._clock()
         request = planner_pb2.PlanRequest(context=context_to_pb(context), seed=seed, fence=fence_to_pb(fence))
-        response = await self._connection.call(self._stub.Plan, request)
+        response = await self._calls.call(_plan, request)
         plan = Plan(
             decision=decision_from_pb(response.decision),
             subgoal=response.subgoal,
@@ -68,16 +78,15 @@ class PlannerClient:
     async def prompt(self, context: TurnContext) -> tuple[int, ...]:
         """Token ids of the prompt alone; nothing is sampled."""
         request = planner_pb2.PlanRequest(context=context_to_pb(context), prompt_only=True)
-        response = await self._connection.call(self._stub.Plan, request)
+        response = await self._calls.call(_plan, request)
         return tuple(response.generation.prompt_ids)
 
 
 class ExecutorClient:
     """Calls the executor."""
 
-    def __init__(self, connection: Connection, spent: CallTime, clock: Clock = time.perf_counter) -> None:
-        self._stub = executor_pb2_grpc.ExecutorServiceStub(connection.channel)
-        self._connection, self._spent, self._clock = connection, spent, clock
+    def __init__(self, calls: Calls, spent: CallTime, clock: Clock = time.perf_counter) -> None:
+        self._calls, self._spent, self._clock = calls, spent, clock
 
     async def act(
         self,
@@ -92,7 +101,7 @@ class ExecutorClient:
         request.seed = seed
         if fence is not None:
             request.fence.CopyFrom(fence_to_pb(fence))
-        response = await self._connection.call(self._stub.Act, request)
+        response = await self._calls.call(_act, request)
         act = Act(
             action=response.action,
             valid=response.valid,
@@ -106,7 +115,7 @@ class ExecutorClient:
         """Token ids of the prompt alone; nothing is sampled."""
         request = _act_request(context, actions)
         request.prompt_only = True
-        response = await self._connection.call(self._stub.Act, request)
+        response = await self._calls.call(_act, request)
         return tuple(response.generation.prompt_ids)
 
 
@@ -116,3 +125,11 @@ def _act_request(context: TurnContext, actions: Sequence[AdmissibleAction]) -> e
         admissible_actions=[action.text for action in actions],
         told_actions=told_actions_to_pb(actions),
     )
+
+
+def _plan(channel: grpc.aio.Channel) -> Callable[..., Awaitable[planner_pb2.PlanResponse]]:
+    return planner_pb2_grpc.PlannerServiceStub(channel).Plan
+
+
+def _act(channel: grpc.aio.Channel) -> Callable[..., Awaitable[executor_pb2.ActResponse]]:
+    return executor_pb2_grpc.ExecutorServiceStub(channel).Act

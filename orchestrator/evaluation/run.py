@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from orchestrator.evaluation.answers import AnswerCheck
 from orchestrator.evaluation.display import EvaluationProgress
 from orchestrator.evaluation.files import EpisodeLog
 from orchestrator.evaluation.games import Games
-from orchestrator.servers.connections import Connector, ModelConnections, supervised
+from orchestrator.servers.connections import Connector, supervised
+from orchestrator.servers.pools import ModelPools, static_directory
 from orchestrator.servers.pushing import serve
-from orchestrator.servers.services import Supervisor
+from orchestrator.servers.supervisor import Supervisor
 from play.dispatch import Dispatcher
 from run_folder.adapters import AdapterChoice
 from run_folder.folder import RunFolder
+from serving.rpc.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,16 @@ class EvaluationRun:
             await supervisor.guard(self._play(supervisor, jobs))
 
     async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
-        models: ModelConnections | None = None
+        connections: Mapping[Role, Sequence[Connection]] = {}
+        pools: ModelPools | None = None
         serving: AdapterChoice | None = None
         for job, log in jobs:
             games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
             began = time.perf_counter()
             if games.left:
-                models = models or await self._models(supervisor)
+                connections = connections or await self._connected(supervisor)
+                pools = pools or ModelPools.of(self.configuration, static_directory(connections))
                 if serving is not job.adapters:
-                    connections = {Role.PLANNER: models.planner, Role.EXECUTOR: models.executor}
                     await serve(
                         job.adapters,
                         connections,
@@ -78,14 +81,17 @@ class EvaluationRun:
                     )
                     serving = job.adapters
                 began = time.perf_counter()
-                await self._job(job, games, models)
+                await self._job(job, games, pools)
             self.finished(job, games, time.perf_counter() - began)
 
-    async def _models(self, supervisor: Supervisor) -> ModelConnections:
+    async def _connected(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
         self.console.print("starting planner and executor")
-        return await Connector(self.configuration, self.folder, supervisor).models()
+        return await Connector(self.configuration, self.folder, supervisor, self._say).models()
 
-    async def _job(self, job: Job, games: Games, models: ModelConnections) -> None:
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    async def _job(self, job: Job, games: Games, models: ModelPools) -> None:
         title = f"{job.split}, {job.adapters.label}"
         episodes = len(job.tasks) * job.samples
         with EvaluationProgress(self.console, title, episodes - games.left, episodes) as progress:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.paths import user_path
+from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.preflight.memory.shapes import local_config
+from orchestrator.servers.replicas import replica_plans
 from run_folder.sinks import check_wandb
 from serving.model import BUNDLED, resolve_model
 
@@ -51,8 +53,8 @@ def check_settings(configuration: Configuration) -> None:
     """Checks all that does not depend on the benchmark's data.
 
     Raises:
-        ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, or a
-            package that is asked for is not installed.
+        ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
+            servers would listen on one port, or a package that is asked for is not installed.
         NotFoundError: the model's folder is missing.
         InvalidInputError: the model's folder lacks files.
     """
@@ -68,6 +70,7 @@ def check_settings(configuration: Configuration) -> None:
                 f"{role}.max_new_tokens = {server.max_new_tokens} leaves no room for a prompt: "
                 f"{role}.context_length = {server.context_length}"
             )
+        replica_plans(Role(role), server)
     check_model(configuration.planner.model)
     check_wandb(configuration.run.wandb)
 

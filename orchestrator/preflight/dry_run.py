@@ -11,6 +11,7 @@ from configuration.tree import Configuration
 from environments.errors import DataNotFoundError
 from orchestrator.preflight.checks import check_inputs, check_settings, missing_model
 from orchestrator.preflight.memory.report import memory_report, render
+from orchestrator.preflight.pools import Machine, lacking, pools
 
 WIDTH = 110
 """Columns of the table if the output is not a terminal."""
@@ -38,7 +39,7 @@ def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> i
 
 
 def summary(configuration: Configuration) -> list[str]:
-    """Lines that say what would be played, then what is missing on this machine."""
+    """Lines that say what would be played and by which servers, then what is missing on this machine."""
     check_settings(configuration)
     missing = [missing_model(configuration.planner.model)]
     try:
@@ -50,7 +51,9 @@ def summary(configuration: Configuration) -> list[str]:
             f"{episodes} episodes of {environment}, split {split}, model {configuration.planner.model}"
         )
         missing.append(f"missing: {error}")
-    return [description, *(line for line in missing if line)]
+    machine = Machine.this()
+    missing += lacking(configuration, machine)
+    return [description, *pools(configuration), *(line for line in missing if line)]
 
 
 def _memory(configuration: Configuration, gpu_gib: float, console: Console) -> str:

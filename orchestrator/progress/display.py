@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
@@ -13,7 +14,6 @@ from rich.text import Text
 
 from orchestrator.progress.tally import Tally
 from run_folder import metric_names as names
-from run_folder.metrics import Metrics
 from trajectory.episode import Episode
 from trajectory.learner_status import LearnerStatus, Phase
 
@@ -28,7 +28,11 @@ class Display(Protocol):
     """Shows what happens in a run."""
 
     def say(self, text: str) -> None:
-        """Shows a message."""
+        """Shows a message until there is news of the learner."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Shows a message that stays."""
         ...
 
     def learner(self, status: LearnerStatus) -> None:
@@ -62,6 +66,9 @@ class LiveDisplay:
     def say(self, text: str) -> None:
         self._said = text
 
+    def note(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def learner(self, status: LearnerStatus) -> None:
         self._said = ""
 
@@ -94,6 +101,9 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        self.say(text)
 
     def learner(self, status: LearnerStatus) -> None:
         shown = status.phase, int(_LINES_A_PHASE * status.progress)
@@ -150,7 +160,7 @@ def summary(tally: Tally, episodes: int) -> str:
     return " · ".join(parts)
 
 
-def explained_text(line: Metrics) -> str:
+def explained_text(line: Mapping[str, float]) -> str:
     """The share of the returns' variance that each value head explained in the last update; "" if unknown."""
     shares = {head: line.get(names.critic(names.explained_variance(head))) for head in _HEADS}
     known = [f"V_{head} {share:.0%}" for head, share in shares.items() if share is not None]

@@ -41,6 +41,9 @@ class Report:
     def say(self, text: str) -> None:
         self.display.say(text)
 
+    def note(self, text: str) -> None:
+        self.display.note(text)
+
     def stopping(self) -> None:
         """Shows that the run ends after the current update."""
         self.tally.stopping = True

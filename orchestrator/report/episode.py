@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from orchestrator.report.data import ShownEpisode
-from run_folder.store import TurnAdvantages
+from run_folder.store import Level, TurnAdvantages
 from trajectory.episode import Decision, Turn
 
 _HEADINGS = ("turn", "observation", "planner", "executor", "advantages", "reward")
@@ -34,7 +34,7 @@ def episode_html(shown: ShownEpisode) -> str:
 
 
 def _segment(turn: Turn, given: TurnAdvantages | None) -> str:
-    high = _credit("high", given.high, given.values and given.values.high) if given else ""
+    high = _credit("high", given) if given else ""
     return (
         f'<tr class="segment"><td></td><td colspan="3">subgoal: {escape(turn.plan.subgoal)}</td>'
         f"<td>{high}</td><td></td></tr>"
@@ -63,11 +63,12 @@ def _advantages(turn: Turn, given: TurnAdvantages | None) -> str:
     if given is None:
         return ""
     decided = given.switch is not None and len(turn.plan.decision_span) > 0
-    decision = _credit("switch", given.switch, given.values and given.values.switch) + "<br>"
-    return (decision if decided else "") + _credit("low", given.low, given.values and given.values.low)
+    decision = _credit("switch", given) + "<br>"
+    return (decision if decided else "") + _credit("low", given)
 
 
-def _credit(level: str, advantage: float | None, value: float | None) -> str:
+def _credit(level: Level, given: TurnAdvantages) -> str:
     """An advantage, and the value that it was computed from, if there is one."""
+    advantage, value = given.of(level)
     known = "" if value is None else f'<span class="dim">V_{level} {value:.2f}</span> '
     return "" if advantage is None else f"{known}A_{level} {advantage:+.3f}"

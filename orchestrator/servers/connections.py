@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hiper.v1 import learner_pb2
 
-from configuration.servers import ServerSettings
+from configuration.servers import ModelServerSettings, ServerSettings
 from configuration.tree import Configuration
 from core.errors import UnavailableError
+from core.role import Role
 from core.seeds import derive
 from core.together import together
-from environments.benchmark import Benchmark
 from orchestrator.clients.identity import check_role
-from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
-from orchestrator.servers.services import ServiceSpec, Supervisor, server_command
-from play.players import Players
+from orchestrator.servers.replicas import replica_plans
+from orchestrator.servers.services import ServiceSpec, server_command
+from orchestrator.servers.supervisor import NEVER, Restarts, Supervisor
 from run_folder.folder import RunFolder
 from serving.rpc.channel import open_channel, wait_healthy
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
-from trajectory.episode import Turn
 
 _TELLS_FAILURES = {"learner": (learner_pb2.DESCRIPTOR.services_by_name["LearnerService"].full_name,)}
 """Services that are healthy while their server has failed, because they say why."""
@@ -31,67 +30,88 @@ _STOP_MARGIN = 5.0
 
 
 @dataclass(frozen=True)
-class ModelConnections:
-    """Connections to both model servers, with the time spent waiting for them."""
-
-    planner: Connection
-    executor: Connection
-    planner_time: CallTime = field(default_factory=CallTime)
-    executor_time: CallTime = field(default_factory=CallTime)
-
-    def players(
-        self,
-        configuration: Configuration,
-        benchmark: Benchmark,
-        final_prompts: bool = False,
-        on_turn: Callable[[Turn], None] = lambda _: None,
-        fenced: bool = False,
-    ) -> Players:
-        """The players for episodes of this benchmark; `final_prompts` are needed by some estimators.
-
-        With `fenced`, they are answered by adapters of the lease's version or later ones only.
-        """
-        return Players(
-            planner=PlannerClient(self.planner, self.planner_time),
-            executor=ExecutorClient(self.executor, self.executor_time),
-            benchmark=benchmark,
-            history=max(configuration.planner.history, configuration.executor.history),
-            final_prompts=final_prompts,
-            on_turn=on_turn,
-            fenced=fenced,
-        )
-
-
-@dataclass(frozen=True)
 class Connector:
-    """Makes the connections of a configuration; servers that it starts are supervised."""
+    """Starts and finds the servers of a configuration; those that it starts are supervised."""
 
     configuration: Configuration
     folder: RunFolder
     """Folder of the servers' logs, and of the configuration that they read."""
     supervisor: Supervisor
+    say: Callable[[str], None]
+    """Callback for remarks."""
 
-    async def models(self) -> ModelConnections:
-        """Connections to planner and executor, which are started at the same time."""
-        planner, executor = await together(*(self.connected(name) for name in ("planner", "executor")))
-        return ModelConnections(planner, executor)
-
-    async def connected(self, name: str, overrides: Mapping[str, str] | None = None) -> Connection:
-        """A connection to a healthy server, which is started unless the configuration has its address.
+    async def learner(self) -> Connection:
+        """A connection to the learner, which is started unless the configuration has its address.
 
         Raises:
-            HiperError: no server can be reached, or it has another role.
+            HiperError: no learner can be reached, or a server of another role is there.
         """
-        address = section(self.configuration, name).address
+        address = self.configuration.learner.address
         if address is None:
-            address = await self._start(name, overrides or {})
-        return await connect(self.configuration, name, address)
+            # It is started again at the same address, where model servers and orchestrators wait for it.
+            address = await self._start("learner", "learner", {}, keeps_address=True, stops_first=True)
+        return await connect(self.configuration, "learner", address)
 
-    async def _start(self, name: str, overrides: Mapping[str, str]) -> str:
+    async def models(self) -> Mapping[Role, tuple[Connection, ...]]:
+        """Connections to all model servers, for use without a learner; those without addresses are started.
+
+        Raises:
+            HiperError: none of a role can be reached, or a server of another role is there.
+        """
+        found = await together(*(self._pool(role) for role in Role))
+        return dict(zip(Role, found, strict=True))
+
+    async def _pool(self, role: Role) -> tuple[Connection, ...]:
+        if addresses := model_section(self.configuration, role).addresses:
+            return await self._those_there(role, addresses)
+        addresses = await self._started(role, {})
+        return tuple(await together(*(connect(self.configuration, role.value, each) for each in addresses)))
+
+    async def members(self, learner: str) -> None:
+        """Starts the model servers of the learner at this address, with which they register.
+
+        Servers whose addresses are in the configuration are not started: the learner has the addresses, too.
+
+        Raises:
+            HiperError: none of a role can be reached, or a server of another role is there.
+        """
+        await together(*(self._members(role, learner) for role in Role))
+
+    async def _members(self, role: Role, learner: str) -> None:
+        if addresses := model_section(self.configuration, role).addresses:
+            for connection in await self._those_there(role, addresses):
+                await connection.channel.close()
+        else:
+            await self._started(role, {"learner.address": learner})
+
+    async def _started(self, role: Role, overrides: Mapping[str, str]) -> tuple[str, ...]:
+        """Starts all servers of a role; returns their addresses."""
+        plans = replica_plans(role, model_section(self.configuration, role))
+        starts = (self._start(plan.name, role.value, {**plan.overrides, **overrides}) for plan in plans)
+        return tuple(await together(*starts))
+
+    async def _those_there(self, role: Role, addresses: tuple[str, ...]) -> tuple[Connection, ...]:
+        outcomes = await together(*(self._if_there(role, address) for address in addresses))
+        found = tuple(outcome for outcome in outcomes if isinstance(outcome, Connection))
+        missing = [outcome for outcome in outcomes if isinstance(outcome, UnavailableError)]
+        if not found:
+            raise missing[0]
+        for error in missing:
+            self.say(f"{error}; the others of its role are used")
+        return found
+
+    async def _if_there(self, role: Role, address: str) -> Connection | UnavailableError:
+        try:
+            return await connect(self.configuration, role.value, address)
+        except UnavailableError as error:
+            return error
+
+    async def _start(self, name: str, section: str, overrides: Mapping[str, str], **kept: bool) -> str:
         """Starts a server and returns its address."""
         ready_file = self.folder.ready_file(name)
-        command = server_command(f"{name}.server", self.folder.configuration, ready_file, overrides)
-        service = await self.supervisor.start(ServiceSpec(name, command, self.folder.log(name), ready_file))
+        command = server_command(f"{section}.server", self.folder.configuration, ready_file, overrides)
+        spec = ServiceSpec(name, command, self.folder.log(name), ready_file, **kept)
+        service = await self.supervisor.start(spec)
         return await service.address(self.configuration.orchestrator.start_seconds)
 
 
@@ -103,7 +123,7 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
     """
     settings = configuration.orchestrator
     channel = open_channel(address, section(configuration, name).tls)
-    policy = RetryPolicy(settings.patience_seconds, seed=derive(configuration.run.seed, "retry", name))
+    policy = retry_policy(configuration, name)
     connection = Connection(channel, Server(name, address), settings.call_seconds, policy)
     try:
         await _healthy(connection, settings.start_seconds)
@@ -112,6 +132,12 @@ async def connect(configuration: Configuration, name: str, address: str) -> Conn
         await channel.close()
         raise
     return connection
+
+
+def retry_policy(configuration: Configuration, name: str) -> RetryPolicy:
+    """How calls to the servers of section `name` are tried again."""
+    seed = derive(configuration.run.seed, "retry", name)
+    return RetryPolicy(configuration.orchestrator.patience_seconds, seed=seed)
 
 
 async def _healthy(connection: Connection, seconds: float) -> None:
@@ -123,10 +149,12 @@ async def _healthy(connection: Connection, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def supervised(configuration: Configuration, say: Callable[[str], None]) -> AsyncIterator[Supervisor]:
-    """A supervisor whose services are stopped at the end of the block."""
+async def supervised(
+    configuration: Configuration, say: Callable[[str], None], restarts: Restarts = NEVER
+) -> AsyncIterator[Supervisor]:
+    """A supervisor whose services are stopped at the end of the block; `say` is told of that."""
     sections = (section(configuration, name) for name in ("planner", "executor", "learner"))
-    supervisor = Supervisor(max(each.drain_seconds for each in sections) + _STOP_MARGIN)
+    supervisor = Supervisor(max(each.drain_seconds for each in sections) + _STOP_MARGIN, restarts)
     try:
         yield supervisor
     finally:
@@ -134,7 +162,18 @@ async def supervised(configuration: Configuration, say: Callable[[str], None]) -
         await supervisor.stop()
 
 
+def restarts(configuration: Configuration, say: Callable[[str], None]) -> Restarts:
+    """How often a run starts its servers again; `say` is told what has died."""
+    pool = configuration.pool
+    return Restarts(pool.restarts, pool.steady_seconds, configuration.orchestrator.start_seconds, say)
+
+
 def section(configuration: Configuration, name: str) -> ServerSettings:
     """The section `planner`, `executor` or `learner` of a configuration."""
     found: ServerSettings = getattr(configuration, name)
     return found
+
+
+def model_section(configuration: Configuration, role: Role) -> ModelServerSettings:
+    """The section of a role."""
+    return configuration.planner if role is Role.PLANNER else configuration.executor

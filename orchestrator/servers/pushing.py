@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.errors import ClaimedError
@@ -19,13 +19,16 @@ from serving.rpc.connection import Connection
 
 
 async def serve(
-    choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float, take_over: bool = False
+    choice: AdapterChoice,
+    connections: Mapping[Role, Sequence[Connection]],
+    seconds: float,
+    take_over: bool = False,
 ) -> None:
-    """Pushes the adapters; returns once both servers answer new calls with them.
+    """Pushes the adapters; returns once all servers answer new calls with them.
 
     Args:
         choice: Adapters, or the base model alone.
-        connections: To the servers.
+        connections: To the servers of each role.
         seconds: In which the servers must be reached.
         take_over: Whether to replace the adapters of a run that has claimed the servers.
 
@@ -43,17 +46,20 @@ async def serve(
 
 
 async def _serve(
-    choice: AdapterChoice, connections: Mapping[Role, Connection], seconds: float, take_over: bool
+    choice: AdapterChoice, connections: Mapping[Role, Sequence[Connection]], seconds: float, take_over: bool
 ) -> None:
     if choice.pair is None:
-        await together(*(AdapterClient(each).serve_base(take_over) for each in connections.values()))
+        await together(
+            *(AdapterClient(each).serve_base(take_over) for those in connections.values() for each in those)
+        )
         return
     # A new run id: within a run, a server refuses versions that are older than its current one.
     run_id = f"push-{secrets.token_hex(4)}"
     await asyncio.gather(
         *(
             _push(role, choice.version, choice.pair.of(role), each, run_id, seconds, take_over)
-            for role, each in connections.items()
+            for role, those in connections.items()
+            for each in those
         )
     )
 

@@ -1,4 +1,4 @@
-"""The servers that a run starts: separate processes that end with the run, however it ends."""
+"""Processes of servers, which end with the process that started them, however that ends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from core.errors import HiperError, PreconditionError, UnavailableError
+from core.errors import PreconditionError, UnavailableError
 from core.exit_codes import REFUSED
 
 _LAST_LINES = 12
@@ -23,11 +22,7 @@ _LONGEST_LINE = 400
 """Number of characters of such a line."""
 _LONGEST_LOG = 32 * 2**20
 """Size of a log, in bytes, above which it is moved to a second file."""
-_LOG_SECONDS = 30.0
-"""Time between two checks of the logs' sizes."""
 _POLL_SECONDS = 0.05
-_NOTICE_SECONDS = 1.0
-"""Time to wait, after a failed call, for the death of a process that may have caused it."""
 
 
 class ServiceDiedError(UnavailableError):
@@ -48,12 +43,20 @@ class ServiceSpec:
     """A server process to be started."""
 
     name: str
-    """Name of the server: `planner`, `executor` or `learner`."""
+    """Name of the server, such as `learner` or `planner-0`."""
     command: tuple[str, ...]
     log: Path
     """File for the output."""
     ready_file: Path
     """File to which the server writes JSON with its `address` once it is serving."""
+    keeps_address: bool = False
+    """Whether a later process serves at the address of the first, because others know it."""
+    stops_first: bool = False
+    """Whether it is stopped before the others, which it still calls when it ends."""
+
+    def at(self, address: str) -> ServiceSpec:
+        """The same server, at this address."""
+        return replace(self, command=(*self.command, f"--{self.name}.listen", address))
 
 
 def server_command(
@@ -80,7 +83,6 @@ class Service:
     def __init__(self, spec: ServiceSpec, process: asyncio.subprocess.Process) -> None:
         self.spec = spec
         self._process = process
-        self._stopping = False
 
     @classmethod
     async def start(cls, spec: ServiceSpec) -> Service:
@@ -113,7 +115,7 @@ class Service:
         """
         try:
             async with asyncio.timeout(seconds):
-                while (address := self._written_address()) is None:
+                while (address := self.written_address()) is None:
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise UnavailableError(
@@ -122,7 +124,7 @@ class Service:
             ) from None
         return address
 
-    def _written_address(self) -> str | None:
+    def written_address(self) -> str | None:
         """The address in the ready file, if this process or one that it launched has written it.
 
         A server whose run was killed while it started can write its own into the next run's file.
@@ -133,11 +135,9 @@ class Service:
                 return str(ready["address"])
         return None
 
-    async def died(self) -> ServiceDiedError | None:
-        """Waits until the process has ended; returns an error unless it was asked to stop."""
+    async def died(self) -> ServiceDiedError:
+        """Waits until the process has ended; returns the error that says how."""
         code = await self._process.wait()
-        if self._stopping:
-            return None
         kind = ServiceRefusedError if code == REFUSED else ServiceDiedError
         return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
@@ -145,9 +145,13 @@ class Service:
             code,
         )
 
+    def kill(self) -> None:
+        """Ends the process, and those that it has launched, by SIGKILL; they may be gone already."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def stop(self, seconds: float) -> None:
         """Sends SIGTERM, and SIGKILL if the process has not ended after that many seconds."""
-        self._stopping = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -187,60 +191,3 @@ def shorten(log: Path, most: int = _LONGEST_LOG) -> bool:
     shutil.copyfile(log, log.with_name(f"{log.name}.1"))
     os.truncate(log, 0)
     return True
-
-
-class Supervisor:
-    """Watches the services of a run, which fails as soon as one of them dies."""
-
-    def __init__(self, stop_seconds: float) -> None:
-        self._services: list[Service] = []
-        self._watches: list[asyncio.Task[None]] = []
-        self._death: asyncio.Future[ServiceDiedError] = asyncio.get_running_loop().create_future()
-        self._stop_seconds = stop_seconds
-
-    async def start(self, spec: ServiceSpec) -> Service:
-        """Starts a process and watches it."""
-        shorten(spec.log)
-        service = await Service.start(spec)
-        self._services.append(service)
-        self._watches.append(asyncio.create_task(self._watch(service)))
-        return service
-
-    async def _watch(self, service: Service) -> None:
-        death = await service.died()
-        if death is not None and not self._death.done():
-            self._death.set_result(death)
-
-    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does the work as long as all services are running.
-
-        Raises:
-            ServiceDiedError: a service has ended; the work was cancelled.
-        """
-        main = asyncio.ensure_future(work)
-        logs = asyncio.create_task(self._keep_logs_short())
-        either: tuple[asyncio.Future[Any], ...] = (main, self._death)
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if main.done() and isinstance(main.exception(), HiperError):
-                # A call can fail a moment before the death of its server is noticed, which explains more.
-                await asyncio.wait([self._death], timeout=_NOTICE_SECONDS)
-            if self._death.done():
-                raise self._death.result()
-            await main
-        finally:
-            logs.cancel()
-            main.cancel()
-            await asyncio.gather(main, return_exceptions=True)
-
-    async def _keep_logs_short(self) -> None:
-        while True:
-            await asyncio.sleep(_LOG_SECONDS)
-            for service in self._services:
-                shorten(service.spec.log)
-
-    async def stop(self) -> None:
-        """Stops all services, the one started last first, and waits until they have ended."""
-        while self._services:
-            await self._services.pop().stop(self._stop_seconds)
-        await asyncio.gather(*self._watches)

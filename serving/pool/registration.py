@@ -44,21 +44,24 @@ class Registration:
 
     async def _keep(self) -> None:
         while True:
-            await self._once(self.describe())
+            await self._once(draining=False)
             await self.sleep(self.seconds)
 
     async def _say_farewell(self) -> None:
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._once(replace(self.describe(), draining=True))
+                await self._once(draining=True)
         except TimeoutError:
             log.info("the learner does not answer: it is not told that this server drains")
 
-    async def _once(self, replica: Replica) -> None:
+    async def _once(self, draining: bool) -> None:
         try:
+            replica = replace(self.describe(), draining=draining)
             self.seconds = await self.register(replica)
         except HiperError as error:
             self._say(logging.WARNING, f"not registered, and tried again: {error}")
+        except Exception:  # A server that stopped to register would be lost to its run while it serves.
+            log.exception("not registered, and tried again")
         else:
             self._say(logging.INFO, f"registered as {replica.address}")
 

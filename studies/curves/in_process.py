@@ -143,7 +143,8 @@ class _Publisher:
         await self.engines[role].switch(adapter)
 
     async def lost(self) -> HiperError:
-        return await asyncio.Future()  # Never returns: an engine of this process cannot be lost.
+        """Never returns: what is in this process is there as long as the run is."""
+        return await asyncio.Future()
 
 
 @dataclass(frozen=True)

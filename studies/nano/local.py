@@ -11,7 +11,7 @@ from core.role import Role
 from environments.benchmark import Benchmark
 from executor.service import ExecutorService
 from planner.service import PlannerService
-from play.players import Players
+from play.players import OneOfEach, Players
 from serving.embedded.engine import EmbeddedEngine
 from serving.model import ModelFolder, load_tokenizer
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
@@ -73,8 +73,10 @@ def local_players(
     """Players that are answered by these engines; see `Players` for the options."""
     tokenizer = load_tokenizer(model.path)
     return Players(
-        planner=_LocalPlanner(PlannerService(engines[Role.PLANNER], tokenizer, settings)),
-        executor=_LocalExecutor(ExecutorService(engines[Role.EXECUTOR], tokenizer, settings)),
+        models=OneOfEach(
+            _LocalPlanner(PlannerService(engines[Role.PLANNER], tokenizer, settings)),
+            _LocalExecutor(ExecutorService(engines[Role.EXECUTOR], tokenizer, settings)),
+        ),
         benchmark=benchmark,
         history=settings.history,
         final_prompts=final_prompts,

@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from hypothesis import strategies as st
 
 from configuration.keys import Key, keys
@@ -60,13 +60,15 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
 def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _values(arguments[0], [*bounds, *arguments[1:]])
+        own = [bound for one in arguments[1:] for bound in getattr(one, "metadata", [one])]
+        return _values(arguments[0], [*bounds, *own])
     if origin in (Union, types.UnionType):
         return st.one_of(*(_values(each, bounds) for each in arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is tuple:
-        return st.lists(_values(arguments[0], []), max_size=3).map(tuple)
+        least = max((bound.min_length for bound in bounds if isinstance(bound, MinLen)), default=0)
+        return st.lists(_values(arguments[0], []), min_size=least, max_size=3).map(tuple)
     if annotation is types.NoneType:
         return st.none()
     if annotation is int:

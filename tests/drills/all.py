@@ -22,6 +22,7 @@ from tests.drills import (
     files,
     messages,
     network,
+    pools,
     report,
     rollouts,
     store,
@@ -69,6 +70,8 @@ PLAN: Sequence[Planned] = (
     Planned("runs: killed orchestrators", rollouts.on_models(rollouts.kills), whole=10, start=1),
     Planned("runs: killed orchestrators alone", rollouts.on_models(rollouts.lone_kills), whole=15, start=0.5),
     Planned("runs: clocks", rollouts.on_models(rollouts.jumps), whole=5, start=0.5),
+    Planned("pools: killed servers", _alone(pools.strikes), whole=15, start=1.5),
+    Planned("pools: rolling restart", _alone(pools.rolling_restart), whole=0, start=2),
     Planned("runs: soak", rollouts.on_models(rollouts.endurance), whole=41, start=1),
 )
 

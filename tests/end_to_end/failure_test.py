@@ -1,4 +1,4 @@
-"""A run that is interrupted, then loses a server to kill -9, and still ends with everything once."""
+"""A run that is interrupted, and twice loses a server to kill -9, ends with everything once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import signal
 from pathlib import Path
 
 from tests.end_to_end.processes import SMALL, episodes, gone, pids, read_until, run, start
+from tests.end_to_end.tiny import tiny_model
 
-EPISODES = 4
+EPISODES = 8
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path) -> None:
     root = tmp_path / "run"
     size = (
+        f"--model={tiny_model(tmp_path / 'model')}",
+        "--planner.context_length=4096",
+        "--executor.context_length=4096",
+        "--environment.step_limit=20",
         "--learner.updates=1",
         f"--learner.episodes_per_update={EPISODES}",
         "--orchestrator.concurrency=1",
+        "--orchestrator.start_seconds=900",
     )
 
     interrupted = start("orchestrator.rollout", *SMALL, *size, f"--run-dir={root}")
@@ -33,7 +39,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path
     assert 0 in acknowledged
     assert len(acknowledged) < EPISODES
 
-    struck = start("orchestrator.rollout", f"--run-dir={root}", "--resume")
+    struck = start("orchestrator.rollout", f"--run-dir={root}", "--resume", "--pool.restarts=0")
     read_until(struck, "gathering episodes")
     servers = pids(root)
     os.kill(servers["executor"], signal.SIGKILL)
@@ -44,9 +50,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path: Path
     assert all(gone(pid) for pid in servers.values())
     acknowledged |= episodes(root)
 
-    code, output = run("orchestrator.rollout", f"--run-dir={root}", "--resume")
-    assert code == 0, output
-    assert all(gone(pid) for pid in pids(root).values())
+    mended = start("orchestrator.rollout", f"--run-dir={root}", "--resume", "--pool.restarts=5")
+    read_until(mended, "gathering episodes")
+    servers = pids(root)
+    os.kill(servers["executor"], signal.SIGKILL)
+    rest, _ = mended.communicate()
+    assert mended.returncode == 0, rest
+    assert "executor was killed by SIGKILL; started again (1 of 5)\n" in rest
+    assert all(gone(pid) for pid in (pids(root) | servers).values())
     played = episodes(root)
     assert sorted(played) == list(range(EPISODES))
     assert all(played[number] == episode for number, episode in acknowledged.items())

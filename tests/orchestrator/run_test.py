@@ -56,6 +56,21 @@ def test_a_learner_that_cannot_be_asked_is_asked_again_after_five_seconds() -> N
     assert learner.paused == [5.0, 5.0]
 
 
+def test_a_learner_that_has_forgotten_is_asked_again_until_the_run_ends() -> None:
+    learner, asked = Learner(refusals=1), 0
+
+    async def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise asyncio.CancelledError
+        await learner.stop()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(StopRequest(sleep=learner.sleep).repeat(stop))
+    assert learner.paused == [5.0, 5.0, 5.0]
+
+
 def test_a_defect_while_stopping_is_not_asked_again() -> None:
     async def stop() -> None:
         raise ZeroDivisionError

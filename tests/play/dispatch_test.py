@@ -15,7 +15,7 @@ from learner.service.gate import LeaseGate, Schedule
 from orchestrator.progress.report import Report
 from orchestrator.progress.tally import Tally
 from play.dispatch import Dispatcher
-from play.players import Players
+from play.players import OneOfEach, Players
 from play.schedule import task_for
 from tests.play.answers import act, keep, switch
 from tests.play.quiet import Quiet
@@ -122,8 +122,7 @@ def play(
     dispatcher = Dispatcher(
         episodes=learner,
         players=Players(
-            planner=expert,
-            executor=expert,
+            models=OneOfEach(expert, expert),
             benchmark=benchmark,
             history=2,
             final_prompts=players.get("final_prompts", False),

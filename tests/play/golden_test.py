@@ -15,7 +15,7 @@ from environments.benchmark import StepInfo, Task
 from environments.registry import load
 from executor.prompt import ExecutorPrompt
 from planner.prompt import PlannerPrompt
-from play.players import Players
+from play.players import OneOfEach, Players
 from serving.model import load_tokenizer, resolve_model
 from tests.play.answers import act, keep, lease, switch
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
@@ -95,7 +95,7 @@ def test_prompts_are_those_that_the_shipped_adapters_were_taught_on(name: str) -
     small = GeneratorSettings(games=6, products=10)
     benchmark = load(EnvironmentSettings(name=name, source="generated", generator=small))
     played = Recording(recorded)
-    players = Players(played, played, benchmark, history=64, final_prompts=False)
+    players = Players(OneOfEach(played, played), benchmark, history=64, final_prompts=False)
     episode = asyncio.run(players.play(lease(), Task("task", "any", "train"), played))
     assert len(episode.turns) == len(recorded["turns"])
     assert played.prompts == recorded["prompts"]

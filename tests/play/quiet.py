@@ -15,6 +15,9 @@ class Quiet:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
     def learner(self, status: LearnerStatus) -> None:
         self.phases.append(status.phase.value)
 

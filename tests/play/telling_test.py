@@ -11,7 +11,7 @@ from environments.benchmark import StepInfo, Task
 from environments.telling import Telling
 from executor.prompt import ExecutorPrompt
 from planner.prompt import PlannerPrompt
-from play.players import Players
+from play.players import OneOfEach, Players
 from play.telling import shown, told
 from serving.model import load_tokenizer, resolve_model
 from tests.play.answers import act, lease, switch
@@ -86,7 +86,7 @@ class Models:
 @pytest.mark.parametrize("format", ["compact", "paper", "transcript", "nano"])
 def test_both_models_are_told_of_look_and_help_and_nothing_is_shortened(format: PromptFormat) -> None:
     models = Models(format)
-    players = Players(models, models, Plain(), history=64, final_prompts=False)  # type: ignore[arg-type]
+    players = Players(OneOfEach(models, models), Plain(), history=64, final_prompts=False)  # type: ignore[arg-type]
     assert asyncio.run(players.play(lease(), TASK, Game())).won
     for prompts in (models.planner_prompts, models.executor_prompts):
         for done in ("look", "help"):

@@ -1,5 +1,6 @@
 """Opening a run: which folder, new or resumed, and who may play in it."""
 
+import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -199,8 +200,10 @@ def test_a_run_that_began_before_patience_and_short_leases_is_resumed(tmp_path: 
     saved = RunFolder(tmp_path).configuration
     written = saved.read_text()
     assert "patience_seconds = 300.0\n" in written
-    # Those versions wrote no hash into the first line either. The second patience is that of the pools.
-    saved.write_text(written.partition("\n")[2].replace("patience_seconds = 300.0\n", "attempts = 4\n", 1))
+    # Those versions wrote no hash into the first line either.
+    before_pools = re.sub(r"\n\[pool\]\n[^\[]*", "\n", written.partition("\n")[2])
+    assert "heartbeat_seconds" not in before_pools
+    saved.write_text(before_pools.replace("patience_seconds = 300.0\n", "attempts = 4\n"))
     resumed = opened("--run-dir", tmp_path, "--resume")
     assert (resumed.orchestrator.patience_seconds, resumed.learner.lease_seconds) == (300.0, 900.0)
 

@@ -64,6 +64,11 @@ def test_a_state_of_a_newer_learner_is_left_out() -> None:
     assert table_from_pb(message).members == (ready,)
 
 
+def test_a_table_may_have_a_server_of_which_only_the_address_is_known() -> None:
+    unheard = Member(Replica(Role.PLANNER, "host:1", incarnation=""), MemberState.GONE)
+    assert table_from_pb(table_to_pb(PoolTable(members=(unheard,)))).members == (unheard,)
+
+
 @pytest.mark.parametrize("field", ["address", "incarnation", "base_model"])
 def test_a_missing_field_is_named(field: str) -> None:
     message = replica_to_pb(Replica(Role.EXECUTOR, "host:1", "i", base_model="m"))

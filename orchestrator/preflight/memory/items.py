@@ -32,12 +32,14 @@ class ServiceMemory:
     warnings: tuple[str, ...] = ()
     """Reasons why it would not run as configured, other than a sum that is too large."""
     ranks: int = 1
-    """Number of such processes, each on a GPU of its own."""
+    """Number of such processes, each on a GPU of its own unless they share."""
+    kind: str = "ranks"
+    """Name of these processes for people: `ranks` or `replicas`."""
 
     @property
     def title(self) -> str:
         """Name of the service for people, with the number of processes."""
-        return self.service if self.ranks == 1 else f"{self.service}, each of {self.ranks} ranks"
+        return self.service if self.ranks == 1 else f"{self.service}, each of {self.ranks} {self.kind}"
 
     @property
     def bytes(self) -> int:

@@ -17,9 +17,10 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     """The memory of one of the learner's processes (ranks) at the peak of an update.
 
     Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
-    that is being updated, 12 for each parameter of the other two. The frozen base has neither gradients nor
-    moments. Every rank holds the base and the adapters; which of DeepSpeed's additional copies are sharded
-    depends on ZeRO's stage (arXiv 1910.02054).
+    that is being updated, 12 for each parameter of the other one. The frozen base has neither gradients nor
+    moments. Neither have the adapters of version 0, which the critic reads the prompts with and which are the
+    KL reference; they are held if either is used. Every rank holds the base and the adapters; which of
+    DeepSpeed's additional copies are sharded depends on ZeRO's stage (arXiv 1910.02054).
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
@@ -40,6 +41,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
                 ADAPTERS * adapter * _FLOAT,
                 f"{ADAPTERS} × {adapter:,} × float32, rank {lora.rank}",
             ),
+            *_reference_items(configuration, adapter),
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
             *_optimizer_items(learner, adapter),
             Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
@@ -58,6 +60,14 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
         ),
         ranks=learner.ranks,
     )
+
+
+def _reference_items(configuration: Configuration, adapter: int) -> tuple[Item, ...]:
+    """The frozen adapters of version 0."""
+    is_kl_reference = configuration.ppo.kl_reference == "start" and configuration.ppo.kl_coefficient > 0
+    if not is_kl_reference and not configuration.estimator.uses_values:
+        return ()
+    return (Item("adapters of version 0", ADAPTERS * adapter * _FLOAT, "frozen, for critic and KL"),)
 
 
 def _optimizer_items(learner: LearnerSettings, adapter: int) -> tuple[Item, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory
 from orchestrator.preflight.memory.learner import learner_memory
 from orchestrator.preflight.memory.model_server import VLLM_SHARE, server_memory, vllm_bytes
 from orchestrator.preflight.memory.shapes import ModelShape, UnknownShapeError, find_shape
+from orchestrator.servers.replicas import gpu_shares
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class MemoryReport:
     """Memory of each GPU."""
     here: frozenset[str]
     """Services without an address, which a rollout starts on its own machine."""
+    crowded: tuple[str, ...] = ()
+    """Lines about GPUs that several processes are given and that cannot hold all of them."""
     unknown: str = ""
     """Reason why everything that depends on the model is left out; empty if its shape is known."""
 
@@ -33,7 +37,7 @@ class MemoryReport:
     def warnings(self) -> tuple[str, ...]:
         """Lines about what does not fit or would not start; empty if all is well."""
         each = tuple(warning for service in self.services for warning in self._warnings_of(service))
-        return (*each, *self._together())
+        return (*each, *self._together(), *self.crowded)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -45,8 +49,10 @@ class MemoryReport:
 
     def _together(self) -> tuple[str, ...]:
         here = [service for service in self.services if service.service in self.here]
-        needed = sum(service.bytes for service in here)
-        if len(here) < 2 or needed <= self.gpu_bytes:
+        # Only ranks find a GPU of their own by themselves.
+        counts = [service.ranks if service.kind == "replicas" else 1 for service in here]
+        needed = sum(count * service.bytes for count, service in zip(counts, here, strict=True))
+        if sum(counts) < 2 or needed <= self.gpu_bytes:
             return ()
         names = ", ".join(service.service for service in here)
         return (
@@ -76,16 +82,47 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
     try:
         shape = find_shape(configuration.learner.model)
     except UnknownShapeError as error:
-        return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, str(error))
-    return MemoryReport(_services(configuration, shape, gpu_bytes), gpu_bytes, here)
+        return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, unknown=str(error))
+    services = _services(configuration, shape, gpu_bytes)
+    return MemoryReport(services, gpu_bytes, here, _crowded(configuration, services, gpu_bytes))
 
 
 def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
     lora = configuration.lora
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     return (
-        *(server_memory(role, shape, settings, lora, gpu_bytes) for role, settings in servers.items()),
+        *(
+            replace(
+                server_memory(role, shape, settings, lora, gpu_bytes), ranks=_count(settings), kind="replicas"
+            )
+            for role, settings in servers.items()
+        ),
         learner_memory(shape, configuration),
+    )
+
+
+def _count(settings: ModelServerSettings) -> int:
+    """The number of servers of a role, wherever they run."""
+    return len(settings.addresses) or settings.replicas
+
+
+def _crowded(
+    configuration: Configuration, services: tuple[ServiceMemory, ...], gpu_bytes: int
+) -> tuple[str, ...]:
+    """Warnings about GPUs that are too small for all the processes that are started on them."""
+    pools = (configuration.planner, configuration.executor)
+    shares = [() if pool.addresses else gpu_shares(pool.gpus, pool.replicas) for pool in pools]
+    learner = configuration.learner
+    ranks = [] if learner.address else [(gpu,) for gpu in learner.gpus[: learner.ranks]]
+    users: dict[int, list[ServiceMemory]] = {}
+    for service, processes in zip(services, (*shares, ranks), strict=True):
+        for gpu in (gpu for share in processes for gpu in share):
+            users.setdefault(gpu, []).append(service)
+    return tuple(
+        f"GPU {gpu} is shared by {', '.join(service.service for service in those)}: together they need "
+        f"{needed / GIB:.1f} GiB, which do not fit into its {gpu_bytes / GIB:g} GiB"
+        for gpu, those in sorted(users.items())
+        if len(those) > 1 and (needed := sum(service.bytes for service in those)) > gpu_bytes
     )
 
 
@@ -96,7 +133,12 @@ def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[Servic
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     return (
         *(
-            ServiceMemory(role, (filled if settings.engine == "vllm" else context,))
+            ServiceMemory(
+                role,
+                (filled if settings.engine == "vllm" else context,),
+                ranks=_count(settings),
+                kind="replicas",
+            )
             for role, settings in servers.items()
         ),
         ServiceMemory("learner", (context,)),

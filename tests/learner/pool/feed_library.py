@@ -83,10 +83,9 @@ class FeedLibrary(ABC):
                     assert server.slot.state.version == version
                     member = scene.live.member(scene.address)
                     assert member and member.state is MemberState.READY
-                    assert (member.replica.version, member.replica.base_model) == (
-                        version,
-                        base.model.fingerprint,
-                    )
+                    said = member.replica
+                    assert (said.version, said.base_model) == (version, base.model.fingerprint)
+                    assert said.incarnation and said.node == socket.gethostname()
 
         self.play(base, tmp_path, work)
 

@@ -12,7 +12,7 @@ from hiper.v1 import pool_pb2_grpc
 from safetensors.torch import load_file, save_file
 
 from configuration.run import PoolSettings
-from configuration.servers import PlannerSettings, ServerSettings, TlsSettings
+from configuration.servers import ModelServerSettings, PlannerSettings, ServerSettings, TlsSettings
 from configuration.tree import Configuration
 from core.progress import Progress
 from core.role import Role
@@ -131,8 +131,8 @@ async def model_server(
     pool: PoolSettings = DEFAULT,
 ) -> AsyncIterator[LiveServer]:
     """A model server, which registers with the learner at `learner` if there is one."""
-    # The settings of an executor are among those of a planner.
-    settings = PlannerSettings(listen=listen, drain_seconds=0.1, context_length=1024, max_new_tokens=4)
+    kind = PlannerSettings if role is Role.PLANNER else ModelServerSettings
+    settings = kind(listen=listen, drain_seconds=0.1, context_length=1024, max_new_tokens=4)
     engine, identity = AnsweringEngine(), ServerIdentity.draw()
     slot = AdapterSlot(engine, role, base.model, 64, 3)
     make = planner_service if role is Role.PLANNER else executor_service

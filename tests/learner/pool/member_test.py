@@ -202,6 +202,8 @@ def test_a_listed_server_that_was_never_reached_is_gone_with_the_reason() -> Non
     shown = member.member(1.0, adapter(0))
     assert (shown.state, shown.reason) == (MemberState.GONE, "connection refused")
     assert (shown.replica.address, shown.silent_seconds) == (ADDRESS, 1.0)
+    member.heard(replica(), 2.0)
+    assert member.member(9.0, adapter(0)).reason == ""
 
 
 def test_time_in_which_nobody_could_be_heard_is_excused(ready: MemberMachine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,18 @@ from trajectory.lease import Lease
 
 CONTEXT: Any = None
 """Unused by the servicers: errors are mapped to status codes outside."""
+
+
+def test_a_renewal_says_how_many_episodes_each_server_plays(tmp_path: Path) -> None:
+    reports: dict[str, Mapping[str, int]] = {}
+    episodes = EpisodeServicer(open_run(tmp_path).admission, reports.__setitem__)
+    loads = [episode_pb2.ReplicaLoad(address="host:1", episodes=3)]
+    for request in (
+        episode_pb2.RenewRequest(run_id="run", holder="a", loads=loads),
+        episode_pb2.RenewRequest(run_id="run", holder="b"),
+    ):
+        asyncio.run(episodes.Renew(request, CONTEXT))
+    assert reports == {"a": {"host:1": 3}, "b": {}}
 
 
 def test_an_episode_is_leased_handed_in_counted_and_the_run_stopped(tmp_path: Path) -> None:

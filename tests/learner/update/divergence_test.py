@@ -98,7 +98,7 @@ def test_several_steps_of_one_update_count(base: ModelFolder, batch: list[Episod
 
 def test_values_that_are_not_finite_end_it_at_once(base: ModelFolder, batch: list[Episode]) -> None:
     trainer = Trainer(settings(), base, seed=0)
-    poison(trainer, "heads")
+    trainer._critic.heads.shared.fill_(math.nan)
     with pytest.raises(DivergedError, match="the critic's values of 24 of 24 prompts are not finite"):
         trainer.update(batch, silent)
 

@@ -30,9 +30,12 @@ from core.errors import (
     PreconditionError,
     UnavailableError,
 )
+from core.role import Role
+from orchestrator.clients.directory import Directory, static_table
 from orchestrator.clients.identity import check_role
 from orchestrator.clients.learner import EpisodeClient, LearnerClient
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
+from orchestrator.clients.pool_calls import CallLimits, EpisodeCalls, PoolCalls
 from serving.adapters.client import AdapterClient
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
@@ -120,6 +123,7 @@ class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
     def __init__(self, *answers: episode_pb2.LeaseResponse) -> None:
         self.answers = list(answers)
         self.holder = ""
+        self.loads: dict[str, int] = {}
         self.tasks: TaskList | None = None
         self.submitted: list[episode_pb2.Episode] = []
 
@@ -133,6 +137,7 @@ class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
         self, request: episode_pb2.RenewRequest, context: grpc.aio.ServicerContext
     ) -> episode_pb2.RenewResponse:
         assert (request.run_id, request.holder) == ("run", "host:1")
+        self.loads = {load.address: load.episodes for load in request.loads}
         return episode_pb2.RenewResponse(lapsed_ids=request.lease_ids[1:])
 
     async def Submit(
@@ -170,29 +175,53 @@ async def served(
     section: str, *add: Callable[[grpc.aio.Server], None], seconds: float = 20.0, patience: float = 2.0
 ) -> AsyncIterator[Connection]:
     """A server with these services on a free port, and a connection to it that never really pauses."""
+    async with listening(*add) as address, grpc.aio.insecure_channel(address) as channel:
+        yield Connection(channel, Server(section, address), seconds, unhurried(patience))
+
+
+@asynccontextmanager
+async def pooled(
+    section: str, *add: Callable[[grpc.aio.Server], None], seconds: float = 20.0, patience: float = 2.0
+) -> AsyncIterator[EpisodeCalls]:
+    """A server with these services, and the calls of an episode to a pool of it alone."""
+    async with listening(*add) as address, pool_of(section, address, seconds, patience) as calls:
+        yield calls
+
+
+@asynccontextmanager
+async def pool_of(
+    section: str, address: str, seconds: float = 20.0, patience: float = 2.0
+) -> AsyncIterator[EpisodeCalls]:
+    role = Role(section)
+    limits = CallLimits(seconds, unhurried(patience), unready_seconds=patience)
+    pool = PoolCalls(role, Directory(static_table({role: [address]})), limits, grpc.aio.insecure_channel)
+    try:
+        yield EpisodeCalls(pool, "0.0")
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def listening(*add: Callable[[grpc.aio.Server], None]) -> AsyncIterator[str]:
     server = grpc.aio.server()
     for each in add:
         each(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    address = f"127.0.0.1:{port}"
     try:
-        async with grpc.aio.insecure_channel(address) as channel:
-            yield connection(channel, section, address, seconds, patience)
+        yield f"127.0.0.1:{port}"
     finally:
         await server.stop(None)
 
 
-def connection(
-    channel: grpc.aio.Channel, section: str, address: str, seconds: float = 20.0, patience: float = 2.0
-) -> Connection:
+def unhurried(patience: float) -> RetryPolicy:
+    """Pauses take no time, except on a clock of their own."""
     now = [0.0]
 
     async def pause(seconds: float) -> None:
         now[0] += seconds
 
-    policy = RetryPolicy(patience, sleep=pause, clock=lambda: now[0])
-    return Connection(channel, Server(section, address), seconds, policy)
+    return RetryPolicy(patience, sleep=pause, clock=lambda: now[0])
 
 
 def planner(service: PlannerService) -> Callable[[grpc.aio.Server], None]:
@@ -218,8 +247,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 def test_a_plan_comes_back_typed_and_timed() -> None:
     async def work() -> None:
         service, spent = PlannerService(), CallTime()
-        async with served("planner", planner(service)) as connected:
-            client = PlannerClient(connected, spent, clock=iter([1.0, 3.0]).__next__)
+        async with pooled("planner", planner(service)) as calls:
+            client = PlannerClient(calls, spent, clock=iter([1.0, 3.0]).__next__)
             plan = await client.plan(CONTEXT, seed=2**64 - 1)
         assert plan.decision is Decision.SWITCH
         assert (plan.subgoal, plan.valid) == ("take a mug", True)
@@ -242,8 +271,8 @@ def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
         def add(server: grpc.aio.Server) -> None:
             executor_pb2_grpc.add_ExecutorServiceServicer_to_server(service, server)
 
-        async with served("executor", add) as connected:
-            client = ExecutorClient(connected, spent)
+        async with pooled("executor", add) as calls:
+            client = ExecutorClient(calls, spent)
             done = await client.act(CONTEXT, ACTIONS, seed=5, fence=fence)
             prompt = await client.prompt(CONTEXT, ACTIONS[1:])
         assert (done.action, done.action_span) == ("open drawer 1", Span(0, 1))
@@ -260,8 +289,8 @@ def test_an_act_carries_the_admissible_actions_in_their_order() -> None:
 def test_a_server_that_is_not_ready_is_asked_again() -> None:
     async def work() -> None:
         service = PlannerService(refusals=2)
-        async with served("planner", planner(service)) as connected:
-            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        async with pooled("planner", planner(service)) as calls:
+            await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
         assert len(service.requests) == 3
 
     run(work())
@@ -270,11 +299,11 @@ def test_a_server_that_is_not_ready_is_asked_again() -> None:
 def test_refusals_without_end_name_the_server() -> None:
     async def work() -> None:
         service = PlannerService(refusals=99, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
-        async with served("planner", planner(service)) as connected:
+        async with pooled("planner", planner(service)) as calls:
             with pytest.raises(
                 ExhaustedError, match=r"the planner at 127.0.0.1:\d+ answered RESOURCE_EXHAUSTED: not now"
             ):
-                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
         assert 3 <= len(service.requests) < 99
 
     run(work())
@@ -283,9 +312,9 @@ def test_refusals_without_end_name_the_server() -> None:
 def test_bad_input_is_not_tried_again() -> None:
     async def work() -> None:
         service = PlannerService(refusals=9, code=grpc.StatusCode.INVALID_ARGUMENT)
-        async with served("planner", planner(service)) as connected:
+        async with pooled("planner", planner(service)) as calls:
             with pytest.raises(InvalidInputError, match="not now"):
-                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
         assert len(service.requests) == 1
 
     run(work())
@@ -294,10 +323,9 @@ def test_bad_input_is_not_tried_again() -> None:
 def test_nobody_there() -> None:
     async def work() -> None:
         # Port 1 is privileged: no test leaves a server there.
-        async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-            client = PlannerClient(connection(channel, "planner", "127.0.0.1:1", patience=0), CallTime())
+        async with pool_of("planner", "127.0.0.1:1", patience=0) as calls:
             with pytest.raises(UnavailableError, match="the planner at 127.0.0.1:1 is not there"):
-                await client.plan(CONTEXT, 1)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
 
     run(work())
 
@@ -305,8 +333,8 @@ def test_nobody_there() -> None:
 def test_a_server_that_ends_during_a_call_is_asked_again() -> None:
     async def work() -> None:
         service = PlannerService(refusals=1, code=grpc.StatusCode.CANCELLED)
-        async with served("planner", planner(service)) as connected:
-            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        async with pooled("planner", planner(service)) as calls:
+            await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
         assert len(service.requests) == 2
 
     run(work())
@@ -321,11 +349,11 @@ def test_a_silent_server_meets_the_deadline() -> None:
             raise AssertionError
 
     async def work() -> None:
-        async with served("planner", planner(Silent()), seconds=0.05, patience=0) as connected:
+        async with pooled("planner", planner(Silent()), seconds=0.05, patience=0) as calls:
             with pytest.raises(
                 HiperError, match=r"the planner at .* did not answer within 0.05 s. .*call_seconds"
             ):
-                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
 
     run(work())
 
@@ -342,8 +370,8 @@ def test_one_slow_answer_is_asked_for_again() -> None:
 
     async def work() -> None:
         service = SlowOnce()
-        async with served("planner", planner(service), seconds=1.0) as connected:
-            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+        async with pooled("planner", planner(service), seconds=1.0) as calls:
+            await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
         assert len(service.requests) == 2
 
     run(work())
@@ -362,13 +390,13 @@ def test_a_fence_goes_with_the_request_and_a_server_behind_it_is_asked_again() -
     async def work() -> None:
         service = Behind()
         fence = Fence("run", 1, 3)
-        async with served("planner", planner(service)) as connected:
-            await PlannerClient(connected, CallTime()).plan(CONTEXT, 1, fence)
+        async with pooled("planner", planner(service)) as calls:
+            await PlannerClient(calls, CallTime()).plan(CONTEXT, 1, fence)
         assert [fence_from_pb(request) for request in service.requests] == [fence, fence]
         service = Behind()
-        async with served("planner", planner(service), patience=0) as connected:
+        async with pooled("planner", planner(service), patience=0) as calls:
             with pytest.raises(BehindError, match=r"the planner at .*: served is 2"):
-                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1, fence)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1, fence)
 
     run(work())
 
@@ -410,9 +438,9 @@ def test_the_right_role_passes() -> None:
 
 def test_a_call_to_the_wrong_server_says_what_is_needed() -> None:
     async def work() -> None:
-        async with served("planner", learner(LearnerService())) as connected:
+        async with pooled("planner", learner(LearnerService())) as calls:
             with pytest.raises(PreconditionError, match="is no planner; --planner.address needs one"):
-                await PlannerClient(connected, CallTime()).plan(CONTEXT, 1)
+                await PlannerClient(calls, CallTime()).plan(CONTEXT, 1)
 
     run(work())
 
@@ -461,9 +489,11 @@ def test_leases_waits_and_the_end() -> None:
 
 def test_leases_are_renewed_and_those_that_have_lapsed_are_named() -> None:
     async def work() -> None:
-        async with served("learner", episodes(EpisodeService())) as connected:
-            client = EpisodeClient(connected, "host:1")
+        service = EpisodeService()
+        async with served("learner", episodes(service)) as connected:
+            client = EpisodeClient(connected, "host:1", loads=lambda: {"a:1": 2, "b:1": 1})
             assert set(await client.renew([lease(0), lease(1), lease(2)])) == {"1.0", "2.0"}
+        assert service.loads == {"a:1": 2, "b:1": 1}
 
     run(work())
 

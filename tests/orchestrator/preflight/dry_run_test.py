@@ -65,17 +65,17 @@ def test_the_table_is_as_wide_as_the_terminal_or_110_in_a_file() -> None:
 
 
 def test_a_model_that_would_be_downloaded_is_missing_here() -> None:
-    first, second = summary(configuration("owner/name"))
+    first, *rest = summary(configuration("owner/name"))
     assert first.endswith("model owner/name")
-    assert second.startswith("missing: model owner/name is not in ")
+    assert any(line.startswith("missing: model owner/name is not in ") for line in rest)
 
 
 def test_data_that_is_not_here_is_missing_and_no_error() -> None:
-    description, missing = summary(
+    description, *rest = summary(
         configuration(environment={"source": "real"}, learner={"updates": 3, "episodes_per_update": 5})
     )
     assert description == "15 episodes of alfworld, split train, model bundled"
-    assert missing.startswith("missing: ") and "ALFWORLD_DATA" in missing
+    assert any(line.startswith("missing: ") and "ALFWORLD_DATA" in line for line in rest)
     output = printed(configuration(environment={"source": "real"}))
     assert tomllib.loads(output)["environment"]["source"] == "real"
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -146,11 +147,27 @@ def test_trained_parameters_take_sixteen_bytes_under_update_and_twelve_otherwise
     shape = find_shape("bundled")
     estimate = learner_memory(shape, configuration)
     trained = sum(estimate.of(what) for what in ("adapters", "gradients", "AdamW moments"))
-    assert trained == (16 + 12 + 12) * shape.adapter_parameters(16, TARGETS)
+    assert trained == (16 + 12) * shape.adapter_parameters(16, TARGETS)
 
 
 @pytest.mark.parametrize(
-    ("stage", "moments", "copies", "gradients"), [(0, 24, 12, 8), (1, 6, 12, 8), (2, 6, 12, 5), (3, 6, 3, 5)]
+    ("changes", "adapters"),
+    [
+        ({}, 2),
+        ({"estimator": {"estimator": "grpo"}, "learner": {"group_size": 4}}, 2),
+        ({"estimator": {"estimator": "grpo"}, "learner": {"group_size": 4}, "ppo": {"kl_coefficient": 0}}, 0),
+    ],
+)
+def test_the_adapters_of_version_0_are_held_for_critic_or_kl(changes: dict[str, Any], adapters: int) -> None:
+    configuration = Configuration.model_validate(changes)
+    shape = find_shape("bundled")
+    items = {item.what: item.bytes for item in learner_memory(shape, configuration).items}
+    one = 4 * shape.adapter_parameters(configuration.lora.rank, TARGETS)
+    assert items.get("adapters of version 0", 0) == adapters * one
+
+
+@pytest.mark.parametrize(
+    ("stage", "moments", "copies", "gradients"), [(0, 16, 8, 8), (1, 4, 8, 8), (2, 4, 8, 5), (3, 4, 2, 5)]
 )
 def test_zero_shares_out_what_deepspeed_holds(stage: int, moments: int, copies: int, gradients: int) -> None:
     configuration = Configuration.model_validate({"learner": {"ranks": 4, "zero_stage": stage}})

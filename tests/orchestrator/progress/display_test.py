@@ -168,3 +168,12 @@ def test_the_panel_is_cleared_when_the_run_ends() -> None:
         display.episode(episode(0))
         tally.episode(episode(0))
     assert output.getvalue().rstrip("\n").endswith("\x1b[2K"), "the last thing written erases a line"
+
+
+def test_a_note_stays_on_a_terminal() -> None:
+    output = io.StringIO()
+    tally = Tally()
+    with LiveDisplay(Console(file=output, force_terminal=True, width=100), tally, 16) as display:
+        display.note("executor-1 was killed by SIGKILL; started again (1 of 5)")
+        display.learner(status(Phase.GATHERING))
+    assert "executor-1 was killed by SIGKILL; started again (1 of 5)\n" in output.getvalue()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from hiper.v1 import adapter_pb2, adapter_pb2_grpc
 
 from configuration.servers import TlsSettings
 from configuration.tree import Configuration
 from core.errors import HiperError, UnavailableError
+from core.role import Role
 from orchestrator.clients.identity import WrongRoleError
 from orchestrator.servers import connections
-from orchestrator.servers.connections import connect
+from orchestrator.servers.connections import Connector, connect
+from orchestrator.servers.supervisor import Supervisor
+from run_folder.folder import RunFolder
 
 CONFIGURATION = Configuration.model_validate({"orchestrator": {"start_seconds": 0.2}})
 
@@ -44,16 +51,66 @@ def test_a_connection_to_nobody_is_closed(opened: list[grpc.aio.Channel]) -> Non
     assert [channel.get_state() for channel in opened] == [grpc.ChannelConnectivity.SHUTDOWN]
 
 
+@asynccontextmanager
+async def healthy(*add: Callable[[grpc.aio.Server], None]) -> AsyncIterator[str]:
+    """The address of a healthy server with these services."""
+    server = grpc.aio.server()
+    servicer = health.aio.HealthServicer()
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    for each in add:
+        each(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
 def test_a_connection_to_a_healthy_server_of_another_role_is_closed(opened: list[grpc.aio.Channel]) -> None:
     async def work() -> None:
-        server = grpc.aio.server()
-        servicer = health.aio.HealthServicer()
-        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        assert isinstance(await refused(f"127.0.0.1:{port}"), WrongRoleError)
-        await server.stop(None)
+        async with healthy() as address:
+            assert isinstance(await refused(address), WrongRoleError)
 
     asyncio.run(work())
     assert [channel.get_state() for channel in opened] == [grpc.ChannelConnectivity.SHUTDOWN]
+
+
+class ModelServer(adapter_pb2_grpc.AdapterServiceServicer):
+    def __init__(self, role: adapter_pb2.Role) -> None:
+        self._role = role
+
+    async def GetState(
+        self, request: adapter_pb2.GetStateRequest, context: grpc.aio.ServicerContext
+    ) -> adapter_pb2.AdapterState:
+        return adapter_pb2.AdapterState(role=self._role)
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        adapter_pb2_grpc.add_AdapterServiceServicer_to_server(self, server)
+
+
+def test_servers_that_are_away_are_told_of_unless_all_of_a_role_are(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def work(planners: Sequence[str]) -> None:
+        planner, executor = ModelServer(adapter_pb2.ROLE_PLANNER), ModelServer(adapter_pb2.ROLE_EXECUTOR)
+        async with healthy(planner.add_to) as first, healthy(executor.add_to) as second:
+            addresses = ",".join(address or first for address in planners)
+            configuration = Configuration.model_validate(
+                {
+                    "orchestrator": {"start_seconds": 0.5},
+                    "planner": {"address": addresses},
+                    "executor": {"address": second},
+                }
+            )
+            connector = Connector(configuration, RunFolder(tmp_path), Supervisor(1.0), said.append)
+            found = await connector.models()
+            assert [each.server.address for each in found[Role.PLANNER]] == [first]
+            for each in (*found[Role.PLANNER], *found[Role.EXECUTOR]):
+                await each.channel.close()
+
+    # Port 1 is privileged: no test leaves a server there.
+    asyncio.run(work(["127.0.0.1:1", ""]))
+    (remark,) = said
+    assert "the planner at 127.0.0.1:1 is not there" in remark and "the others of its role are used" in remark
+    with pytest.raises(UnavailableError, match="the planner at 127.0.0.1:1 is not there"):
+        asyncio.run(work(["127.0.0.1:1"]))

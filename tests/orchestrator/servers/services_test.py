@@ -17,11 +17,11 @@ from orchestrator.servers.services import (
     ServiceDiedError,
     ServiceRefusedError,
     ServiceSpec,
-    Supervisor,
     last_lines,
     server_command,
     shorten,
 )
+from orchestrator.servers.supervisor import Supervisor
 
 READY = """import json, os, sys, pathlib; ready = sys.argv[1]; beside = pathlib.Path(ready + ".new")
 beside.write_text(json.dumps({"address": "127.0.0.1:7", "pid": os.getpid()})); os.replace(beside, ready); """

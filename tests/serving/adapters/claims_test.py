@@ -148,6 +148,39 @@ def test_claims_are_renewed_until_they_are_given_up() -> None:
     asyncio.run(work())
 
 
+def test_a_server_that_does_not_renew_is_logged_once_and_one_that_is_gone_is_not_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        async with served() as (server, connection):
+            enough = asyncio.Event()
+            rounds = 0
+
+            async def pause(seconds: float) -> None:
+                """The time between two renewals, of which nothing is waited for."""
+                nonlocal rounds
+                rounds += 1
+                if rounds == 2:
+                    server.claim.end()
+                    server.claim.claim("other", "host:2", 1e9)
+                if rounds == 5:
+                    claims.forget(connection.channel)
+                    server.claim.end()
+                if rounds == 7:
+                    enough.set()
+                    await asyncio.Event().wait()
+
+            claims = ServerClaims("run", "host:1", pause)
+            await claims.claim(connection.channel)
+            keeping = asyncio.create_task(claims.keep())
+            await asyncio.wait((asyncio.ensure_future(enough.wait()), keeping), timeout=20)
+            assert enough.is_set() and server.claim.current is None
+            keeping.cancel()
+
+    asyncio.run(work())
+    assert sum("was not renewed" in message for message in caplog.messages) == 1
+
+
 @pytest.mark.parametrize("base", [True, False])
 def test_a_push_says_whose_servers_they_are_and_how_to_take_them_over(pair: AdapterPair, base: bool) -> None:
     choice = AdapterChoice("base" if base else "v0", 0, None if base else pair)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from core.errors import HiperError, PreconditionError, UnavailableError
+from core.errors import PreconditionError, UnavailableError
 from core.role import Role
 from serving.pool.registration import Registration
 from trajectory.pool import Replica
@@ -19,7 +19,7 @@ from trajectory.pool import Replica
 class Learner:
     """Takes registrations, or answers with the next error; counts the pauses between."""
 
-    errors: Iterator[HiperError | None] = field(default_factory=lambda: iter(()))
+    errors: Iterator[Exception | None] = field(default_factory=lambda: iter(()))
     hangs: bool = False
     heard: list[Replica] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -76,6 +76,13 @@ def test_a_learner_that_is_away_or_refuses_is_asked_again_and_logged_once(
         "not registered, and tried again: another base model",
         "registered as host:1",
     ]
+
+
+def test_a_mistake_of_ours_does_not_end_the_registration(caplog: pytest.LogCaptureFixture) -> None:
+    learner = Learner(iter([ZeroDivisionError("a bug"), None]))
+    asyncio.run(kept(learner))
+    assert len(learner.heard) == 4
+    assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
 def test_a_server_drains_even_if_the_learner_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ commonName = supplied
 
 
 class Authority:
-    """A certificate authority, and certificates for 127.0.0.1 that it signs."""
+    """A certificate authority, and certificates that it signs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,13 +33,18 @@ class Authority:
         )
 
     def signed(
-        self, name: str, *roles: str, days: int = 60, valid: tuple[str, str] | None = None
+        self,
+        name: str,
+        *roles: str,
+        days: int = 60,
+        valid: tuple[str, str] | None = None,
+        address: str = "127.0.0.1",
     ) -> TlsSettings:
-        """Files of a new certificate; those that had the name are replaced.
+        """Files of a new certificate for an address; those that had the name are replaced.
 
         `valid` are the first and the last moment as `20401231235959Z`, in place of `days` from now.
         """
-        names = ", ".join(["IP:127.0.0.1", *(f"URI:hiper:{role}" for role in roles)])
+        names = ", ".join([f"IP:{address}", *(f"URI:hiper:{role}" for role in roles)])
         (self._folder / "names").write_text(f"subjectAltName={names}")
         key, request, certificate = (f"{name}.{kind}" for kind in ("key", "csr", "pem"))
         self._openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
@@ -189,6 +191,29 @@ def test_health_follows_what_the_services_need_and_the_failure_is_raised() -> No
             assert seen == [statuses.SERVING, statuses.NOT_SERVING]
             with pytest.raises(UnavailableError, match="the engine has failed"):
                 await serving
+
+    asyncio.run(play())
+
+
+def test_what_is_done_while_a_server_serves_ends_before_it_drains() -> None:
+    async def play() -> None:
+        server, seen = make_server(fine), []
+
+        @asynccontextmanager
+        async def during() -> AsyncIterator[None]:
+            seen.append(bool(server.address))
+            try:
+                yield
+            finally:
+                async with open_channel(server.address, TlsSettings()) as channel:
+                    seen.append((await status_of(channel)).run_id == "fine")
+
+        serving = asyncio.ensure_future(serve_until_stopped(server, ServerFlags(), during=during))
+        while not seen:
+            await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serving
+        assert seen == [True, True]
 
     asyncio.run(play())
 

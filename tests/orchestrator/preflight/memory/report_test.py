@@ -58,6 +58,36 @@ def test_every_rank_has_a_gpu() -> None:
     assert many.remarks == ("4 GPUs of 10 GiB, one for each process", "a remark")
 
 
+def test_replicas_on_one_gpu_share_it_and_ranks_do_not() -> None:
+    servers = service("executor", 4, ranks=3, kind="replicas")
+    assert servers.title == "executor, each of 3 replicas"
+    (warning,) = report(servers, here=frozenset({"executor"})).warnings
+    assert "12.0 GiB" in warning
+    assert report(service("learner", 4, ranks=3), here=frozenset({"learner"})).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "crowded"),
+    [
+        ({"planner": [0], "executor": [1, 2, 3, 4]}, []),
+        ({"planner": [0], "executor": [0, 1, 2, 3]}, ["GPU 0 is shared by planner, executor"]),
+        (
+            {"planner": [0], "executor": [1, 2]},
+            ["GPU 1 is shared by executor, executor", "GPU 2 is shared by executor, executor"],
+        ),
+    ],
+)
+def test_gpus_that_are_given_to_more_than_they_hold_are_named(
+    gpus: dict[str, list[int]], crowded: list[str]
+) -> None:
+    sections: dict[str, Any] = {role: {"gpus": those, "engine": "vllm"} for role, those in gpus.items()}
+    sections["executor"]["replicas"] = 4
+    found = memory_report(Configuration.model_validate({**sections, "learner": {"gpus": [9]}}), 80).warnings
+    assert [line.partition(":")[0] for line in found] == crowded
+    elsewhere = {role: {**section, "address": "a:1"} for role, section in sections.items()}
+    assert memory_report(Configuration.model_validate(elsewhere), 80).crowded == ()
+
+
 def test_the_table_has_a_row_for_each_item_and_the_sum() -> None:
     lines = shown(report(ServiceMemory("planner", (Item("a", GIB), Item("b", GIB // 2, "half")))))
     rows = [line.split() for line in lines]

@@ -1,0 +1,98 @@
+"""Says which servers a run would start, and what this machine lacks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configuration.servers import ModelServerSettings
+from configuration.tree import Configuration
+from core.role import Role
+from orchestrator.servers.connections import model_section
+from orchestrator.servers.replicas import ReplicaPlan, replica_plans
+
+_GPUS = Path("/proc/driver/nvidia/gpus")
+"""Folder in which the NVIDIA driver has a folder for each GPU."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The parts of a machine that servers share."""
+
+    cores: int
+    gpus: int
+
+    @classmethod
+    def this(cls) -> Machine:
+        """The machine of this process."""
+        gpus = len(list(_GPUS.iterdir())) if _GPUS.is_dir() else 0
+        return cls(len(os.sched_getaffinity(0)), gpus)
+
+
+def pools(configuration: Configuration) -> list[str]:
+    """A line for each pool: its servers, and the GPUs of each.
+
+    Raises:
+        ConfigurationError: the servers of a pool cannot be started as configured.
+    """
+    return [_pool(role, model_section(configuration, role), configuration) for role in Role]
+
+
+def _pool(role: Role, settings: ModelServerSettings, configuration: Configuration) -> str:
+    if configuration.learner.address is not None:
+        return f"{role.value}s: those that are registered with the learner at {configuration.learner.address}"
+    if settings.addresses:
+        return f"{role.value}s: {len(settings.addresses)}, running at {', '.join(settings.addresses)}"
+    plans = replica_plans(role, settings)
+    started = ", ".join(f"{plan.name} {_place(role, plan)}" for plan in plans)
+    return f"{role.value}s: {len(plans)}, started here: {started}"
+
+
+def _place(role: Role, plan: ReplicaPlan) -> str:
+    gpus = plan.overrides.get(f"{role.value}.gpus")
+    return f"(GPU {gpus})" if gpus else "(no GPU of its own)"
+
+
+def lacking(configuration: Configuration, machine: Machine) -> list[str]:
+    """Lines about GPUs and cores that the servers which the run would start need and this machine lacks."""
+    return [*_gpus(configuration, machine), *_cores(configuration, machine)]
+
+
+def _gpus(configuration: Configuration, machine: Machine) -> list[str]:
+    asked = {
+        f"{role.value}.gpus": model_section(configuration, role).gpus
+        for role in Role
+        if not model_section(configuration, role).addresses
+    }
+    if configuration.learner.address is None:
+        asked["learner.gpus"] = configuration.learner.gpus
+    else:
+        asked = {}
+    return [
+        f"missing: GPU {', '.join(map(str, absent))} of {key}: this machine has {_counted(machine.gpus)}"
+        for key, numbers in asked.items()
+        if (absent := [number for number in numbers if number >= machine.gpus])
+    ]
+
+
+def _counted(gpus: int) -> str:
+    return {0: "no GPU", 1: "1 GPU"}.get(gpus, f"{gpus} GPUs")
+
+
+def _cores(configuration: Configuration, machine: Machine) -> list[str]:
+    """Model servers compute at the same time; the learner is left out, which computes when they wait."""
+    if machine.gpus or configuration.learner.address is not None:
+        return []
+    threads = _threads([model_section(configuration, role) for role in Role])
+    if threads <= machine.cores:
+        return []
+    return [
+        f"missing: cores: the model servers compute with {threads} threads, and this machine has "
+        f"{machine.cores} cores and no GPU"
+    ]
+
+
+def _threads(pools: Sequence[ModelServerSettings]) -> int:
+    return sum(pool.threads * pool.replicas for pool in pools if not pool.addresses)

@@ -1,0 +1,52 @@
+"""What a dry run says about the servers that would be started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from configuration.tree import Configuration
+from core.errors import ConfigurationError
+from orchestrator.preflight.pools import Machine, lacking, pools
+
+LARGE = Machine(cores=64, gpus=8)
+SMALL = Machine(cores=2, gpus=0)
+
+
+def configuration(**sections: Any) -> Configuration:
+    return Configuration.model_validate(sections)
+
+
+def test_each_server_is_named_with_its_gpus() -> None:
+    node = configuration(planner={"gpus": [0]}, executor={"replicas": 2, "gpus": [1, 2, 3, 4]})
+    assert pools(node) == [
+        "planners: 1, started here: planner (GPU 0)",
+        "executors: 2, started here: executor-0 (GPU 1,2), executor-1 (GPU 3,4)",
+    ]
+    assert lacking(node, LARGE) == []
+
+
+def test_servers_elsewhere_are_named_by_their_addresses() -> None:
+    there = configuration(planner={"address": "a:1,b:2", "replicas": 9}, executor={"address": "c:3"})
+    assert pools(there) == ["planners: 2, running at a:1, b:2", "executors: 1, running at c:3"]
+    joined = configuration(learner={"address": "l:1", "gpus": [7]}, executor={"replicas": 9, "gpus": [8]})
+    assert pools(joined)[1] == "executors: those that are registered with the learner at l:1"
+    assert lacking(there, SMALL) == lacking(joined, SMALL) == []
+
+
+def test_gpus_and_cores_that_are_not_here_are_missing() -> None:
+    node = configuration(executor={"replicas": 4, "gpus": [2, 3, 8]}, learner={"gpus": [8, 9]})
+    assert lacking(node, LARGE) == [
+        "missing: GPU 8 of executor.gpus: this machine has 8 GPUs",
+        "missing: GPU 8, 9 of learner.gpus: this machine has 8 GPUs",
+    ]
+    assert lacking(configuration(executor={"replicas": 2}), SMALL) == [
+        "missing: cores: the model servers compute with 3 threads, and this machine has 2 cores and no GPU"
+    ]
+    assert lacking(configuration(planner={"gpus": [0]}), SMALL)[0].endswith("this machine has no GPU")
+
+
+def test_servers_that_cannot_be_started_as_configured_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="executor.listen"):
+        pools(configuration(executor={"replicas": 2, "listen": "0.0.0.0:5002"}))
