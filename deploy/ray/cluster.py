@@ -132,7 +132,7 @@ class Cluster:
         others = [name for name in self.names() if name not in {request.name for request in requests}]
         lacking = too_many([*placements(deployment, others), *requests], self.nodes())
         if unplaced and not any(waiting[reference].name in lacking for reference in unplaced):
-            # There is room for all of them, so that they have been placed, and their workers are slow to start.
+            # There is room for all of them: they have been placed, and their workers are slow to start.
             placed, unplaced = self._ray.wait(
                 list(waiting), num_returns=len(waiting), timeout=_SLOW_START_SECONDS
             )
