@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -25,6 +25,8 @@ from tests.end_to_end.tiny import tiny_model
 from trajectory.episode import Episode
 from trajectory.pool import MemberState, PoolTable
 from trajectory.pool_wire import table_from_pb
+
+Places = Mapping[int, Episode]
 
 _LONGEST_CALM = 3.0
 """Seconds between two kills, at most."""
@@ -55,7 +57,7 @@ def strikes(effort: Effort) -> Row:
     drill, count, draw = "pools, kill -9 in mid-episode", effort.count(50, least=2), Random(effort.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        options = (*_OPTIONS, f"--model={tiny_model(folder / 'model')}", "--learner.episodes_per_update=16")
+        options = (*_OPTIONS, f"--model={tiny_model(folder / 'model')}", "--learner.episodes_per_update=8")
         replicas = [f"--{role.value}.replicas={_REPLICAS}" for role in Role]
         root = folder / "struck"
         life = Life(*options, *replicas, f"--run-dir={root}", "--learner.updates=100000")
@@ -65,7 +67,8 @@ def strikes(effort: Effort) -> Row:
         with _tables(_learner(root), _REPLICAS) as tables:
             injected = sum(_strike(life, root, tables, draw) for _ in range(count))
             code = _stopped(life, root)
-        updates = len(RunFolder(root).metrics.read_text().splitlines())
+        # As many as the struck run has made, and the one for which it was still gathering.
+        updates = 1 + len(RunFolder(root).metrics.read_text().splitlines())
         calm = folder / "calm"
         calm_code, output = run(
             "orchestrator.rollout", *options, f"--run-dir={calm}", f"--learner.updates={updates}"
@@ -74,17 +77,17 @@ def strikes(effort: Effort) -> Row:
             return Row(
                 "pools, kill -9 in mid-episode", injected, 0, note=str(life) if code else output[-200:]
             )
-        return _compared(drill, injected, root, calm)
+        return _compared(drill, injected, life.acknowledged, episodes(root), episodes(calm))
 
 
-def _compared(drill: str, injected: int, struck: Path, calm: Path) -> Row:
-    with_kills, without = episodes(struck), episodes(calm)
-    lost = without.keys() - with_kills.keys()
-    played_again = [number for number, episode in with_kills.items() if episode.key.attempt]
-    different = [n for n in without.keys() - lost if _said(with_kills[n]) != _said(without[n])]
+def _compared(drill: str, injected: int, acknowledged: set[int], struck: Places, calm: Places) -> Row:
+    """The row of a drill: `struck` and `calm` are the episodes of both runs by their places."""
+    lost = acknowledged - struck.keys()
+    played_again = [number for number, episode in struck.items() if episode.key.attempt]
+    different = [number for number, episode in struck.items() if _said(episode) != _said(calm[number])]
     fine = not lost and not played_again and not different
-    turns = sum(len(episode.turns) for episode in without.values())
-    note = f"{len(without)} episodes, {turns} turns: " + (
+    turns = sum(len(episode.turns) for episode in struck.values())
+    note = f"{len(struck)} episodes, {turns} turns: " + (
         "every token as in the calm run"
         if fine
         else f"other tokens in {different}, played again: {played_again}"
