@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from configuration.servers import ModelServerSettings
+from configuration.servers import PlannerSettings
 from executor.prompt import ExecutorPrompt
 from executor.service import ExecutorService
 from planner.prompt import PlannerPrompt
@@ -25,7 +25,7 @@ SECONDS = 20
 
 def calls() -> dict[str, Callable[[], Awaitable[object]]]:
     """All that renders a prompt, by name; the engine need not run."""
-    folder, settings = bundled_model(), ModelServerSettings()
+    folder, settings = bundled_model(), PlannerSettings()
     tokenizer, engine = load_tokenizer(folder), EmbeddedEngine(ModelFolder(folder, "bundled", ""))
     planner = PlannerService(engine, tokenizer, settings)
     executor = ExecutorService(engine, tokenizer, settings)
