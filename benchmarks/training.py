@@ -80,8 +80,11 @@ def ours(work: Work) -> Callable[[], object]:
     return lambda: trainer.update(work.episodes, lambda *_: None)
 
 
-def plain(work: Work) -> Callable[[], object]:
-    """An update with the same passes, written as in a tutorial."""
+def plain(work: Work, recompute: bool = False) -> Callable[[], object]:
+    """An update with the same passes, written as in a tutorial.
+
+    With `recompute`, log-probabilities before the update are computed in a pass of their own, as by verl.
+    """
     torch.set_num_threads(work.configuration.learner.threads)
     base = AutoModelForCausalLM.from_pretrained(
         work.model.path, dtype=compute_dtype(work.configuration.learner.dtype)
@@ -130,6 +133,8 @@ def plain(work: Work) -> Callable[[], object]:
             with torch.no_grad():
                 for batch in _batches(generations):
                     features(batch)
+                    if recompute:
+                        logprobs(batch)
         step("planner", _batches(planner), policy_loss)
         step("executor", _batches(executor), policy_loss)
 

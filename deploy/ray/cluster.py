@@ -10,13 +10,15 @@ from typing import Any, Self
 
 from core.errors import HiperError, NotFoundError, PreconditionError, UnavailableError
 from deploy.ray import actor
-from deploy.ray.placement import LEARNER, Node, Placement, shortage
+from deploy.ray.placement import LEARNER, Node, Placement, placements, shortage, too_many
 from deploy.ray.processes import process
 from deploy.ray.settings import Deployment
 
 _KEEPER = "deployment"
 """Name of the actor that keeps the description of the deployment."""
 _ANSWER_SECONDS = 5.0
+_SLOW_START_SECONDS = 300.0
+"""Further time for processes that have a node, on machines that are too busy to start them sooner."""
 _NO_RAY = (
     "Ray is not installed here: HIPER_EXTRAS=ray ./bazelw run //deploy:ray installs it, "
     "or use an environment that has ray==2.60.0"
@@ -127,7 +129,17 @@ class Cluster:
             handle = self._create(deployment, request)
             waiting[handle.describe.remote()] = request
         placed, unplaced = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=seconds)
-        self._ray.get(placed)
+        others = [name for name in self.names() if name not in {request.name for request in requests}]
+        lacking = too_many([*placements(deployment, others), *requests], self.nodes())
+        if unplaced and not any(waiting[reference].name in lacking for reference in unplaced):
+            # There is room for all of them: they have been placed, and their workers are slow to start.
+            placed, unplaced = self._ray.wait(
+                list(waiting), num_returns=len(waiting), timeout=_SLOW_START_SECONDS
+            )
+        for reference in placed:
+            # One that has died meanwhile, and is being started again, had a node as well.
+            with contextlib.suppress(self._ray.exceptions.ActorUnavailableError):
+                self._ray.get(reference)
         if unplaced:
             message = shortage([waiting[reference] for reference in unplaced], self.nodes(), seconds)
             for reference in unplaced:

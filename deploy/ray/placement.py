@@ -105,6 +105,26 @@ def _place_in_pool(name: str) -> int:
     return int(number[1]) if number else 0
 
 
+def too_many(requests: Sequence[Placement], nodes: Sequence[Node]) -> set[str]:
+    """Names of the requests for which the nodes are too few or too small, even if nothing else ran there.
+
+    The first requests get their places first. The others may still wait for processes that are slow to start.
+    """
+    left = {node.id: {kind: node.total.get(kind, 0.0) for kind in ("CPU", "GPU")} for node in nodes}
+    lacking = set()
+    for request in requests:
+        for node in nodes:
+            free = left[node.id]
+            fits = free["CPU"] >= request.cpus and free["GPU"] >= request.gpus
+            if fits and node.has_labels(request.labels):
+                free["CPU"] -= request.cpus
+                free["GPU"] -= request.gpus
+                break
+        else:
+            lacking.add(request.name)
+    return lacking
+
+
 def shortage(unplaced: Sequence[Placement], nodes: Sequence[Node], seconds: float) -> str:
     """Says what could not be placed: what each pool wanted, and what its nodes have.
 

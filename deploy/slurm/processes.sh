@@ -29,6 +29,8 @@ keep() { # NAME COMMAND...
         # By default bash gives a process in the background no standard input.
         "$@" <&0 &
         kept=$!
+        # A signal that came before the process was known has reached nothing yet.
+        [[ -z "$stopping" ]] || kill -TERM "$kept"
         code=0
         wait "$kept" || code=$?
         # A signal interrupts `wait`: then the process has been told to end, and is waited for again.
@@ -50,5 +52,6 @@ keep() { # NAME COMMAND...
         fi
         echo "$name: exit code $code; restart $failures of ${RESTARTS:-5}" >&2
         sleep "${PAUSE:-5}"
+        [[ -z "$stopping" ]] || return 0
     done
 }

@@ -25,14 +25,24 @@ def shipped_pair(
 ) -> AdapterPair | None:
     """The pair in `folder` for this base model, LoRA shape, benchmark and prompt format, or None.
 
-    All of these pairs were taught with subgoals, so there is none without a hierarchy.
+    A pair is in a folder named by benchmark and prompt format, such as `alfworld_transcript`; what follows in
+    the name after another `_` distinguishes pairs of other shapes. All of these pairs were taught with
+    subgoals, so there is none without a hierarchy.
     """
     prompt_format = settings.planner.prompt_format
     alike = settings.executor.prompt_format == prompt_format
     if not (settings.imitation.shipped and alike and settings.planner.hierarchy):
         return None
-    pair = AdapterPair.within(folder / f"{benchmark}_{prompt_format}")
-    return pair if all(_fits(each, settings.lora, model) for _, each in pair.items()) else None
+    named = f"{benchmark}_{prompt_format}"
+    found = sorted(each for each in folder.iterdir() if f"{each.name}_".startswith(f"{named}_"))
+    return next(
+        (
+            pair
+            for pair in map(AdapterPair.within, found)
+            if all(_fits(each, settings.lora, model) for _, each in pair.items())
+        ),
+        None,
+    )
 
 
 def ship(pair: AdapterPair, folder: Path) -> None:

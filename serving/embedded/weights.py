@@ -11,9 +11,16 @@ from safetensors import safe_open
 from core.errors import InvalidInputError
 from serving.adapters.folder import read_lora_pairs
 
+_GOLDEN = (0.7548776662466927, 0.5698402909980532)
+"""Steps of the R2 sequence, which fills the unit interval evenly along the columns and rows of a matrix."""
+
 
 class MergedWeights:
-    """Merges adapters into a model's weights, each time anew from the file, so that no errors add up."""
+    """Merges adapters into a model's weights, each time anew from the file, so that no errors add up.
+
+    In bfloat16, which has 8 significant bits, most changes are smaller than the last bit of their weight.
+    Rounded to the nearest number, they would be lost; see `rounded`.
+    """
 
     def __init__(self, model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
         self._parameters = dict(model.named_parameters())
@@ -25,7 +32,8 @@ class MergedWeights:
     def stage(self, adapter: Path | None) -> Mapping[str, torch.Tensor]:
         """Computes new values of all parameters that `adapter` changes or that are changed now.
 
-        A value is W + scaling · B A, computed in float32 and then converted. The model stays as it is.
+        A value is W + scaling · B A, where W is in the number format, as the learner has it; the sum is
+        computed in float32 and then rounded. The model stays as it is.
 
         Raises:
             InvalidInputError: a value is not finite in the number format, although A, B and scaling are.
@@ -33,15 +41,17 @@ class MergedWeights:
         staged = {}
         for pair in read_lora_pairs(adapter) if adapter else ():
             delta = (pair.b.float() @ pair.a.float()).mul_(pair.scaling)
-            merged = self._cast(pair.parameter, delta.add_(self._base(pair.parameter)))
-            if not _is_finite(merged):
+            merged = delta.add_(self._base(pair.parameter))
+            finite = _is_finite(merged)
+            merged = rounded(merged, self._dtype).to(self._parameters[pair.parameter].device)
+            if not finite or not _is_finite(merged):
                 raise InvalidInputError(
                     f"adapter: {pair.parameter}: merged into the base model it holds a value that is not "
                     f"finite in {self._dtype}"
                 )
             staged[pair.parameter] = merged
         for name in self._changed - staged.keys():
-            staged[name] = self._cast(name, self._base(name))
+            staged[name] = self._base(name).to(self._parameters[name].device, self._dtype)
         return staged
 
     def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> Callable[[], None]:
@@ -61,10 +71,27 @@ class MergedWeights:
 
     def _base(self, name: str) -> torch.Tensor:
         with safe_open(self._file_of[name], "pt") as file:
-            return file.get_tensor(name).float()
+            return file.get_tensor(name).to(self._dtype).float()
 
-    def _cast(self, name: str, value: torch.Tensor) -> torch.Tensor:
-        return value.to(dtype=self._dtype, device=self._parameters[name].device)
+
+def rounded(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """[row, column] values rounded to bfloat16 so that small changes arrive on average; unchanged in float32.
+
+    Each value is rounded up or down, up with a probability of its distance from the lower neighbour, as in
+    stochastic rounding. But the thresholds are not random: they fill the interval evenly along every row, and
+    are the same for all adapters. So the errors in an output, which sums over a row, nearly cancel, and the
+    same adapter always gives the same weights. Numbers of the format are kept exactly.
+    """
+    if dtype is not torch.bfloat16:
+        return values.to(dtype)
+    rows, columns = (
+        torch.arange(size, dtype=torch.float64, device=values.device).mul_(step).remainder_(1).mul_(1 << 16)
+        for size, step in zip(values.shape, reversed(_GOLDEN), strict=True)
+    )
+    thresholds = (rows.int()[:, None] + columns.int()).bitwise_and_(0xFFFF)
+    # The upper half of a float32 is the bfloat16 next to it toward 0; a carry from the lower half rounds up.
+    bits = thresholds.add_(values.view(torch.int32)).bitwise_right_shift_(16)
+    return bits.to(torch.int16).view(torch.bfloat16)
 
 
 def _is_finite(values: torch.Tensor) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.files import read_toml, to_toml
 from configuration.run import RunSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
 
@@ -31,7 +31,7 @@ CONFIGURATIONS = st.builds(
         generator=st.builds(GeneratorSettings, clutter=st.floats(0, 1)),
     ),
     planner=st.builds(
-        ModelServerSettings, temperature=st.floats(0.01, 100), gpus=st.lists(st.integers(0, 9)).map(tuple)
+        PlannerSettings, temperature=st.floats(0.01, 100), gpus=st.lists(st.integers(0, 9)).map(tuple)
     ),
 )
 

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.ray.placement import Node, change, names, placements, shortage, sort_key, table
+from deploy.ray.placement import Node, change, names, placements, shortage, sort_key, table, too_many
 from deploy.ray.settings import parse
 
 
@@ -48,6 +48,14 @@ def test_what_is_lacking_is_said_by_name() -> None:
         "  planner-0: wanted 1 CPU on a node labelled hiper-pool=planner",
         "    available: none of the 2 nodes has this label",
     ]
+
+
+def test_what_has_room_is_only_slow() -> None:
+    deployment = parse(["up", "--run-dir", "r", "--executor-cpus=3"]).deployment()
+    nodes = [node("executor", 0.0), node("planner", 0.0)]
+    requests = placements(deployment, ["executor-0", "executor-1", "planner-0", "planner-4", "learner"])
+    assert too_many(requests, nodes) == {"executor-1", "learner"}
+    assert too_many([], nodes) == set()
 
 
 @given(present=st.sets(st.integers(0, 30)), count=st.integers(0, 40))

@@ -98,8 +98,9 @@ def labels(machines: Machines) -> dict[str, str]:
 
 def test_pools_are_where_their_labels_are(machines: Machines) -> None:
     machines.up()
+    names = {"learner", "planner-0", "executor-0", "executor-1", "orchestrator-0"}
+    machines.until(lambda found: set(found) == names)
     pools, found = labels(machines), machines.processes()
-    assert set(found) == {"learner", "planner-0", "executor-0", "executor-1", "orchestrator-0"}
     assert {name: pools[said["node"]] for name, said in found.items()} == {
         name: pool_of(name) for name in found
     }

@@ -40,6 +40,9 @@ _MILD = ("cut", "pause", "adapter", "messages") * 5
 _CYCLE = (*_MILD, "orchestrator", *_MILD, "learner")
 _BLOCKS = 6
 """Number of times that calm and faults alternate, so that other work on the machine slows down both."""
+_SETTLING_BLOCKS = 2
+"""Number of blocks until memory is compared: a learner keeps freed memory, and needs tens of updates until
+pieces of all sizes are there."""
 _MESSAGES = 20
 _STEADY_SECONDS = 300.0
 """Time under faults from which throughput and memory have settled, so that they can be compared."""
@@ -227,7 +230,7 @@ async def _measured(system: System, seconds: float, draw: Random) -> str:
     before = after = system.footprint()
     for block in range(_BLOCKS):
         calm += await _episodes_per_second(seconds / 3 / _BLOCKS, system) / _BLOCKS
-        before = before if block else system.footprint()
+        before = system.footprint() if block <= _SETTLING_BLOCKS else before
         disturbing = asyncio.ensure_future(_disturb(system, seconds / _BLOCKS, draw))
         disturbed += await _episodes_per_second(seconds / _BLOCKS, system) / _BLOCKS
         await disturbing

@@ -74,12 +74,12 @@ async def asked(address: str) -> tuple[int, str]:
 
 def test_model_servers_register_are_pushed_to_and_say_when_they_drain(tmp_path: Path) -> None:
     tiny_model(tmp_path / "model")
-    heartbeat = "--pool.heartbeat_seconds=0.2"
-    process = learner(tmp_path, heartbeat)
+    pace = ("--pool.heartbeat_seconds=0.2", "--pool.expiry_seconds=600")
+    process = learner(tmp_path, *pace)
     output = read_until(process, "serving on ")
     address = output.rpartition("serving on ")[2].strip()
     read_until(process, "is known: waiting for one to register")
-    options = (f"--model={tmp_path / 'model'}", f"--learner.address={address}", heartbeat)
+    options = (f"--model={tmp_path / 'model'}", f"--learner.address={address}", *pace)
     servers = [ModelServer.start(role, *options) for role in ("planner", "executor")]
     read_until(process, "gathering for update 1")
     before = asyncio.run(table(address))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,20 @@ def test_any_other_model_shape_benchmark_or_prompt_is_taught_anew():
         (replace(TRANSCRIPTS, executor=ModelServerSettings()), MODEL, "alfworld"),
     ]
     assert [shipped_pair(*other) for other in others] == [None] * len(others)
+
+
+def test_pairs_of_another_shape_are_told_apart_by_more_of_their_name(tmp_path):
+    for name in ("alfworld_transcript", "alfworld_transcript_wide", "alfworld_transcripts"):
+        shutil.copytree(FOLDER / "alfworld_transcript", tmp_path / name)
+    for config in tmp_path.glob(f"*_wide/*/{CONFIG_FILE}"):
+        fields = json.loads(config.read_text(encoding="utf-8"))
+        config.write_text(json.dumps({**fields, "r": 16}), encoding="utf-8")
+    wide = replace(TRANSCRIPTS, lora=TRANSCRIPTS.lora.model_copy(update={"rank": 16}))
+    pairs = [shipped_pair(each, MODEL, "alfworld", tmp_path) for each in (TRANSCRIPTS, wide)]
+    assert [pair and pair.planner.parent.name for pair in pairs] == [
+        "alfworld_transcript",
+        "alfworld_transcript_wide",
+    ]
 
 
 def test_a_folder_without_a_pair_ships_nothing(tmp_path):

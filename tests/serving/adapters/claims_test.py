@@ -188,7 +188,7 @@ def test_a_push_says_whose_servers_they_are_and_how_to_take_them_over(pair: Adap
     async def work() -> None:
         async with served() as (server, connection):
             server.claim.claim("mine", "host:1", 30.0)
-            connections = {Role.PLANNER: connection}
+            connections = {Role.PLANNER: (connection,)}
             with pytest.raises(ClaimedError, match=r"run mine \(host:1\) has claimed .*--take-over"):
                 await serve(choice, connections, 20.0)
             assert server.state == pb.AdapterState(version=-1)

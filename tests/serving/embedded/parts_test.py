@@ -1,4 +1,4 @@
-"""Parts of the embedded engine: sampling, stored prefixes, the batch's membership."""
+"""Parts of the embedded engine: sampling, stored prefixes, the batch's membership, rounded weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from core.prefix import shared_length
 from serving.embedded.prefixes import PrefixStore
 from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
+from serving.embedded.weights import rounded
 from serving.engine import GenerationRequest
 
 
@@ -151,3 +152,28 @@ def test_each_request_has_its_own_random_stream() -> None:
     drawn = [one.next_uniform() for _ in range(3)]
     assert [same.next_uniform() for _ in range(3)] == drawn
     assert len(set(drawn)) == 3
+
+
+def test_rounding_keeps_numbers_of_the_format_and_moves_others_to_a_neighbour() -> None:
+    exact = torch.randn(64, 96, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert torch.equal(rounded(exact.float(), torch.bfloat16), exact)
+    between = exact.float() * (1 + 2**-10)
+    moved = rounded(between, torch.bfloat16)
+    up = exact.float() * (1 + 2**-7)
+    assert ((moved == exact) | ((moved.float() - up).abs() < exact.float().abs() * 2**-7)).all()
+    assert 0 < (moved != exact).float().mean() < 0.5
+    assert torch.equal(rounded(between, torch.float32), between)
+
+
+def test_changes_below_the_last_bit_arrive_in_the_sum_over_a_row() -> None:
+    weights = torch.full((8, 1000), 0.75)
+    # A sixteenth of the last bit, which is 2**-8 here: rounded to the nearest number, nothing of it is left.
+    change = 2.0**-12
+    assert torch.equal((weights + change).bfloat16().float(), weights)
+    arrived = (rounded(weights + change, torch.bfloat16).float() - weights).mean(1)
+    assert arrived == pytest.approx([change] * 8, rel=0.05)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 3.4e38])
+def test_what_is_beyond_the_format_becomes_infinite(value: float) -> None:
+    assert rounded(torch.full((3, 50), value), torch.bfloat16).isinf().any()
