@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +89,7 @@ def parse(
         print(syntax.help())
         sys.exit(0)
     given = syntax.parsed(argv)
-    tree: dict[str, Any] = copy.deepcopy(dict(base or {}))
+    tree = _merged({}, base or {})
     if given.file is not None:
         tree = _merged(tree, _of_interest(read_toml(user_path(given.file)), syntax))
     for key, text in given.keys.items():
@@ -146,11 +145,14 @@ def _place(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both tables in one. Each of its tables is new, also where two sections of `over` share one."""
     merged = dict(under)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
+        below = merged.get(key)
+        merged[key] = (
+            _merged(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
+        )
     return merged
 
 

@@ -263,3 +263,11 @@ def test_a_defect_of_ours_is_shown_whole(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["program"])
     with pytest.raises(ZeroDivisionError):
         main(run)
+
+
+def test_an_option_sets_one_section_where_the_defaults_of_two_are_one_table() -> None:
+    shared = {"history": 7}
+    base = {"planner": shared, "executor": shared}
+    settings = read(["--planner.history=3"], "test", base=base).configuration
+    assert (settings.planner.history, settings.executor.history) == (3, 7)
+    assert shared == {"history": 7}

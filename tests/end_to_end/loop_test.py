@@ -27,7 +27,7 @@ EXACT = tuple(f"--{section}.dtype=float32" for section in ("planner", "executor"
 
 
 ENTROPY_BONUS = "--ppo.entropy_coefficient=0.01"
-"""So few episodes may all go alike, and the critic then foresees them: without the bonus, nothing is learnt."""
+"""So few episodes may all go alike, and the critic foresees that: without the bonus, nothing is learnt."""
 
 
 @dataclass(frozen=True)
