@@ -29,25 +29,12 @@ from run_folder.opening import hold, open_run
 
 PROGRAM = "rollout"
 
-_TRANSCRIPTS = {"prompt_format": "transcript", "history": 64, "context_length": 1536, "temperature": 0.6}
 FIRST_RUN: dict[str, Any] = {
     "environment": {
         "step_limit": 8,
         "generator": {"horizon": "short", "task_types": ["pick_and_place_simple", "look_at_obj_in_light"]},
     },
-    "planner": _TRANSCRIPTS,
-    "executor": _TRANSCRIPTS,
-    # More than an episode has, so that its transcript is computed once.
-    "learner": {"updates": 2, "episodes_per_update": 6, "pack_tokens": 2048},
-    # The shape of the shipped pair that the run starts with.
-    "lora": {"last_layers": 12},
-    # As in presets/alfworld_smollm2.toml. With one step per update, nothing has to be computed before it.
-    "ppo": {
-        "learning_rate": 2e-4,
-        "planner_learning_rate": 3e-5,
-        "kl_coefficient": 0.0,
-        "minibatches": 1,
-    },
+    "learner": {"updates": 2, "episodes_per_update": 6},
 }
 """Defaults without `--config` and `--resume`: a run of some minutes on two cores."""
 

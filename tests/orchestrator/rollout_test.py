@@ -8,14 +8,11 @@ import pytest
 from configuration.tree import Configuration
 from core.errors import HiperError, UnavailableError
 from core.exit_codes import REFUSED, Interrupted, of_error
-from learner.imitation.shipped import shipped_pair
-from learner.imitation.teaching import WarmStartSettings
 from orchestrator import rollout as rollout_command
 from orchestrator.rollout import FIRST_RUN, Flags, rollout
 from orchestrator.run import Run
 from run_folder.folder import RunFolder
 from run_folder.opening import hold, open_run
-from serving.model import resolve_model
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 
@@ -73,14 +70,6 @@ def test_the_first_run_is_small_and_a_file_stands_alone(typed_in: Path) -> None:
     defaults = Configuration()
     assert own.learner == defaults.learner.model_copy(update={"updates": 7})
     assert own.environment == defaults.environment
-
-
-def test_the_first_run_starts_from_a_shipped_pair_that_reads_transcripts() -> None:
-    small = read()
-    assert small.planner.prompt_format == small.executor.prompt_format == "transcript"
-    model = resolve_model(small.learner.model)
-    pair = shipped_pair(WarmStartSettings.of(small), model, small.environment.name)
-    assert pair is not None and pair.planner.parent.name.startswith("alfworld_transcript")
 
 
 def test_the_command_of_the_readme_resumes_and_makes_the_run_longer(

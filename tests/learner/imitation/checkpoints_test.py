@@ -12,7 +12,7 @@ import pytest
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import ModelServerSettings
+from configuration.servers import ModelServerSettings, PlannerSettings
 from core.role import Role
 from environments.registry import load
 from learner.imitation.checkpoints import KEPT_DAYS, checkpoint_of, lock_of, sweep_checkpoints
@@ -23,13 +23,13 @@ from serving.model import ModelFolder
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
 
-SERVER = ModelServerSettings(context_length=2048, max_new_tokens=64, history=1)
+SERVER = {"context_length": 2048, "max_new_tokens": 64, "history": 1}
 SETTINGS = WarmStartSettings(
     imitation=ImitationSettings(steps=4, planner_steps=3, batch_turns=2, games=2, learning_rate=2e-2),
     lora=LoraSettings(rank=4, alpha=8),
     learner=LearnerSettings(dtype="float32", threads=1, pack_tokens=2048),
-    planner=SERVER,
-    executor=SERVER,
+    planner=PlannerSettings.model_validate(SERVER),
+    executor=ModelServerSettings.model_validate(SERVER),
 )
 PLANNER, EXECUTOR = "imitation, planner", "imitation, executor"
 
