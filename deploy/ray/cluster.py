@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -51,7 +52,7 @@ class Cluster:
         # Workers need not have this checkout on their path: the class travels with its source.
         ray.cloudpickle.register_pickle_by_value(actor)
         try:
-            ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UnavailableError(
                 f"no Ray cluster at {address}: {error}. `ray start --head` starts one on this machine"
