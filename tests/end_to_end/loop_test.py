@@ -175,7 +175,8 @@ def test_a_server_that_is_not_there_is_named(finished: Finished, tmp_path: Path)
         f"--run-dir={tmp_path / 'run'}",
         f"--planner.address={finished.planner.address}",
         "--executor.address=127.0.0.1:1",
-        "--orchestrator.start_seconds=0.5",
+        # Enough for the learner, which is started before the others are looked for.
+        "--orchestrator.start_seconds=30",
     )
     assert code == 1
     assert "the executor at 127.0.0.1:1 is not there" in output
