@@ -81,10 +81,7 @@ UPDATE_PANELS = (
     Panel("tokens/s of the update", (("", names.UPDATE_TOKENS_PER_SECOND),)),
     Panel(
         "steps skipped as not finite",
-        (
-            *((role.value, names.actor(role, names.SKIPPED_STEPS)) for role in Role),
-            ("critic", names.critic(names.SKIPPED_STEPS)),
-        ),
+        tuple((role.value, names.actor(role, names.SKIPPED_STEPS)) for role in Role),
     ),
 )
 
