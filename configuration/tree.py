@@ -17,6 +17,7 @@ from configuration.learner import (
 from configuration.run import OrchestratorSettings, PoolSettings, RunSettings
 from configuration.section import Section
 from configuration.servers import ModelServerSettings, PlannerSettings
+from core.role import Role
 from hae.settings import EstimatorSettings
 
 
@@ -35,6 +36,10 @@ class Configuration(Section):
     ppo: PpoSettings = PpoSettings()
     critic: CriticSettings = CriticSettings()
     imitation: ImitationSettings = ImitationSettings()
+
+    def model_server(self, role: Role) -> ModelServerSettings:
+        """The section of a role."""
+        return self.planner if role is Role.PLANNER else self.executor
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

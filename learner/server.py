@@ -17,7 +17,6 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc, pool_pb2_grpc
 
 from configuration import command
 from configuration.files import to_toml
-from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
@@ -124,15 +123,11 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
 
 def _connections(configuration: Configuration, run: RunIdentity, claims: ServerClaims) -> ReplicaConnections:
     def open_to(role: Role, address: str) -> grpc.aio.Channel:
-        return open_channel(address, _section(configuration, role).tls)
+        return open_channel(address, configuration.model_server(role).tls)
 
     push_seconds = configuration.orchestrator.start_seconds / 3
     sender = AdapterSender(run.run_id, run.base_model, push_seconds, run.epoch, claims)
     return ReplicaConnections(open_to, sender, claims, configuration.pool.expiry_seconds)
-
-
-def _section(configuration: Configuration, role: Role) -> ModelServerSettings:
-    return configuration.planner if role is Role.PLANNER else configuration.executor
 
 
 def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
@@ -157,7 +152,7 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
     listed = ListedServers(
         parts.pool,
         parts.connections.describe,
-        {role: _section(configuration, role).addresses for role in Role},
+        {role: configuration.model_server(role).addresses for role in Role},
     )
     training = asyncio.create_task(parts.run.loop.run())
     beside = [asyncio.create_task(work) for work in (parts.pool.run(), listed.run(), parts.claims.keep())]

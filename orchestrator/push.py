@@ -14,7 +14,7 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.role import Role
 from orchestrator.servers import ending
-from orchestrator.servers.connections import connect, model_section
+from orchestrator.servers.connections import connect
 from orchestrator.servers.pushing import serve
 from run_folder.adapters import AdapterChoice, named
 from serving.rpc.connection import Connection
@@ -41,7 +41,7 @@ def push(argv: Sequence[str]) -> int:
             "nothing to push: --checkpoint takes a run's folder, one of its checkpoints, a folder with PEFT "
             "folders `planner` and `executor`, or `base`"
         )
-    addresses = {role: model_section(configuration, role).addresses for role in Role}
+    addresses = {role: configuration.model_server(role).addresses for role in Role}
     there = {role: those for role, those in addresses.items() if those}
     if not there:
         raise ConfigurationError(

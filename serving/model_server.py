@@ -58,7 +58,7 @@ def run_model_server(
         print(to_toml(configuration))
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    use_gpus(settings_of(role, configuration).gpus)
+    use_gpus(configuration.model_server(role).gpus)
     keep_freed_memory()
     asyncio.run(serve_model(role, configuration, flags, make_service))
     return 0
@@ -68,7 +68,7 @@ async def serve_model(
     role: Role, configuration: Configuration, flags: ServerFlags, make_service: MakeService
 ) -> None:
     """Loads the model, and serves it until told to stop; registers with the learner if it has an address."""
-    settings = settings_of(role, configuration)
+    settings = configuration.model_server(role)
     learner, identity = configuration.learner.address, ServerIdentity.draw()
     if learner is not None:  # Before the model is loaded, which takes long.
         advertised_address(role.value, settings.listen, settings.advertise)
@@ -145,11 +145,6 @@ async def registered(learner: str, view: SelfView, configuration: Configuration)
         seconds = configuration.pool.heartbeat_seconds
         async with Registration(view.replica, PoolClient(connection).register, seconds).kept():
             yield
-
-
-def settings_of(role: Role, configuration: Configuration) -> ModelServerSettings:
-    """The section of a role."""
-    return configuration.planner if role is Role.PLANNER else configuration.executor
 
 
 def adapter_service(

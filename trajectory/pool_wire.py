@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from hiper.v1 import adapter_pb2, pool_pb2
+from hiper.v1 import pool_pb2
 
 from core.errors import InvalidInputError
-from core.role import Role
 from trajectory.pool import Member, MemberState, PoolTable, Replica
+from trajectory.role_wire import ROLE_FROM_PB, ROLE_TO_PB
 
 _LONGEST = 256
 """Characters of a field that the learner remembers of a server, at most."""
-_ROLE_TO_PB = {Role.PLANNER: adapter_pb2.ROLE_PLANNER, Role.EXECUTOR: adapter_pb2.ROLE_EXECUTOR}
-_ROLE_FROM_PB = {number: role for role, number in _ROLE_TO_PB.items()}
 _STATE_TO_PB = {state: pool_pb2.MemberState.Value(f"MEMBER_STATE_{state.name}") for state in MemberState}
 _STATE_FROM_PB = {number: state for state, number in _STATE_TO_PB.items()}
 
 
 def replica_to_pb(replica: Replica) -> pool_pb2.Replica:
     return pool_pb2.Replica(
-        role=_ROLE_TO_PB[replica.role],
+        role=ROLE_TO_PB[replica.role],
         address=replica.address,
         incarnation=replica.incarnation,
         node=replica.node,
@@ -40,7 +38,7 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
     Raises:
         InvalidInputError: a field is missing or too long; names it.
     """
-    if message.role not in _ROLE_FROM_PB:
+    if message.role not in ROLE_FROM_PB:
         raise InvalidInputError("replica.role: must be ROLE_PLANNER or ROLE_EXECUTOR")
     for name in ("address", "incarnation", "base_model"):
         if not getattr(message, name):
@@ -54,7 +52,7 @@ def replica_from_pb(message: pool_pb2.Replica) -> Replica:
 def _replica_from_pb(message: pool_pb2.Replica) -> Replica:
     """The server, of which a table may know no more than role and address."""
     return Replica(
-        role=_ROLE_FROM_PB[message.role],
+        role=ROLE_FROM_PB[message.role],
         address=message.address,
         incarnation=message.incarnation,
         node=message.node,
@@ -89,7 +87,7 @@ def table_from_pb(message: pool_pb2.PoolTable) -> PoolTable:
         members=tuple(
             _member_from_pb(member)
             for member in message.members
-            if member.state in _STATE_FROM_PB and member.replica.role in _ROLE_FROM_PB
+            if member.state in _STATE_FROM_PB and member.replica.role in ROLE_FROM_PB
         ),
         revision=message.revision,
     )

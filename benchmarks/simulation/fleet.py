@@ -21,7 +21,7 @@ from planner import server as planner_server
 from planner.service import PlannerService
 from serving.adapters.slot import AdapterSlot
 from serving.model import ModelFolder, load_tokenizer, resolve_model
-from serving.model_server import SelfView, adapter_service, registered, settings_of
+from serving.model_server import SelfView, adapter_service, registered
 from serving.pool.identity import ServerIdentity
 from serving.rpc.server import GrpcServer, Service
 
@@ -44,7 +44,7 @@ class Fleet:
 
     async def start(self, running: AsyncExitStack, role: Role, plays: bool) -> None:
         """Starts one server; without `plays` it only takes adapters."""
-        settings = settings_of(role, self._configuration)
+        settings = self._configuration.model_server(role)
         answer = tuple(self._tokenizers[role](_ANSWERS[role]).input_ids)
         engine = WaitingEngine(self._latency, answer, settings.context_length, settings.max_batch)
         slot = AdapterSlot(engine, role, self._model, settings.max_lora_rank, 1, settings.max_pushes)

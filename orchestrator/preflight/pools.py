@@ -10,7 +10,6 @@ from pathlib import Path
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.role import Role
-from orchestrator.servers.connections import model_section
 from orchestrator.servers.replicas import ReplicaPlan, replica_plans
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
@@ -37,7 +36,7 @@ def pools(configuration: Configuration) -> list[str]:
     Raises:
         ConfigurationError: the servers of a pool cannot be started as configured.
     """
-    return [_pool(role, model_section(configuration, role), configuration) for role in Role]
+    return [_pool(role, configuration.model_server(role), configuration) for role in Role]
 
 
 def _pool(role: Role, settings: ModelServerSettings, configuration: Configuration) -> str:
@@ -62,9 +61,9 @@ def lacking(configuration: Configuration, machine: Machine) -> list[str]:
 
 def _gpus(configuration: Configuration, machine: Machine) -> list[str]:
     asked = {
-        f"{role.value}.gpus": model_section(configuration, role).gpus
+        f"{role.value}.gpus": configuration.model_server(role).gpus
         for role in Role
-        if not model_section(configuration, role).addresses
+        if not configuration.model_server(role).addresses
     }
     if configuration.learner.address is None:
         asked["learner.gpus"] = configuration.learner.gpus
@@ -85,7 +84,7 @@ def _cores(configuration: Configuration, machine: Machine) -> list[str]:
     """Model servers compute at the same time; the learner is left out, which computes when they wait."""
     if machine.gpus or configuration.learner.address is not None:
         return []
-    threads = _threads([model_section(configuration, role) for role in Role])
+    threads = _threads([configuration.model_server(role) for role in Role])
     if threads <= machine.cores:
         return []
     return [

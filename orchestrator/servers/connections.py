@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hiper.v1 import learner_pb2
 
-from configuration.servers import ModelServerSettings, ServerSettings
+from configuration.servers import ServerSettings
 from configuration.tree import Configuration
 from core.errors import UnavailableError
 from core.role import Role
@@ -62,7 +62,7 @@ class Connector:
         return dict(zip(Role, found, strict=True))
 
     async def _pool(self, role: Role) -> tuple[Connection, ...]:
-        if addresses := model_section(self.configuration, role).addresses:
+        if addresses := self.configuration.model_server(role).addresses:
             return await self._those_there(role, addresses)
         addresses = await self._started(role, {})
         return tuple(await together(*(connect(self.configuration, role.value, each) for each in addresses)))
@@ -78,7 +78,7 @@ class Connector:
         await together(*(self._members(role, learner) for role in Role))
 
     async def _members(self, role: Role, learner: str) -> None:
-        if addresses := model_section(self.configuration, role).addresses:
+        if addresses := self.configuration.model_server(role).addresses:
             for connection in await self._those_there(role, addresses):
                 await connection.channel.close()
         else:
@@ -86,7 +86,7 @@ class Connector:
 
     async def _started(self, role: Role, overrides: Mapping[str, str]) -> tuple[str, ...]:
         """Starts all servers of a role; returns their addresses."""
-        plans = replica_plans(role, model_section(self.configuration, role))
+        plans = replica_plans(role, self.configuration.model_server(role))
         starts = (self._start(plan.name, role.value, {**plan.overrides, **overrides}) for plan in plans)
         return tuple(await together(*starts))
 
@@ -172,8 +172,3 @@ def section(configuration: Configuration, name: str) -> ServerSettings:
     """The section `planner`, `executor` or `learner` of a configuration."""
     found: ServerSettings = getattr(configuration, name)
     return found
-
-
-def model_section(configuration: Configuration, role: Role) -> ModelServerSettings:
-    """The section of a role."""
-    return configuration.planner if role is Role.PLANNER else configuration.executor

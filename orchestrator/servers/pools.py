@@ -12,7 +12,7 @@ from environments.benchmark import Benchmark
 from orchestrator.clients.directory import Directory, static_table
 from orchestrator.clients.models import CallTime, ExecutorClient, PlannerClient
 from orchestrator.clients.pool_calls import CallLimits, EpisodeCalls, PoolCalls
-from orchestrator.servers.connections import model_section, retry_policy
+from orchestrator.servers.connections import retry_policy
 from play.players import Executor, Planner, Players
 from serving.rpc.channel import Keepalive, open_channel
 from serving.rpc.connection import Connection
@@ -84,7 +84,7 @@ def static_directory(connections: Mapping[Role, Sequence[Connection]]) -> Direct
 
 
 def _pool(configuration: Configuration, role: Role, directory: Directory) -> PoolCalls:
-    tls = model_section(configuration, role).tls
+    tls = configuration.model_server(role).tls
     limits = CallLimits(
         seconds=configuration.orchestrator.call_seconds,
         policy=retry_policy(configuration, role.value),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hiper.v1 import adapter_pb2, adapter_pb2_grpc
 
 from serving.rpc.connection import Connection
+from trajectory.role_wire import ROLE_FROM_PB
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,6 @@ class AdapterState:
     """Name of the machine that it runs on."""
 
 
-_ROLES = {adapter_pb2.ROLE_PLANNER: "planner", adapter_pb2.ROLE_EXECUTOR: "executor"}
-
-
 class AdapterClient:
     """Reads and changes which adapter a model server uses."""
 
@@ -50,8 +48,9 @@ class AdapterClient:
         """The current state; a `HiperError` names the server."""
         request = adapter_pb2.GetStateRequest()
         state = await self._connection.call(self._stub.GetState, request)
+        role = ROLE_FROM_PB.get(state.role)
         return AdapterState(
-            role=_ROLES.get(state.role, "unknown"),
+            role=role.value if role else "unknown",
             model=state.model,
             base_model=state.base_model,
             run_id=state.run_id,

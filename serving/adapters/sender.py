@@ -15,6 +15,7 @@ from core.role import Role
 from serving.adapters.claims import ServerClaims
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, folder_hash
 from serving.rpc.codes import REASONS, reason_of
+from trajectory.role_wire import ROLE_TO_PB
 
 _CHUNK_BYTES = 512 * 1024
 _WORTH_RETRYING = (
@@ -26,7 +27,6 @@ _WORTH_RETRYING = (
     # This attempt took too long, but there is time for another.
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
-_ROLES = {Role.PLANNER: pb.ROLE_PLANNER, Role.EXECUTOR: pb.ROLE_EXECUTOR}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class AdapterSender:
     def _header(self, shipment: Shipment) -> pb.AdapterHeader:
         return pb.AdapterHeader(
             run_id=self.run_id,
-            role=_ROLES[shipment.role],
+            role=ROLE_TO_PB[shipment.role],
             version=shipment.version,
             base_model=self.base_model,
             config_json=(shipment.folder / CONFIG_FILE).read_bytes(),

@@ -10,15 +10,12 @@ from hiper.v1 import adapter_pb2 as pb
 from hiper.v1 import adapter_pb2_grpc as pb_grpc
 
 from core.errors import ExhaustedError, InvalidInputError
-from core.role import Role
 from serving.adapters.claim import Claim
 from serving.adapters.slot import AdapterSlot
 from serving.adapters.upload import AdapterManifest
 from serving.engine import Engine
 from serving.pool.identity import ServerIdentity
-
-_ROLE_FROM_PB = {pb.ROLE_PLANNER: Role.PLANNER, pb.ROLE_EXECUTOR: Role.EXECUTOR}
-_ROLE_TO_PB = {role: number for number, role in _ROLE_FROM_PB.items()}
+from trajectory.role_wire import ROLE_FROM_PB, ROLE_TO_PB
 
 
 class AdapterServicer(pb_grpc.AdapterServiceServicer):
@@ -66,7 +63,7 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
     def _state(self) -> pb.AdapterState:
         state, counters, model = self._slot.state, self._engine.counters, self._slot.model
         return pb.AdapterState(
-            role=_ROLE_TO_PB[self._slot.role],
+            role=ROLE_TO_PB[self._slot.role],
             model=model.name,
             base_model=model.fingerprint,
             run_id=state.run_id,
@@ -117,7 +114,7 @@ async def _chunks(parts: AsyncIterator[pb.PushRequest]) -> AsyncGenerator[bytes,
 def _manifest(header: pb.AdapterHeader) -> AdapterManifest:
     return AdapterManifest(
         run_id=header.run_id,
-        role=_ROLE_FROM_PB.get(header.role),
+        role=ROLE_FROM_PB.get(header.role),
         version=header.version,
         base_model=header.base_model,
         config_json=header.config_json,
