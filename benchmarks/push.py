@@ -29,6 +29,7 @@ from configuration.servers import ModelServerSettings, TlsSettings
 from configuration.tree import Configuration
 from core.errors import HiperError
 from core.role import Role
+from core.together import cancelled
 from learner.update.adapter_files import write_adapter
 from learner.update.policy import AdaptedModel
 from serving.adapters.origin import AdapterOrigin
@@ -75,9 +76,7 @@ class Load:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled(*tasks)
 
     async def _ask(self, caller: int) -> None:
         number = 0

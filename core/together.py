@@ -21,3 +21,25 @@ async def together(*work: Coroutine[Any, Any, ResultT]) -> list[ResultT]:
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def guarded(work: Coroutine[Any, Any, ResultT], guard: Coroutine[Any, Any, Any]) -> ResultT:
+    """The result of the work, beside which `guard` runs.
+
+    If the guard fails before the work is done, the work is cancelled, and the guard's error is raised.
+    """
+    tasks = working, guarding = asyncio.ensure_future(work), asyncio.ensure_future(guard)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            guarding.result()
+        return await working
+    finally:
+        await cancelled(*tasks)
+
+
+async def cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels the tasks, and waits until they have ended, however they do."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -21,16 +21,19 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
+from core.together import cancelled
 from learner.imitation.first import first_adapters
 from learner.pool.listed import ListedServers
 from learner.pool.membership import RunIdentity
 from learner.pool.pool import ReplicaPool
 from learner.pool.servers import PoolServers
 from learner.pool.servicer import PoolServicer
+from learner.service.admission import Admission
 from learner.service.gate import Schedule
 from learner.service.launch import launch, must_launch
 from learner.service.leading import LeadingTrainer, follow
 from learner.service.servicer import EpisodeServicer, LearnerServicer
+from learner.service.status import StatusBoard
 from learner.service.training_run import TrainingRun
 from learner.update.ranks import ALONE, CommandChannel, Ranks, join
 from learner.update.trainer import Trainer, TrainerSettings
@@ -55,17 +58,15 @@ _TELLING_SECONDS = 10.0
 the status many times in it, and so learns the reason."""
 
 
-def services(run: TrainingRun, pool: ReplicaPool) -> tuple[Service, ...]:
+def services(admission: Admission, status: StatusBoard, pool: ReplicaPool) -> tuple[Service, ...]:
     """What the learner offers."""
 
     def register_episodes(server: grpc.aio.Server) -> None:
-        servicer = EpisodeServicer(run.admission, pool.report_loads)
+        servicer = EpisodeServicer(admission, pool.report_loads)
         episode_pb2_grpc.add_EpisodeServiceServicer_to_server(servicer, server)
 
     def register_learner(server: grpc.aio.Server) -> None:
-        learner_pb2_grpc.add_LearnerServiceServicer_to_server(
-            LearnerServicer(run.status, run.admission), server
-        )
+        learner_pb2_grpc.add_LearnerServiceServicer_to_server(LearnerServicer(status, admission), server)
 
     def register_pool(server: grpc.aio.Server) -> None:
         pool_pb2_grpc.add_PoolServiceServicer_to_server(PoolServicer(pool), server)
@@ -163,14 +164,13 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
         error = next(filter(None, (task.exception() for task in done)))
         return error if isinstance(error, HiperError) else HiperError(f"{type(error).__name__}: {error}")
 
-    server = GrpcServer(configuration.learner, services(parts.run, parts.pool))
+    server = GrpcServer(configuration.learner, services(parts.run.admission, parts.run.status, parts.pool))
     try:
         seconds = _TELLING_SECONDS if flags.exit_with_parent else None
         await serve_until_stopped(server, flags, failure, seconds, parts.pool.watched)
     finally:
-        for task in (training, *beside):
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        training.cancel()
+        await cancelled(*beside)
         await parts.claims.release()
         await parts.connections.close()
 

@@ -12,10 +12,10 @@ from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
-from orchestrator.clients.pool import PoolClient
 from orchestrator.progress.pool_table import pool_table
 from orchestrator.servers import ending
 from orchestrator.servers.connections import connect
+from serving.pool.client import PoolClient
 
 _WIDTH = 160
 """Width of the table, in columns, if the output is a file or a pipe."""

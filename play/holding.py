@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from core.together import cancelled, guarded
 from trajectory.lease import Lease
 
 ResultT = TypeVar("ResultT")
@@ -42,9 +43,8 @@ class HeldLeases:
             await asyncio.wait((task,))
         finally:
             del self._playing[lease.lease_id]
-            task.cancel()
             # It must have left the environment before this is used again.
-            await asyncio.gather(task, return_exceptions=True)
+            await cancelled(task)
         return None if task.cancelled() else task.result()
 
     async def renewed_during(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -53,16 +53,7 @@ class HeldLeases:
         Raises:
             HiperError: the leases could not be renewed; the work is cancelled.
         """
-        tasks = playing, renewing = asyncio.ensure_future(work), asyncio.ensure_future(self._keep())
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not playing.done():
-                renewing.result()
-            return await playing
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await guarded(work, self._keep())
 
     async def _keep(self) -> None:
         while True:

@@ -9,9 +9,6 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import grpc
-from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc, pool_pb2_grpc
-
 from benchmarks.simulation.children import serve
 from configuration.servers import TlsSettings
 from configuration.tree import Configuration
@@ -19,11 +16,10 @@ from core.role import Role
 from learner.pool.membership import RunIdentity
 from learner.pool.pool import ReplicaPool
 from learner.pool.servers import PoolServers
-from learner.pool.servicer import PoolServicer
+from learner.server import services
 from learner.service.admission import Admission
 from learner.service.gate import Schedule
 from learner.service.published import PublishedAdapters
-from learner.service.servicer import EpisodeServicer, LearnerServicer
 from learner.service.status import StatusBoard
 from run_folder.store import EpisodeStore
 from serving.adapters.claims import ServerClaims
@@ -32,7 +28,7 @@ from serving.adapters.replicas import ReplicaConnections
 from serving.adapters.sender import AdapterSender
 from serving.model import resolve_model, vocabulary_size
 from serving.rpc.channel import open_channel
-from serving.rpc.server import GrpcServer, Service
+from serving.rpc.server import GrpcServer
 from trajectory.learner_status import Phase
 
 _EPISODES = 10**6
@@ -64,41 +60,28 @@ class Control:
             identity, PoolServers(connections), configuration.pool, configuration.learner.lease_seconds
         )
 
-    def services(self) -> tuple[Service, ...]:
-        def episodes(server: grpc.aio.Server) -> None:
-            servicer = EpisodeServicer(self.admission, self.pool.report_loads)
-            episode_pb2_grpc.add_EpisodeServiceServicer_to_server(servicer, server)
-
-        def learner(server: grpc.aio.Server) -> None:
-            servicer = LearnerServicer(self.status, self.admission)
-            learner_pb2_grpc.add_LearnerServiceServicer_to_server(servicer, server)
-
-        def pools(server: grpc.aio.Server) -> None:
-            pool_pb2_grpc.add_PoolServiceServicer_to_server(PoolServicer(self.pool), server)
-
-        return (
-            Service("hiper.v1.EpisodeService", episodes),
-            Service("hiper.v1.LearnerService", learner),
-            Service("hiper.v1.PoolService", pools),
-        )
-
     async def publish(self, version: int) -> float:
         """Has all servers serve this version; returns the seconds that it took."""
         begun = time.monotonic()
-        self._published.add(version, {role: folder_hash(at).hex() for role, at in self._adapters.items()})
+        self._announce(version)
         await asyncio.gather(
             *(
                 self.pool.publish(role, version, folder, self.status.report)
                 for role, folder in self._adapters.items()
             )
         )
-        self.status.published(version)
-        self.status.show(Phase.GATHERING, "simulation")
+        self._grant(version)
         return time.monotonic() - begun
 
     def offer(self, version: int) -> None:
         """Grants leases of this version, which no server has."""
+        self._announce(version)
+        self._grant(version)
+
+    def _announce(self, version: int) -> None:
         self._published.add(version, {role: folder_hash(at).hex() for role, at in self._adapters.items()})
+
+    def _grant(self, version: int) -> None:
         self.status.published(version)
         self.status.show(Phase.GATHERING, "simulation")
 
@@ -115,7 +98,7 @@ def main(pipe: Connection, configuration: Configuration, folder: str, adapters: 
 
 
 async def _main(pipe: Connection, control: Control, configuration: Configuration) -> None:
-    server = GrpcServer(configuration.learner, control.services())
+    server = GrpcServer(configuration.learner, services(control.admission, control.status, control.pool))
     await server.start()
     running = asyncio.create_task(control.pool.run())
     pipe.send(server.address)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from configuration.tree import Configuration
 from core.role import Role
+from core.together import cancelled
 from environments.benchmark import Benchmark, Task
 from orchestrator.clients.directory import Directory, watch_pool
 from orchestrator.clients.learner import EpisodeClient
@@ -106,9 +107,7 @@ async def play(
         computed = time.process_time() - computed
         return Played(turns, tuple(episodes), time.monotonic() - begun, computed)
     finally:
-        for task in tasks_running:
-            task.cancel()
-        await asyncio.gather(*tasks_running, return_exceptions=True)
+        await cancelled(*tasks_running)
         await pools.planners.close()
         await pools.executors.close()
         await connection.channel.close()

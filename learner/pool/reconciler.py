@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from core.errors import ExhaustedError, HiperError, UnavailableError
 from core.role import Role
+from core.together import cancelled
 from learner.pool.member import Due
 from learner.pool.membership import Key
 from learner.pool.shared import SharedMembership
@@ -60,7 +60,7 @@ class Reconciler:
 
     async def end(self) -> None:
         """Ends all pushes."""
-        await _ended(self._tasks.values())
+        await cancelled(*self._tasks.values())
 
     async def _follow(self, key: Key) -> None:
         """Pushes to one server whatever it lacks, until it is forgotten."""
@@ -88,7 +88,7 @@ class Reconciler:
             await asyncio.wait((attempt, overtaken), return_when=asyncio.FIRST_COMPLETED)
             return self._settled(due, attempt) if attempt.done() else True
         finally:
-            await _ended((attempt, overtaken))
+            await cancelled(attempt, overtaken)
 
     def _settled(self, due: Due, attempt: asyncio.Future[str]) -> bool:
         with self._shared.change() as now:
@@ -113,11 +113,3 @@ class Reconciler:
 
     async def _until_other(self, key: Key, due: Due, seconds: float | None = None) -> None:
         await self._shared.bell.until(lambda: self._due(key) != due, seconds)
-
-
-async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancels the tasks, and waits until they have ended."""
-    cancelled = tuple(tasks)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)

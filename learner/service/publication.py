@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from core.together import together
+from core.together import guarded, together
 from learner.service.published import PublishedAdapters
 from learner.service.run_parts import Publisher
 from learner.service.status import StatusBoard
@@ -51,13 +51,7 @@ class Publication:
         Raises:
             HiperError: a role has had no server for too long; the work is cancelled.
         """
-        tasks = working, lost = asyncio.ensure_future(work), asyncio.ensure_future(self.publisher.lost())
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise lost.result()
-            return working.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await guarded(work, self._until_lost())
+
+    async def _until_lost(self) -> NoReturn:
+        raise await self.publisher.lost()

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from core.errors import HiperError
 from core.role import Role
-from orchestrator.clients.pool import PoolClient
 from play.picker import Picker
+from serving.pool.client import PoolClient
 from serving.rpc.connection import Connection
 from serving.rpc.retry import WORTH_RETRYING
 from trajectory.pool import Member, MemberState, PoolTable, Replica

@@ -13,6 +13,7 @@ import grpc
 
 from core.errors import ExhaustedError, HiperError, UnavailableError
 from core.role import Role
+from core.together import cancelled
 from orchestrator.clients.directory import Directory
 from orchestrator.clients.models import Method
 from play.picker import Picker
@@ -155,6 +156,4 @@ async def _first(*work: Awaitable[None]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)

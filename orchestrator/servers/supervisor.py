@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import HiperError, UnavailableError
+from core.together import cancelled
 from orchestrator.servers.services import (
     Service,
     ServiceDiedError,
@@ -185,8 +186,7 @@ class Supervisor:
             await main
         finally:
             logs.cancel()
-            main.cancel()
-            await asyncio.gather(main, return_exceptions=True)
+            await cancelled(main)
 
     async def _keep_logs_short(self) -> None:
         while True:
@@ -196,9 +196,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stops all services and waits until they have ended."""
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        await cancelled(*self._watches)
         for first in (True, False):
             chosen = [service for service in self._services if service.spec.stops_first is first]
             await asyncio.gather(*(service.stop(self._stop_seconds) for service in chosen))

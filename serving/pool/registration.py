@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from core.errors import HiperError
+from core.together import cancelled
 from trajectory.pool import Replica
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,7 @@ class Registration:
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            await cancelled(keeping)
             await self._say_farewell()
 
     async def _keep(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.together import together
+from core.together import cancelled, guarded, together
 
 
 async def value(number: int, after: asyncio.Event | None = None) -> int:
@@ -90,3 +90,59 @@ def test_cancelling_cancels_all() -> None:
 
     asyncio.run(run())
     assert sorted(ended) == ["a", "b"]
+
+
+def test_guarded_work_gives_its_result_and_ends_its_guard() -> None:
+    ended: list[str] = []
+
+    async def guard(begun: asyncio.Event) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.append("guard")
+
+    async def work(begun: asyncio.Event) -> int:
+        await begun.wait()
+        return 1
+
+    async def run() -> int:
+        begun = asyncio.Event()
+        return await guarded(work(begun), guard(begun))
+
+    assert asyncio.run(run()) == 1
+    assert ended == ["guard"]
+
+
+def test_a_guard_that_fails_cancels_the_work_and_is_heard() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("work")
+
+    async def guard() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        asyncio.run(guarded(work(), guard()))
+    assert ended == ["work"]
+
+
+def test_cancelled_tasks_have_ended_also_those_that_fail_meanwhile() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("late")
+
+    async def run() -> list[bool]:
+        tasks = [asyncio.create_task(stubborn()), asyncio.create_task(asyncio.Event().wait())]
+        await asyncio.sleep(0)
+        await cancelled(*tasks)
+        return [task.done() for task in tasks]
+
+    assert asyncio.run(run()) == [True, True]
