@@ -22,12 +22,14 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM
 
-from benchmarks.rollout import Opened, at_own_pace, engine_of, in_lock_step, opened, servers
+from benchmarks.rollout import Opened, at_own_pace, in_lock_step, opened
 from benchmarks.training import Work, ours, plain
 from configuration.command import main, read
 from configuration.section import Section
 from configuration.tree import Configuration
+from core.role import Role
 from serving.engine import GenerationRequest
+from serving.engines import make_engine
 from serving.model import ModelFolder, compute_dtype, resolve_model
 
 _KL = 0.01
@@ -64,7 +66,7 @@ async def our_iteration(c: Configuration, model: ModelFolder, playing: Opened) -
     loaded = time.perf_counter()
     update()
     updated = time.perf_counter()
-    # The adapter of before, in place of the new one, which is as large: the next side plays with the same.
+    # Serves the previous adapter again, which is as large as the new one, so that both sides play alike.
     await playing.forget()
     for engine in playing.engines.values():
         await engine.generate(_FIRST)
@@ -81,11 +83,11 @@ async def their_iteration(c: Configuration, model: ModelFolder, playing: Opened)
     loaded = time.perf_counter()
     update()
     updated = time.perf_counter()
-    for role, server in servers(c).items():
+    for role in Role:
         place = Path(tempfile.mkdtemp(prefix=f"hiper-merged-{role.value}-"))
         try:
             base.save_pretrained(place)
-            engine = engine_of(ModelFolder(place, "merged", ""), server)
+            engine = make_engine(ModelFolder(place, "merged", ""), c.model_server(role))
             await engine.start()
             await engine.generate(_FIRST)
             await engine.close()

@@ -36,8 +36,8 @@ from serving.adapters.origin import AdapterOrigin
 from serving.adapters.publisher import AdapterPublisher
 from serving.adapters.sender import AdapterSender, Target
 from serving.adapters.slot import AdapterSlot
-from serving.embedded.engine import EmbeddedEngine
-from serving.engine import GenerationRequest
+from serving.engine import Engine, GenerationRequest
+from serving.engines import make_engine
 from serving.model import ModelFolder, compute_dtype, resolve_model
 from serving.model_server import adapter_service
 from serving.rpc.channel import open_channel
@@ -61,7 +61,7 @@ class BenchmarkFlags(Section):
 class Load:
     """Callers that ask for one answer after the other."""
 
-    engine: EmbeddedEngine
+    engine: Engine
     answers: Counter[int] = field(default_factory=Counter)
     """Number of answers by adapter version."""
     failed: int = 0
@@ -101,7 +101,7 @@ class Ours:
 
     def __init__(self, model: ModelFolder, settings: ModelServerSettings, folders: Sequence[Path]) -> None:
         self._model, self._settings, self._folders = model, settings, folders
-        self.engine = engine_of(model, settings)
+        self.engine = make_engine(model, settings)
         self.load = Load(self.engine)
         self._versions = iter(range(1_000_000))
 
@@ -113,7 +113,7 @@ class Ours:
         await server.start()
         channel = open_channel(server.address, TlsSettings())
         sender = AdapterSender("benchmark", self._model.fingerprint, _SECONDS)
-        self._publisher = AdapterPublisher({ROLE: Target(server.address, channel)}, sender, _SECONDS)
+        self._publisher = AdapterPublisher(Target(server.address, channel), sender, _SECONDS)
         try:
             yield
         finally:
@@ -141,7 +141,7 @@ def reload(merged: PreTrainedModel, folder: ModelFolder, settings: ModelServerSe
     """
     began = time.perf_counter()
     merged.save_pretrained(place)
-    engine = engine_of(ModelFolder(place, "merged", folder.fingerprint), settings)
+    engine = make_engine(ModelFolder(place, "merged", folder.fingerprint), settings)
 
     async def first_token() -> float:
         await engine.start()
@@ -151,12 +151,6 @@ def reload(merged: PreTrainedModel, folder: ModelFolder, settings: ModelServerSe
         return seconds
 
     return asyncio.run(first_token())
-
-
-def engine_of(model: ModelFolder, settings: ModelServerSettings) -> EmbeddedEngine:
-    return EmbeddedEngine(
-        model, settings.dtype, settings.threads, settings.context_length, settings.max_batch
-    )
 
 
 def two_adapters(c: Configuration, model: ModelFolder, root: Path) -> list[Path]:

@@ -20,7 +20,6 @@ from rich.table import Table
 
 from configuration.command import main, read
 from configuration.section import Section
-from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.progress import progress
 from core.role import Role
@@ -32,9 +31,9 @@ from learner.imitation.first import first_adapters
 from planner.service import PlannerService
 from play.players import Executor, OneOfEach, Planner, Players
 from serving.adapters.pair import AdapterPair
-from serving.embedded.engine import EmbeddedEngine
-from serving.engine import LoadedAdapter
-from serving.model import ModelFolder, load_tokenizer, resolve_model
+from serving.engine import Engine, LoadedAdapter
+from serving.engines import make_engine
+from serving.model import load_tokenizer, resolve_model
 from trajectory.episode import Act, AdmissibleAction, Episode, Plan, TurnContext
 from trajectory.fence import Fence
 from trajectory.lease import Lease
@@ -138,7 +137,7 @@ class Games:
     """Number of episodes played at the same time, and size of the batches in lock-step."""
 
     async def play(self, number: int, planner: Planner, executor: Executor) -> Episode:
-        """Plays one episode, with a seed of its own."""
+        """Plays one episode; its seed depends on its number."""
         players = Players(OneOfEach(planner, executor), self.benchmark, self.history, final_prompts=False)
         seed = derive(self.seed, "episode", number)
         lease = Lease(str(number), "benchmark", number, number, attempt=0, task_seed=0, seed=seed, version=0)
@@ -202,7 +201,7 @@ class Opened:
     """The games, and the engines of their planner and executor."""
 
     games: Games
-    engines: Mapping[Role, EmbeddedEngine]
+    engines: Mapping[Role, Engine]
     adapters: AdapterPair | None
 
     async def forget(self) -> None:
@@ -221,7 +220,7 @@ async def opened(c: Configuration, episodes: int, console: Console) -> AsyncIter
         pair = first_adapters(c, model, report)
     benchmark, tokenizer = load(c.environment), load_tokenizer(model.path)
     tasks = benchmark.tasks(c.orchestrator.split)
-    engines = {role: engine_of(model, server) for role, server in servers(c).items()}
+    engines = {role: make_engine(model, c.model_server(role)) for role in Role}
     try:
         for engine in engines.values():
             await engine.start()
@@ -240,14 +239,6 @@ async def opened(c: Configuration, episodes: int, console: Console) -> AsyncIter
     finally:
         for engine in engines.values():
             await engine.close()
-
-
-def servers(c: Configuration) -> dict[Role, ModelServerSettings]:
-    return {Role.PLANNER: c.planner, Role.EXECUTOR: c.executor}
-
-
-def engine_of(model: ModelFolder, server: ModelServerSettings) -> EmbeddedEngine:
-    return EmbeddedEngine(model, server.dtype, server.threads, server.context_length, server.max_batch)
 
 
 async def compared(c: Configuration, flags: BenchmarkFlags, console: Console) -> dict[str, list[Measured]]:

@@ -1,8 +1,8 @@
 """`bazel run //benchmarks:training`: compares an update with a plain PEFT loop over padded batches.
 
 Both make one whole update (the critic's features, both policies, their reference if there is a KL term) from
-the same episodes with the same base model in the same number format, each in a process of its own, one after
-the other. The plain loop pads turns to the longest of their batch, computes the logits of all positions, and
+the same episodes with the same base model in the same number format, one after the other, each in a fresh
+process. The plain loop pads turns to the longest of their batch, computes the logits of all positions, and
 computes shared prefixes again for every turn. It leaves out the regressions that make values of the features.
 """
 

@@ -73,19 +73,19 @@ class LoraSettings(Section):
 class PpoSettings(Section):
     """The update of both policies: PPO with clipping."""
 
-    learning_rate: float = Field(1e-4, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(1e-4, gt=0)
     """Learning rate of AdamW; constant."""
-    planner_learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False)
+    planner_learning_rate: float | None = Field(None, gt=0)
     """Learning rate of the planner, which has fewer tokens to learn from; none means `learning_rate`."""
     clip: Bound = 0.2
     """Clipping range: probability ratios beyond 1 ± clip give no gradient."""
-    kl_coefficient: float = Field(0.01, ge=0, allow_inf_nan=False)
+    kl_coefficient: float = Field(0.01, ge=0)
     """Weight of the KL divergence from the reference in the loss (estimator k3, with low variance)."""
     kl_reference: Literal["start", "base"] = "start"
     """Reference of the KL divergence: `start` is the adapters that the run started with, so that a warm
     start is not undone; `base` is the base model without an adapter. Without a warm start, both are the
     same."""
-    entropy_coefficient: float = Field(0.0, ge=0, allow_inf_nan=False)
+    entropy_coefficient: float = Field(0.0, ge=0)
     """Weight of the entropy bonus in the loss."""
     epochs: int = Field(1, ge=1)
     """Number of passes over a batch."""
@@ -156,7 +156,7 @@ class ImitationSettings(Section):
     """Number of optimizer steps for the planner, which has less to learn; none means `steps`."""
     batch_turns: int = Field(8, ge=1)
     """Number of turns per step."""
-    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(1e-3, gt=0)
     """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=1)
     """Number of tasks of the training split whose demonstrations are used."""

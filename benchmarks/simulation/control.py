@@ -1,4 +1,4 @@
-"""A learner without a trainer: its store, gate, pools and gRPC services, in a process of its own."""
+"""A learner without a trainer, as a separate process: its store, gate, pools and gRPC services."""
 
 from __future__ import annotations
 

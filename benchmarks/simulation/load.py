@@ -1,4 +1,4 @@
-"""Calls to the learner's control plane, as fast as it answers, from a process of its own."""
+"""A separate process that calls the learner's control plane as fast as it answers."""
 
 from __future__ import annotations
 

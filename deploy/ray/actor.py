@@ -85,7 +85,7 @@ class Supervisor:
 
     def describe(self) -> dict[str, str]:
         """The process: state, address, host, id of the node, process id, and the last lines of output."""
-        address = self._address() or ""
+        address = self.address()
         return {
             "name": self._name,
             "state": "serving" if address and self._state == "starting" else self._state,
@@ -97,8 +97,12 @@ class Supervisor:
         }
 
     def address(self) -> str:
-        """Address of the server once it is serving; until then empty."""
-        return self._address() or ""
+        """Address of the server once the present process has said that it is serving; until then empty."""
+        try:
+            ready = json.loads((self._scratch / "ready.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        return self._served if ready else ""
 
     def stop(self, seconds: float) -> bool:
         """Asks the process to end, and waits; returns whether it has ended."""
@@ -190,14 +194,6 @@ class Supervisor:
         for line in process.stdout:
             self._lines.append(line.rstrip())
             print(line, end="", flush=True)
-
-    def _address(self) -> str | None:
-        """The address, if the present process has said that it is serving."""
-        try:
-            ready = json.loads((self._scratch / "ready.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return self._served if ready else None
 
     def _needs_learner(self) -> bool:
         return any("{learner}" in word for word in self._arguments)

@@ -42,7 +42,7 @@ class Cluster:
 
         Raises:
             PreconditionError: Ray is not installed.
-            UnavailableError: there is no cluster at this address.
+            UnavailableError: no cluster answers at this address.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
@@ -91,7 +91,7 @@ class Cluster:
         """The description that `keep` was given.
 
         Raises:
-            NotFoundError: there is no deployment of this name.
+            NotFoundError: no deployment has this name.
         """
         try:
             keeper = self._ray.get_actor(_KEEPER, namespace=self._namespace)
@@ -167,7 +167,7 @@ class Cluster:
         )
 
     def _reservation(self, request: Placement) -> dict[str, Any]:
-        """Options that place an actor into a reservation of its own, on one node."""
+        """Options that reserve resources on one node for an actor, and place it there."""
         from ray.util.placement_group import placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 

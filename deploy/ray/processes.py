@@ -25,7 +25,7 @@ class Process:
     arguments: tuple[str, ...]
     """Arguments of the interpreter."""
     port: int
-    """Port of the process; 0 means a free one, none of its own if no argument has `{port}`."""
+    """Port for `{port}`; 0 means a free one. Without `{port}` in an argument, it is not used."""
     ends: bool
     """Whether exit code 0 means that its work is done, rather than that it must be started again."""
 

@@ -74,6 +74,6 @@ async def _push(
     take_over: bool,
 ) -> None:
     base = base_of(folder) or (await AdapterClient(connection).state()).base_model
-    target: Mapping[Role, Target] = {role: Target(connection.server.address, connection.channel)}
+    target = Target(connection.server.address, connection.channel)
     sender = AdapterSender(run_id, base, seconds / 3, take_over=take_over)
     await AdapterPublisher(target, sender, seconds).publish(role, version, folder)

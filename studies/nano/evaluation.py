@@ -16,8 +16,7 @@ from play.dispatch import Dispatcher
 from play.every_task import EveryTask
 from play.players import Players
 from serving.adapters.pair import AdapterPair
-from serving.embedded.engine import EmbeddedEngine
-from serving.engine import LoadedAdapter
+from serving.engine import Engine, LoadedAdapter
 from serving.model import ModelFolder
 from studies.nano.local import engines, local_players
 from trajectory.episode import Decision, Episode
@@ -134,7 +133,7 @@ async def _play_all(
     return [episodes[task.id] for task in tasks]
 
 
-def _report(episodes: Sequence[Episode], engines: Sequence[EmbeddedEngine], seconds: float) -> Report:
+def _report(episodes: Sequence[Episode], engines: Sequence[Engine], seconds: float) -> Report:
     turns = [turn for episode in episodes for turn in episode.turns]
     said = [generation for turn in turns for generation in (turn.plan.generation, turn.act.generation)]
     seen = [o for e in episodes for o in (*(t.observation for t in e.turns[1:]), e.final_observation)]

@@ -12,12 +12,13 @@ from environments.benchmark import Benchmark
 from executor.service import ExecutorService
 from planner.service import PlannerService
 from play.players import OneOfEach, Players
-from serving.embedded.engine import EmbeddedEngine
+from serving.engine import Engine
+from serving.engines import make_engine
 from serving.model import ModelFolder, load_tokenizer
 from trajectory.episode import Act, AdmissibleAction, Plan, TurnContext
 from trajectory.fence import Fence
 
-Engines = Mapping[Role, EmbeddedEngine]
+Engines = Mapping[Role, Engine]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class _LocalExecutor:
 @asynccontextmanager
 async def engines(model: ModelFolder, settings: PlannerSettings) -> AsyncIterator[Engines]:
     """An engine for each role, with the base model alone; closed at the end of the block."""
-    made = {role: _engine(model, settings) for role in Role}
+    made = {role: make_engine(model, settings) for role in Role}
     try:
         for engine in made.values():
             await engine.start()
@@ -81,15 +82,4 @@ def local_players(
         history=settings.history,
         final_prompts=final_prompts,
         fenced=fenced,
-    )
-
-
-def _engine(model: ModelFolder, settings: PlannerSettings) -> EmbeddedEngine:
-    return EmbeddedEngine(
-        model,
-        settings.dtype,
-        settings.threads,
-        settings.context_length,
-        settings.max_batch,
-        settings.max_queue,
     )

@@ -99,12 +99,12 @@ def pair(tmp_path: Path) -> AdapterPair:
 def test_a_publisher_claims_its_server_first_and_another_run_is_told_who_has_it(pair: AdapterPair) -> None:
     async def work() -> None:
         async with served() as (server, connection):
-            targets = {Role.PLANNER: Target(connection.server.address, connection.channel)}
+            target = Target(connection.server.address, connection.channel)
 
             def publisher(run_id: str) -> AdapterPublisher:
                 claims = ServerClaims(run_id, f"host of {run_id}")
                 sender = AdapterSender(run_id, "base", 20.0, epoch=1, claims=claims)
-                return AdapterPublisher(targets, sender, 20.0)
+                return AdapterPublisher(target, sender, 20.0)
 
             await publisher("first").publish(Role.PLANNER, 3, pair.planner)
             assert server.claim.current is not None and server.claim.current.run_id == "first"

@@ -56,9 +56,8 @@ class Servicer(pb_grpc.AdapterServiceServicer):
 async def publish(address: str, folder: Path, seconds: float, try_seconds: float | None = None) -> None:
     channel = open_channel(address, TlsSettings())
     try:
-        targets = {Role.PLANNER: Target(address, channel)}
         sender = AdapterSender("run", "base", try_seconds or seconds)
-        publisher = AdapterPublisher(targets, sender, seconds, pause=0.01)
+        publisher = AdapterPublisher(Target(address, channel), sender, seconds, pause=0.01)
         await publisher.publish(Role.PLANNER, 1, folder)
     finally:
         await channel.close()
