@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from environments.benchmark import Benchmark, StepInfo, Task, TextEnvironment
+from environments.benchmark import Benchmark, Policy, StepInfo, Task, TextEnvironment
 from environments.errors import (
     ActionTypeError,
     EpisodeError,
@@ -92,6 +91,8 @@ def _reset(benchmark: Benchmark, _: int) -> Problems:
         observation, info = environment.reset(options={"task": task.id})
         for problem in (*observation_problems(observation), *info_problems(info)):
             yield f"{task.id}: {problem}"
+        if not observation:
+            yield f"{task.id}: the first observation is empty"
         if (info["task_id"], info["task_type"], info["won"]) != (task.id, task.type, False):
             yield f"{task.id}: info says {info['task_id']}, {info['task_type']}, won {info['won']}"
 
@@ -122,6 +123,8 @@ def _demonstrations(benchmark: Benchmark, _: int) -> Problems:
             found = (*observation_problems(observation), *reward_problems(reward), *info_problems(info))
             yield from (f"{where}: {problem}" for problem in found)
             over = terminated or truncated
+            if truncated:
+                yield f"{where}: the demonstration is cut off"
         if not over:
             yield f"{task.id}: the demonstration does not end the episode"
 
@@ -131,15 +134,16 @@ def _any_text(benchmark: Benchmark, _: int) -> Problems:
     for action in _STRANGE:
         observation, reward, terminated, truncated, info = environment.step(action)
         shown = repr(action[:20])
-        found = (*reward_problems(reward), *info_problems(info))
+        found = (*observation_problems(observation), *reward_problems(reward), *info_problems(info))
         yield from (f"after {shown}: {problem}" for problem in found)
-        if not isinstance(observation, str):
-            yield f"after {shown}: the observation is not text"
         if terminated or truncated:
             environment = _started(benchmark)
+    twin = environment.snapshot()
     try:
         environment.step(7)  # type: ignore[arg-type]
     except ActionTypeError:
+        if environment.step("") != twin.step(""):
+            yield "step(7), which is refused, changes the episode"
         return
     yield "step(7) does not raise ActionTypeError"
 
@@ -190,16 +194,19 @@ def _whole_episode(benchmark: Benchmark, step_limit: int) -> list[str]:
 def _nothing_follows_the_end(benchmark: Benchmark, step_limit: int) -> Problems:
     if not _refuses(benchmark.environment()):
         yield "step before the first reset does not raise EpisodeError"
-    environment = _started(benchmark)
-    for action in _whole_episode(benchmark, step_limit):
-        _, _, terminated, truncated, _ = environment.step(action)
-        if terminated or truncated:
-            break
-    if not _refuses(environment):
-        yield "step after the end of an episode does not raise EpisodeError"
-    environment.reset(options={"task": _some_tasks(benchmark)[0].id})
-    if _refuses(environment):
-        yield "step is refused after another reset"
+    endings = {"played": _whole_episode(benchmark, step_limit)}
+    if (ignored := _ignored(benchmark)) is not None:
+        endings["cut off"] = [ignored] * step_limit
+    for how, actions in endings.items():
+        environment = _started(benchmark)
+        for action in actions:
+            if any(environment.step(action)[2:4]):
+                break
+        if not _refuses(environment):
+            yield f"step after the end of an episode that was {how} does not raise EpisodeError"
+        environment.reset(options={"task": _some_tasks(benchmark)[0].id})
+        if _refuses(environment):
+            yield "step is refused after another reset"
 
 
 def _refuses(environment: TextEnvironment) -> bool:
@@ -230,21 +237,26 @@ def _players(benchmark: Benchmark, step_limit: int) -> Problems:
         players += 1
         observation, info = environment.reset(seed=1)
         player.begin(observation, info)
-        if not _played_to_the_end(environment, player, observation, info, step_limit):
-            yield f"{name}: the episode has not ended after {step_limit} steps"
+        yield from (
+            f"{name}: {problem}" for problem in _played(environment, player, observation, info, step_limit)
+        )
     if not players:
         yield "there is none of expert, rule and random, so that results have nothing beside them"
 
 
-def _played_to_the_end(
-    environment: TextEnvironment, player: Any, observation: str, info: StepInfo, step_limit: int
-) -> bool:
-    for _ in range(step_limit):
-        action = player.act(observation, info).action
-        observation, _, terminated, truncated, info = environment.step(action)
+def _played(
+    environment: TextEnvironment, player: Policy, observation: str, info: StepInfo, step_limit: int
+) -> Problems:
+    for number in range(step_limit):
+        step = player.act(observation, info)
+        if not step.subgoal:
+            yield f"step {number}: there is no subgoal"
+        observation, _, terminated, truncated, info = environment.step(step.action)
+        if terminated and truncated:
+            yield f"step {number}: both terminated and truncated"
         if terminated or truncated:
-            return True
-    return False
+            return
+    yield f"the episode has not ended after {step_limit} steps"
 
 
 def _unknown_names(benchmark: Benchmark, _: int) -> Problems:
