@@ -73,3 +73,17 @@ def test_predictions_are_of_all_rows() -> None:
     ridge = Ridge(inputs, GROUPS)
     weights, _ = ridge.fit(targets, [0], [], [1e-9])
     torch.testing.assert_close(ridge.predicted(weights), targets, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("inputs", [59, 60, 61, 300])
+@pytest.mark.parametrize("penalty", [0.3, 30.0])
+def test_few_rows_with_many_inputs_have_the_same_solution(inputs: int, penalty: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    wide = torch.randn(60, inputs, generator=generator, dtype=torch.float64) + 0.5
+    targets = wide[:, 0] - wide[:, 1] + 2.0
+    rows = np.flatnonzero(GROUPS != 1)
+    weights, _ = Ridge(wide, GROUPS).fit(targets, [0, 2], [], [penalty])
+    x, y = wide[rows] - wide[rows].mean(0), targets[rows] - targets[rows].mean()
+    expected = torch.linalg.solve(x.T @ x + penalty * inputs * torch.eye(inputs).double(), x.T @ y)
+    torch.testing.assert_close(weights[:-1], expected)
+    torch.testing.assert_close(weights[-1], targets[rows].mean() - wide[rows].mean(0) @ expected)
