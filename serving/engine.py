@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import UnavailableError
+from core.role import Role
 
 BASE_VERSION = -1
 """Adapter version of the base model alone."""
@@ -81,6 +82,13 @@ class LoadedAdapter:
     epoch: int = 0
     """Adapters of a run are ordered by epoch, then by version."""
     sha256: bytes = b""
+
+    @classmethod
+    def of_run(
+        cls, run_id: str, role: Role, epoch: int, version: int, folder: Path, sha256: bytes
+    ) -> LoadedAdapter:
+        """An adapter of a run, whose name no other one of this run, role, epoch and version has."""
+        return cls(f"{run_id}/{role.value}@{epoch}.{version}", version, folder, run_id, epoch, sha256)
 
 
 class EngineFailedError(UnavailableError):

@@ -6,11 +6,12 @@ weights. Episodes that the versions before have answered may be in the store alr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from hiper.v1 import episode_pb2 as pb
 
 from core.role import Role
+from learner.service.provenance import answers
 from learner.service.published import PublishedAdapters
 from run_folder.adapter_hashes import recorded_hashes
 from run_folder.folder import RunFolder
@@ -32,7 +33,7 @@ class Lineage:
         Raises:
             EpisodeError: names the first turn and field of an answer that the run's adapters did not give.
         """
-        for where, role, generation in _answers(episode):
+        for where, role, generation in answers(episode):
             answered = generation.adapter_version
             if not 0 <= answered <= version:
                 raise EpisodeError(f"{where}: adapter_version: {answered} is not in 0 to {version}")
@@ -51,7 +52,7 @@ class Lineage:
         Raises:
             EpisodeError: names the first turn and field of such an answer.
         """
-        for where, _, generation in _answers(episode):
+        for where, _, generation in answers(episode):
             if generation.adapter_version > version and not generation.adapter_sha256:
                 raise EpisodeError(
                     f"{where}: adapter_version: {generation.adapter_version} was given up when version "
@@ -72,9 +73,3 @@ class Lineage:
             return self._folder.pair(version).hashes()
         except OSError:
             return {}
-
-
-def _answers(episode: pb.Episode) -> Iterator[tuple[str, Role, pb.Generation]]:
-    for turn in episode.turns:
-        yield f"turn {turn.index}: plan", Role.PLANNER, turn.plan
-        yield f"turn {turn.index}: act", Role.EXECUTOR, turn.act

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hiper.v1 import episode_pb2 as pb
 
 from core.errors import PreconditionError
@@ -34,13 +36,15 @@ def check_answers(episode: pb.Episode, lease: Lease, published: PublishedAdapter
         PreconditionError: names the turn and field of the first answer that is not from a published adapter
             of the lease's version or later.
     """
+    for where, role, generation in answers(episode):
+        _check_answer(generation, role, f"episode {episode.number}: {where}", lease, published)
+
+
+def answers(episode: pb.Episode) -> Iterator[tuple[str, Role, pb.Generation]]:
+    """Each answer of the episode: its turn and field in words, the role that gave it, and the answer."""
     for turn in episode.turns:
-        for role, name, generation in (
-            (Role.PLANNER, "plan", turn.plan),
-            (Role.EXECUTOR, "act", turn.act),
-        ):
-            where = f"episode {episode.number}: turn {turn.index}: {name}"
-            _check_answer(generation, role, where, lease, published)
+        yield f"turn {turn.index}: plan", Role.PLANNER, turn.plan
+        yield f"turn {turn.index}: act", Role.EXECUTOR, turn.act
 
 
 def _check_answer(

@@ -60,15 +60,14 @@ def lacking(configuration: Configuration, machine: Machine) -> list[str]:
 
 
 def _gpus(configuration: Configuration, machine: Machine) -> list[str]:
+    if configuration.learner.address is not None:
+        return []
     asked = {
         f"{role.value}.gpus": configuration.model_server(role).gpus
         for role in Role
         if not configuration.model_server(role).addresses
     }
-    if configuration.learner.address is None:
-        asked["learner.gpus"] = configuration.learner.gpus
-    else:
-        asked = {}
+    asked["learner.gpus"] = configuration.learner.gpus
     return [
         f"missing: GPU {', '.join(map(str, absent))} of {key}: this machine has {_counted(machine.gpus)}"
         for key, numbers in asked.items()

@@ -22,11 +22,9 @@ from core.role import Role
 from core.temporary_folder import TemporaryFolder
 from serving.adapters.claim import ClaimHolder
 from serving.adapters.folder import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    adapter_hash,
     base_shapes,
     check_adapter,
+    folder_hash,
     largest_weights,
     read_config,
 )
@@ -167,9 +165,7 @@ class AdapterSlot:
     async def load(self, folder: Path) -> None:
         """Serves an adapter from a PEFT folder as version 0; to be called before the server starts."""
         check_adapter(folder, self._shapes, self._max_rank)
-        sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
-        name = f"{_LOCAL_RUN}/{self._role.value}@0.0"
-        adapter = LoadedAdapter(name, 0, folder, _LOCAL_RUN, 0, sha256)
+        adapter = LoadedAdapter.of_run(_LOCAL_RUN, self._role, 0, 0, folder, folder_hash(folder))
         await self._engine.switch(adapter)
         self._branch = _Branch(_LOCAL_RUN, 0, 0, {0: adapter})
 
@@ -255,8 +251,7 @@ class AdapterSlot:
         folder = self._folder.path / f"{manifest.version}-{manifest.sha256.hex()[:16]}-{staged.name}"
         staged.rename(folder)
         run_id, epoch, version = manifest.run_id, manifest.epoch, manifest.version
-        name = f"{run_id}/{self._role.value}@{epoch}.{version}"
-        adapter = LoadedAdapter(name, version, folder, run_id, epoch, manifest.sha256)
+        adapter = LoadedAdapter.of_run(run_id, self._role, epoch, version, folder, manifest.sha256)
         try:
             await self._engine.switch(adapter)
         except BaseException:

@@ -31,7 +31,7 @@ from run_folder.folder import RunFolder
 from run_folder.holding import hold_as_learner
 from run_folder.opening import hold
 from run_folder.store import EpisodeStore
-from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, adapter_hash
+from serving.adapters.folder import folder_hash
 from serving.engine import LoadedAdapter
 from serving.model import resolve_model, vocabulary_size
 from studies.nano.local import Engines, engines, local_players
@@ -137,9 +137,7 @@ class _Publisher:
     epoch: int
 
     async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
-        sha256 = adapter_hash((folder / CONFIG_FILE).read_bytes(), folder / WEIGHTS_FILE)
-        name = f"{self.run_id}/{role.value}@{self.epoch}.{version}"
-        adapter = LoadedAdapter(name, version, folder, self.run_id, self.epoch, sha256)
+        adapter = LoadedAdapter.of_run(self.run_id, role, self.epoch, version, folder, folder_hash(folder))
         await self.engines[role].switch(adapter)
 
     async def lost(self) -> HiperError:

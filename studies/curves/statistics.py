@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
 from scipy.stats import t as student
 
+from core.intervals import Mean
 from studies.curves.study import Outcome
 
 Measure = Callable[[Outcome], float]
@@ -26,13 +26,8 @@ def after_training(outcome: Outcome) -> float:
     return 100 * outcome.end.success.rate
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean with Student's 95 % interval."""
-
-    mean: float
-    half: float
-    """Half the interval's width; infinite for a single number."""
+class Interval(Mean):
+    """A mean with Student's 95 % interval, which is infinitely wide for a single number."""
 
     @classmethod
     def of(cls, values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -42,14 +37,6 @@ class Interval:
             return cls(fmean(values), float("inf"))
         quantile = float(student.ppf((1 + confidence) / 2, count - 1))
         return cls(fmean(values), quantile * stdev(values) / sqrt(count))
-
-    @property
-    def low(self) -> float:
-        return self.mean - self.half
-
-    @property
-    def high(self) -> float:
-        return self.mean + self.half
 
     def __str__(self) -> str:
         return f"{self.mean:.1f}" if self.half == float("inf") else f"{self.mean:.1f} ± {self.half:.1f}"
