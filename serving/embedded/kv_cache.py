@@ -62,5 +62,5 @@ def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     """
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
-    words = np.zeros(shape, dtype=np.uint16 if dtype.itemsize == 2 else np.uint32)
+    words = np.zeros(shape, dtype=f"u{dtype.itemsize}")
     return torch.from_numpy(words).view(dtype)

@@ -19,10 +19,11 @@ def sample(
 
     Returns:
         The tokens, and the natural logarithm of each token's probability under the distribution it was drawn
-        from, in float32; at temperature 0 that of temperature 1.
+        from, computed in float32 at least; at temperature 0 that of temperature 1.
     """
     scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
-    logprobs = (logits.float() / scale[:, None]).log_softmax(-1)
+    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logprobs = (exact / scale[:, None]).log_softmax(-1)
     tokens = _invert(logprobs, uniforms)
     greedy = torch.tensor([t == 0 for t in temperatures], device=logits.device)
     if greedy.any():

@@ -41,6 +41,13 @@ def test_all_services_have_one_base_model() -> None:
     )
 
 
+def test_only_the_embedded_engine_computes_in_float64() -> None:
+    ModelServerSettings(dtype="float64")
+    refused(
+        ModelServerSettings, "engine = vllm takes auto, bfloat16 or float32", dtype="float64", engine="vllm"
+    )
+
+
 def test_a_batch_is_made_of_whole_groups() -> None:
     Configuration.model_validate({"learner": {"episodes_per_update": 12, "group_size": 4}})
     refused(

@@ -54,6 +54,9 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
         changed["learner.optimizer"] = "deepspeed"
     if not values["planner.hierarchy"]:
         changed["estimator.keep_penalty.mode"] = "none"
+    for section in ("planner", "executor"):
+        if values[f"{section}.dtype"] == "float64":
+            changed[f"{section}.engine"] = "embedded"
     if values["imitation.mistakes"]:
         changed["imitation.teacher"] = "adviser"
     return changed

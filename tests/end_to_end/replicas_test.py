@@ -28,7 +28,7 @@ from trajectory.episode import Episode, Turn
 Servers = dict[Role, list[ModelServer]]
 
 OPTIONS = (*SMALL, "--environment.step_limit=6", "--orchestrator.concurrency=4")
-EXACT = ("--dtype=float32", "--context_length=4096")
+EXACT = ("--dtype=float64", "--context_length=4096")
 REPLICAS, SAMPLES = 2, 2
 
 

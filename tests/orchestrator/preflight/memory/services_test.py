@@ -35,8 +35,8 @@ def learner(**sections: Any) -> ServiceMemory:
     return learner_memory(TINY, Configuration.model_validate({"learner": learner_section, **sections}))
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2), ("auto", 2)])
-def test_numbers_take_four_bytes_or_two(dtype: str, size: int) -> None:
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("float32", 4), ("bfloat16", 2), ("auto", 2)])
+def test_numbers_take_the_bytes_of_their_format(dtype: str, size: int) -> None:
     assert number_bytes(dtype) == size
     # Keys and values of two layers, with two heads of two numbers each.
     assert kv_token_bytes(TINY, dtype) == 2 * 2 * 4 * size
