@@ -139,7 +139,8 @@ def test_claims_are_renewed_until_they_are_given_up() -> None:
             claims = ServerClaims("run", "host:1", pause)
             await claims.claim(connection.channel)
             keeping = asyncio.create_task(claims.keep())
-            await asyncio.wait((asyncio.ensure_future(enough.wait()), keeping), timeout=20)
+            waiting = (asyncio.ensure_future(enough.wait()), keeping)
+            await asyncio.wait(waiting, timeout=20, return_when=asyncio.FIRST_COMPLETED)
             assert ages == [0.0] * 6 and server.now > CLAIM_SECONDS
             keeping.cancel()
             await claims.release()
@@ -173,7 +174,8 @@ def test_a_server_that_does_not_renew_is_logged_once_and_one_that_is_gone_is_not
             claims = ServerClaims("run", "host:1", pause)
             await claims.claim(connection.channel)
             keeping = asyncio.create_task(claims.keep())
-            await asyncio.wait((asyncio.ensure_future(enough.wait()), keeping), timeout=20)
+            waiting = (asyncio.ensure_future(enough.wait()), keeping)
+            await asyncio.wait(waiting, timeout=20, return_when=asyncio.FIRST_COMPLETED)
             assert enough.is_set() and server.claim.current is None
             keeping.cancel()
 
