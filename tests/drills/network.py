@@ -15,18 +15,19 @@ from hiper.v1 import planner_pb2, planner_pb2_grpc
 from configuration.run import OrchestratorSettings
 from configuration.servers import TlsSettings
 from core.errors import HiperError
+from serving.rpc import connection
 from serving.rpc.channel import Keepalive, open_channel
-from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from tests.drills.calls import REQUESTS
 from tests.drills.drill import Effort, Row
 from tests.drills.proxy import Proxy, proxy
-from tests.drills.servers import server
+from tests.drills.servers import Server, server
 from tests.end_to_end.tiny import tiny_model
 
 _AT_ONCE = 8
 _STORM = 1.2
-"""Calls that are made over calls that are needed, at most."""
+"""Calls that reach the server over calls that are needed, at most."""
+_METHOD = "PlannerService/Plan"
 _FAULTS = ("slow", "cut", "half-open", "blocked")
 _BETWEEN = 8
 """Calls of each caller between two faults."""
@@ -41,13 +42,13 @@ def network(effort: Effort) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = tiny_model(folder / "model")
-        options = (f"--model={model}", "--planner.max_new_tokens=4")
+        options = (f"--model={model}", "--planner.max_new_tokens=4", "--planner.metrics_port=0")
         with server("planner", folder, *options) as planner:
-            return asyncio.run(_all(planner.address, effort))
+            return asyncio.run(_all(planner, effort))
 
 
-async def _all(address: str, effort: Effort) -> list[Row]:
-    return [await _drill(address, fault, effort) for fault in _FAULTS]
+async def _all(planner: Server, effort: Effort) -> list[Row]:
+    return [await _drill(planner, fault, effort) for fault in _FAULTS]
 
 
 @dataclass
@@ -57,7 +58,8 @@ class Calls:
     channel: grpc.aio.Channel
     settings: OrchestratorSettings = field(default_factory=OrchestratorSettings)
     ended: bool = False
-    made: int = 0
+    tries: int = 0
+    """Most of those in a block find no connection, and end at the caller."""
     needed: int = 0
     """One for each answer, and one for each that a fault took away."""
     running: int = 0
@@ -68,14 +70,14 @@ class Calls:
 
     async def caller(self, number: int) -> None:
         policy = RetryPolicy(self.settings.patience_seconds, seed=number)
-        server = Server("planner", "the proxy")
-        connection = Connection(self.channel, server, self.settings.call_seconds, policy)
+        server = connection.Server("planner", "the proxy")
+        planner = connection.Connection(self.channel, server, self.settings.call_seconds, policy)
         while not self.ended:
             began = time.monotonic()
             self.needed += 1
             self.running += 1
             try:
-                await connection.call(self._counted, REQUESTS[number % len(REQUESTS)])
+                await planner.call(self._counted, REQUESTS[number % len(REQUESTS)])
                 self.answered += 1
             except HiperError as error:
                 self.failed.append(str(error))
@@ -83,7 +85,7 @@ class Calls:
             self.longest = max(self.longest, time.monotonic() - began)
 
     async def _counted(self, request: planner_pb2.PlanRequest, timeout: float) -> planner_pb2.PlanResponse:
-        self.made += 1
+        self.tries += 1
         plan = planner_pb2_grpc.PlannerServiceStub(self.channel).Plan
         response: planner_pb2.PlanResponse = await plan(request, timeout=timeout)
         return response
@@ -95,12 +97,16 @@ class Calls:
             await asyncio.sleep(0.005)
 
 
-async def _drill(address: str, fault: str, effort: Effort) -> Row:
+async def _drill(planner: Server, fault: str, effort: Effort) -> Row:
     draw = Random(f"{effort.seed} {fault}")
     count = effort.count(10 if fault == "blocked" else 100)
     # The short form has no time for the real signs of life, which come after seconds.
     keepalive = Keepalive() if effort.scale >= _REAL else Keepalive(0.5, 2.0)
-    async with proxy(address) as between, open_channel(between.address, TlsSettings(), keepalive) as channel:
+    before = planner.calls(_METHOD)
+    async with (
+        proxy(planner.address) as between,
+        open_channel(between.address, TlsSettings(), keepalive) as channel,
+    ):
         calls = Calls(channel)
         async with asyncio.TaskGroup() as callers:
             for number in range(_AT_ONCE):
@@ -112,9 +118,10 @@ async def _drill(address: str, fault: str, effort: Effort) -> Row:
                 await _inject(between, fault, longest * draw.uniform(0.2, 1))
             await calls.some()
             calls.ended = True
-    storm = calls.made / calls.needed
+    storm = (planner.calls(_METHOD) - before) / calls.needed
     note = f"{calls.answered:,} answered, {len(calls.failed)} failed, {calls.longest:.1f} s at most; "
-    note += f"calls × {storm:.2f} of those needed; {between.connections} connections"
+    note += f"{calls.tries:,} tries, calls at the server × {storm:.2f} of those needed; "
+    note += f"{between.connections} connections"
     fine = not calls.failed and storm <= _STORM
     return Row(f"network, {fault}", count, count if fine else 0, note="; ".join([note, *calls.failed[:1]]))
 

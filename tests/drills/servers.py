@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 _START_SECONDS = 600.0
 _SMALL = ("--no-warm-start", "--environment.source=generated", "--environment.generator.games=6")
@@ -23,6 +26,16 @@ class Server:
     name: str
     pid: int
     address: str
+    metrics_port: int | None
+    """Port of its Prometheus metrics, with the option for it."""
+
+    def calls(self, method: str) -> int:
+        """The calls of a method, `Service/Method`, that have ended at this server, with whatever code."""
+        with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as page:
+            families = text_string_to_metric_families(page.read().decode())
+        samples = [sample for family in families if family.name == "hiper_calls" for sample in family.samples]
+        ended = (each for each in samples if each.name == "hiper_calls_total")
+        return round(sum(each.value for each in ended if each.labels["method"].endswith(method)))
 
 
 @contextmanager
@@ -46,7 +59,8 @@ def server(name: str, folder: Path, *options: str) -> Iterator[Server]:
                     f"no {name}: {(folder / f'{name}.log').read_text(errors='replace')[-2000:]}"
                 )
             time.sleep(0.05)
-        yield Server(name, process.pid, str(json.loads(ready.read_text())["address"]))
+        told = json.loads(ready.read_text())
+        yield Server(name, process.pid, str(told["address"]), told["metrics_port"])
     finally:
         process.kill()
         process.wait()
