@@ -80,8 +80,8 @@ class Syntax(Generic[TreeT, FlagsT]):
 
     @cached_property
     def own(self) -> dict[str, Key]:
-        """Keys of the flags, by the name of the option."""
-        return {key.name.replace("_", "-"): key for key in keys(self.flags)}
+        """Keys of the flags, by the name of the option; a field `with_` is given as `--with`."""
+        return {key.name.rstrip("_").replace("_", "-"): key for key in keys(self.flags)}
 
     @property
     def usage(self) -> str:

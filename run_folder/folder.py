@@ -69,6 +69,11 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def report_data(self) -> Path:
+        """Folder of the data that the report loads when somebody looks at it."""
+        return self.root / "report"
+
+    @property
     def lock(self) -> Path:
         """File that is locked by the process that plays the run."""
         return self.root / "lock"

@@ -52,6 +52,22 @@ class Lock:
             self._descriptor = None
 
 
+def holder(path: Path) -> int | None:
+    """The id of another process that holds the lock on this file, or None."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        return int(written) if written.isdecimal() and int(written) != os.getpid() else None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _within(seconds: float, succeeds: Callable[[], bool]) -> bool:
     """Whether `succeeds` returns True within `seconds`; it is called at least once."""
     ends = time.monotonic() + seconds

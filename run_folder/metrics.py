@@ -60,21 +60,21 @@ class MetricsFile:
         Raises:
             CorruptDataError: another line holds no metrics; the message names the file and the line.
         """
-        if not self._path.exists():
-            return []
-        *whole, last = self._path.read_bytes().split(b"\n")
-        lines = [self._checked(number, text) for number, text in enumerate(whole, 1)]
-        unended = _parsed(last)
-        return lines if unended is None else [*lines, unended]
-
-    def _checked(self, number: int, text: bytes) -> Metrics:
-        line = _parsed(text)
-        if line is None:
+        lines, damaged = self.readable()
+        if damaged:
             raise CorruptDataError(
-                f"{self._path} was changed or damaged: line {number} holds no metrics. "
+                f"{self._path} was changed or damaged: line {damaged[0]} holds no metrics. "
                 "Without that line the file can be read"
             )
-        return line
+        return lines
+
+    def readable(self) -> tuple[list[Metrics], list[int]]:
+        """The complete lines, and the numbers, from 1, of those before the last that hold no metrics."""
+        if not self._path.exists():
+            return [], []
+        parsed = [_parsed(text) for text in self._path.read_bytes().split(b"\n")]
+        damaged = [number for number, line in enumerate(parsed[:-1], 1) if line is None]
+        return [line for line in parsed if line is not None], damaged
 
     def rewind(self, version: int) -> None:
         """Removes the lines of updates after `version`, which will be made again, and a cut-off last line.

@@ -22,7 +22,7 @@ _CONVERSION = 1
 def bundled_model() -> Path:
     """The folder of the converted model; the first call converts it, while other processes wait."""
     source = gguf_file()
-    folder = cache_folder() / "models" / f"smollm2-135m-instruct-{_package_version()}-{_CONVERSION}"
+    folder = bundled_folder()
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +33,11 @@ def bundled_model() -> Path:
             with written_beside(folder) as unfinished:
                 convert(source, unfinished)
     return folder
+
+
+def bundled_folder() -> Path:
+    """The folder that the converted model has, or will have."""
+    return cache_folder() / "models" / f"smollm2-135m-instruct-{_package_version()}-{_CONVERSION}"
 
 
 def convert(gguf_file: Path, folder: Path) -> None:

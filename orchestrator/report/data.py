@@ -1,4 +1,4 @@
-"""The contents of a report, read from a run's folder; whatever is missing there is left out."""
+"""The contents of a report, read from a run's folder; with notes on what is missing or damaged there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from core.errors import HiperError, NotFoundError
 from core.intervals import Mean, Proportion
 from run_folder import saved_configuration
+from run_folder.blocks import EpisodeBlocks
 from run_folder.folder import RunFolder
+from run_folder.lock import holder
 from run_folder.metrics import Metrics, MetricsFile
-from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
-from trajectory.episode import Episode
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,6 @@ class EvaluationSummary:
 
 
 @dataclass(frozen=True)
-class ShownEpisode:
-    """An episode with the advantages of its turns."""
-
-    episode: Episode
-    advantages: tuple[TurnAdvantages, ...]
-    """Advantages of each turn; empty if no update has used the episode."""
-
-
-@dataclass(frozen=True)
 class RunData:
     """Everything that a report shows."""
 
@@ -54,17 +45,17 @@ class RunData:
     """Metrics written when a learner's process ended: the times since its last update."""
     evaluations: tuple[EvaluationSummary, ...]
     configuration: str
-    """Configuration as TOML."""
+    """Configuration as TOML; empty if there is no file."""
     played: int
     """Number of stored episodes, including those that no update has used yet."""
-    won: ShownEpisode | None
-    """Latest episode that was won."""
-    lost: ShownEpisode | None
-    """Latest episode that was not won."""
+    running: bool
+    """Whether a process plays the run or learns in its folder now."""
+    notes: tuple[str, ...]
+    """Sentences about what is missing or damaged; everything else is shown."""
 
 
 def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
-    """Reads a run's folder.
+    """Reads a run's folder; what is missing or damaged there is left out, with a note.
 
     Args:
         root: Folder of the run.
@@ -72,57 +63,70 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
 
     Raises:
         NotFoundError: the folder does not hold a run.
-        ConfigurationError: its configuration is not TOML.
-        CorruptDataError: its configuration or metrics are damaged; names the file.
     """
     folder = RunFolder(root)
-    if not folder.configuration.is_file():
-        raise NotFoundError(f"{root} is not the folder of a run: it has no {folder.configuration.name}")
-    saved_configuration.read(root)
-    run_id, summaries, won, lost = _episodes(folder.episodes)
+    made_by_a_run = (folder.configuration, folder.episodes, folder.metrics)
+    if not any(path.is_file() for path in made_by_a_run):
+        names = ", ".join(path.name for path in made_by_a_run)
+        raise NotFoundError(f"{root} is not the folder of a run: it has none of {names}")
+    notes: list[str] = []
+    run_id, played = _episodes(folder.episodes, notes)
     return RunData(
         folder=folder,
         run_id=run_id,
-        lines=tuple(lines or MetricsFile(folder.metrics).lines()),
-        ends=tuple(MetricsFile(folder.ends).lines()),
-        evaluations=tuple(_evaluations(folder.evaluations)),
-        configuration=folder.configuration.read_text(encoding="utf-8"),
-        played=len(summaries),
-        won=won,
-        lost=lost,
+        lines=tuple(lines or _lines(folder.metrics, notes)),
+        ends=tuple(_lines(folder.ends, notes)),
+        evaluations=tuple(_evaluations(folder.evaluations, notes)),
+        configuration=_configuration(folder, notes),
+        played=played,
+        running=any(holder(path) is not None for path in (folder.lock, folder.learner_lock)),
+        notes=tuple(notes),
     )
 
 
-def _episodes(
-    path: Path,
-) -> tuple[str, tuple[EpisodeSummary, ...], ShownEpisode | None, ShownEpisode | None]:
+def _configuration(folder: RunFolder, notes: list[str]) -> str:
     try:
-        store = EpisodeStore.reading(path)
-    except HiperError:
-        return "", (), None, None
+        saved_configuration.read(folder.root)
+    except HiperError as error:
+        here = folder.configuration.is_file()
+        notes.append(f"{error}." if here else f"There is no {folder.configuration.name}.")
     try:
-        summaries = store.summaries()
-        return (
-            store.run_id,
-            summaries,
-            _last(store, [one.number for one in summaries if one.won]),
-            _last(store, [one.number for one in summaries if not one.won]),
-        )
+        return folder.configuration.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _lines(path: Path, notes: list[str]) -> list[Metrics]:
+    lines, damaged = MetricsFile(path).readable()
+    if damaged:
+        numbers = ", ".join(map(str, damaged[:5])) + (", …" if len(damaged) > 5 else "")
+        notes.append(f"{path.name}: left out {len(damaged)} lines that hold no metrics: {numbers}.")
+    return lines
+
+
+def _episodes(path: Path, notes: list[str]) -> tuple[str, int]:
+    """The run's id and its number of episodes."""
+    if not path.exists():
+        notes.append(f"There is no {path.name}: the learner has not started yet, or runs elsewhere.")
+        return "", 0
+    try:
+        store = EpisodeBlocks.reading(path)
+    except HiperError as error:
+        notes.append(f"No episodes: {error}.")
+        return "", 0
+    try:
+        if store.lacks_values:
+            notes.append(f"{path.name} is of an earlier version, which did not keep the critic's values.")
+        return store.run_id, store.count()
     finally:
         store.close()
 
 
-def _last(store: EpisodeStore, numbers: Sequence[int]) -> ShownEpisode | None:
-    """The latest of these episodes that an update has used, else the latest."""
-    used = [number for number in numbers[-100:] if store.advantages(number)]
-    for number in (*reversed(used), *reversed(numbers)):
-        return ShownEpisode(store.load([number])[0], store.advantages(number))
-    return None
-
-
-def _evaluations(folder: Path) -> list[EvaluationSummary]:
+def _evaluations(folder: Path, notes: list[str]) -> list[EvaluationSummary]:
     """The evaluations in a folder, sorted by split, then by version."""
-    found = [one for path in sorted(folder.glob("*.json")) if (one := _evaluation(path))]
+    read = [(path.name, _evaluation(path)) for path in sorted(folder.glob("*.json"))]
+    notes += [f"{folder.name}/{name} is not a complete evaluation." for name, one in read if one is None]
+    found = [one for _, one in read if one is not None]
     return sorted(found, key=lambda one: (one.split, one.version, one.label))
 
 

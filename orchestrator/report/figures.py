@@ -228,6 +228,6 @@ def _svg(figure: Figure, name: str) -> str:
     """The figure as SVG for embedding in HTML; `name` makes the ids of several figures on a page distinct."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -1,22 +1,24 @@
-"""The report as a single HTML file without scripts or links to other files."""
+"""The report's HTML page, with its style and script inside; it loads nothing but the run's data files."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from core.files import replace_file
 from orchestrator.report import figures
 from orchestrator.report.data import RunData
-from orchestrator.report.episode import episode_html
 from orchestrator.report.time_parts import Part, percentages, time_parts
 from run_folder import metric_names as names
-from run_folder.folder import RunFolder
 
-_STYLE = (Path(__file__).with_name("style.css")).read_text(encoding="utf-8")
+_FOLDER = Path(__file__).parent
+_STYLE = (_FOLDER / "style.css").read_text(encoding="utf-8")
+_SCRIPTS = ("data.js", "elements.js", "episode_list.js", "chart.js", "episode.js", "task_types.js", "main.js")
+"""Parts of the page's script, in `viewer/`."""
 _COLOURS = (
     "#7f8c99",
     "#2563a8",
@@ -34,34 +36,69 @@ _COLOURS = (
 )
 
 
-def write(data: RunData, root: Path) -> Path:
-    """Writes the page into the run's folder, atomically, and returns its path."""
-    path = RunFolder(root).report
-    replace_file(path, html(data))
-    return path
+def html(data: RunData, other: str | None = None) -> str:
+    """The page; it loads the episodes from the folder `report` beside it.
 
-
-def html(data: RunData) -> str:
-    """The page."""
-    parts = time_parts((*data.lines, *data.ends))
-    sections = (
-        _headline(data, parts),
-        _section("Success", figures.success_figure(data.lines, data.evaluations) if data.lines else ""),
-        _section("Score", figures.score_figure(data.lines, data.evaluations)),
-        _section("Evaluations", _evaluations(data)),
-        _section("Episodes", figures.small_multiples("episodes", figures.EPISODE_PANELS, data.lines)),
-        _section("Where the time went", _time(parts)),
-        _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
-        _section("Two episodes", _episodes(data)),
-        _section("Configuration", _configuration(data)),
-        _section("All metrics of the last update", _last_metrics(data)),
-    )
+    Args:
+        data: Contents of the parts that are there without a script.
+        other: Relative URL of the folder `report` of a second run, to compare with.
+    """
     title = f"run {escape(data.folder.root.name)}"
+    script = _script()
+    folders = f'data-report="{escape(data.folder.report_data.name)}"'
+    folders += f' data-other="{escape(other)}"' if other else ""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f"<body><main><h1>{title}</h1>\n{''.join(sections)}</main></body></html>\n"
+        f"<body {folders}><header><h1>{title}</h1><nav></nav></header>\n"
+        f'<main><div id="overview">{_overview(data)}</div>\n'
+        '<div id="viewer"><noscript><p class="notes">The episodes are shown with JavaScript only.</p>'
+        f"</noscript></div></main>\n<script>{script}</script></body></html>\n"
     )
+
+
+def _script() -> str:
+    parts = [(_FOLDER / "viewer" / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    return '"use strict";\n' + "\n".join(parts)
+
+
+def _policy(script: str) -> str:
+    """Lets only the page's own script run, and the data files that it loads.
+
+    Texts of episodes are untrusted. The script never treats them as HTML; this holds even if it did.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}' 'strict-dynamic'; style-src 'unsafe-inline'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _overview(data: RunData) -> str:
+    parts = time_parts((*data.lines, *data.ends))
+    return "".join(
+        (
+            _headline(data, parts),
+            _notes(data),
+            _section("Success", figures.success_figure(data.lines, data.evaluations) if data.lines else ""),
+            _section("Score", figures.score_figure(data.lines, data.evaluations)),
+            _section("Evaluations", _evaluations(data)),
+            _section("Episodes", figures.small_multiples("episodes", figures.EPISODE_PANELS, data.lines)),
+            _section("Where the time went", _time(parts)),
+            _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
+            _section("Configuration", _configuration(data)),
+            _section("All metrics of the last update", _last_metrics(data)),
+        )
+    )
+
+
+def _notes(data: RunData) -> str:
+    notes = [*data.notes]
+    if data.running:
+        notes.append("The run was still in progress when this page was made: newer episodes may be missing.")
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<ul class="notes">{items}</ul>\n' if items else ""
 
 
 def _section(heading: str, body: str) -> str:
@@ -131,16 +168,9 @@ def _time(parts: Sequence[Part]) -> str:
     )
 
 
-def _episodes(data: RunData) -> str:
-    shown = [("won", data.won), ("not won", data.lost)]
-    return "".join(
-        _folded(f"{name}: episode {one.episode.number}, {one.episode.goal}", episode_html(one))
-        for name, one in shown
-        if one is not None
-    )
-
-
 def _configuration(data: RunData) -> str:
+    if not data.configuration:
+        return ""
     return _folded(data.folder.configuration.name, f"<pre>{escape(data.configuration)}</pre>")
 
 

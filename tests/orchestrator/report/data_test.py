@@ -1,8 +1,12 @@
-"""What is read from a run's folder, and which episodes are shown."""
+"""What is read from a run's folder, and what is noted about it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +25,14 @@ from tests.orchestrator.progress.moments import episode
 from trajectory.wire import episode_to_pb
 
 CONFIGURATION = Configuration.model_validate({"run": {"seed": 3}})
+_HOLD = """
+import fcntl, os, sys
+file = open(sys.argv[1], "w")
+file.write(f"{os.getpid()}\\n"); file.flush()
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 ADVANTAGES = [TurnAdvantages(0.5, 1.5, 2.5), TurnAdvantages(-0.25, 0.0, -3.5)]
 
 
@@ -62,7 +74,8 @@ def test_a_folder_with_a_configuration_is_enough(run: Path) -> None:
     data = read(run)
     assert Configuration.model_validate(tomllib.loads(data.configuration)) == CONFIGURATION
     assert data.folder.root == run
-    assert (data.run_id, data.played, data.won, data.lost) == ("", 0, None, None)
+    assert (data.run_id, data.played, data.running) == ("", 0, False)
+    assert data.notes == ("There is no episodes.sqlite: the learner has not started yet, or runs elsewhere.",)
     assert (data.lines, data.ends, data.evaluations) == ((), (), ())
 
 
@@ -71,26 +84,74 @@ def test_a_folder_without_one_is_not_a_run(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_episodes_are_counted_and_the_latest_of_each_kind_is_shown(run: Path) -> None:
+def test_episodes_are_counted(run: Path) -> None:
     played(run, True, False, True, False)
     data = read(run)
-    assert (data.run_id, data.played) == ("run-7", 4)
-    assert data.won is not None and data.lost is not None
-    assert (data.won.episode.number, data.lost.episode.number) == (2, 3)
-    assert data.won.advantages == ()
+    assert (data.run_id, data.played, data.notes) == ("run-7", 4, ())
 
 
-def test_an_episode_that_an_update_has_used_is_preferred(run: Path) -> None:
-    played(run, True, True, True, used=(0, 1))
-    data = read(run)
-    assert data.won is not None and data.lost is None
-    assert data.won.episode.number == 1
-    assert data.won.advantages == tuple(ADVANTAGES)
-
-
-def test_a_store_that_cannot_be_read_is_left_out(run: Path) -> None:
+def test_a_store_that_cannot_be_read_is_noted(run: Path) -> None:
     (run / "episodes.sqlite").write_bytes(b"not a database")
-    assert read(run).played == 0
+    data = read(run)
+    assert data.played == 0
+    (note,) = data.notes
+    assert note.startswith("No episodes: ") and "is not an episode store" in note
+
+
+def test_a_store_of_another_format_is_noted(run: Path) -> None:
+    played(run, True)
+    with contextlib.closing(sqlite3.connect(run / "episodes.sqlite")) as db:
+        db.execute("UPDATE run SET format = 7")
+        db.commit()
+    assert any("has format 7; this version reads format 1" in note for note in read(run).notes)
+
+
+def test_a_store_without_values_is_noted(run: Path) -> None:
+    played(run, True)
+    with contextlib.closing(sqlite3.connect(run / "episodes.sqlite")) as db:
+        db.execute("DROP TABLE turn_values")
+        db.commit()
+    data = read(run)
+    assert data.played == 1
+    assert data.notes == (
+        "episodes.sqlite is of an earlier version, which did not keep the critic's values.",
+    )
+
+
+def test_lines_that_hold_no_metrics_are_noted_and_the_others_shown(run: Path) -> None:
+    lines = ['{"adapter/version": 1}', "torn", '{"adapter/version": 3}', '{"adapter/ver']
+    (run / "metrics.jsonl").write_text("\n".join(lines))
+    data = read(run)
+    assert [line["adapter/version"] for line in data.lines] == [1, 3]
+    assert "metrics.jsonl: left out 1 lines that hold no metrics: 2." in data.notes
+
+
+def test_without_a_configuration_the_rest_is_shown(run: Path) -> None:
+    played(run, True)
+    (run / "configuration.toml").unlink()
+    data = read(run)
+    assert (data.played, data.configuration) == (1, "")
+    assert data.notes == ("There is no configuration.toml.",)
+
+
+def test_a_damaged_configuration_is_noted_and_shown(run: Path) -> None:
+    path = run / "configuration.toml"
+    path.write_text(path.read_text().replace("seed = 3", "seed = 4"))
+    data = read(run)
+    assert "seed = 4" in data.configuration
+    assert any("SHA-256 is not the one" in note for note in data.notes)
+
+
+def test_a_run_in_progress_is_told_by_its_lock(run: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(run / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        assert read(run).running
+    finally:
+        holder.communicate()
+    assert not read(run).running
 
 
 def test_metrics_are_those_of_the_folder_unless_they_are_given(run: Path) -> None:
@@ -143,4 +204,7 @@ def test_other_files_are_left_out(run: Path, changes: dict[str, Any]) -> None:
     (run / "evaluation" / "torn.json").write_text('{"split": "val')
     (run / "evaluation" / "list.json").write_text("[]")
     (run / "evaluation" / "notes.txt").write_text("{}")
-    assert [one.file for one in read(run).evaluations] == ["whole.json"]
+    data = read(run)
+    assert [one.file for one in data.evaluations] == ["whole.json"]
+    noted = [note.split()[0] for note in data.notes if "is not a complete evaluation" in note]
+    assert noted == ["evaluation/list.json", "evaluation/other.json", "evaluation/torn.json"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +12,12 @@ import pytest
 
 from configuration.tree import Configuration
 from orchestrator.report import page
-from orchestrator.report.data import RunData, ShownEpisode, read
-from orchestrator.report.episode import episode_html
+from orchestrator.report.data import RunData, read
 from orchestrator.report.time_parts import Part
+from orchestrator.report.writing import write
 from run_folder import metric_names as names
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
-from run_folder.store import TurnAdvantages
-from tests.orchestrator.progress.moments import episode
-from tests.play.answers import act
-from trajectory.episode import Turn
 
 
 @pytest.fixture
@@ -62,7 +60,7 @@ def test_sections_without_content_are_left_out(data: RunData) -> None:
     headings = re.findall("<h2>(.*?)</h2>", page.html(data))
     assert headings == ["Configuration"]
     headings = re.findall("<h2>(.*?)</h2>", page.html(with_rates(data, 0.5)))
-    assert "Success" in headings and "Evaluations" not in headings and "Two episodes" not in headings
+    assert "Success" in headings and "Evaluations" not in headings
 
 
 def test_names_and_texts_are_escaped(data: RunData) -> None:
@@ -72,7 +70,7 @@ def test_names_and_texts_are_escaped(data: RunData) -> None:
 
 
 def test_the_page_is_written_whole(data: RunData) -> None:
-    path = page.write(data, data.folder.root)
+    path = write(data, data.folder.root)
     assert path == data.folder.root / "report.html"
     assert path.read_text().endswith("</html>\n")
 
@@ -107,44 +105,28 @@ def test_the_time_has_a_bar_and_a_table_with_the_same_shares() -> None:
     assert "&lt;two&gt;" in html and "<two>" not in html
 
 
-def episode_rows(shown: ShownEpisode) -> list[list[str]]:
-    """Cells of each row below the headings."""
-    rows = re.findall("<tr.*?</tr>", episode_html(shown))[1:]
-    return [re.findall("<td.*?>(.*?)</td>", row) for row in rows]
+def test_notes_are_shown_and_escaped(data: RunData) -> None:
+    html = page.html(replace(data, notes=("<b> is missing.",), running=True))
+    (notes,) = re.findall(r'<ul class="notes">(.*?)</ul>', html)
+    assert "<li>&lt;b&gt; is missing.</li>" in notes
+    assert "still in progress" in notes
+    assert '<ul class="notes">' not in page.html(replace(data, notes=()))
 
 
-def test_an_episode_has_a_row_for_each_turn_and_each_subgoal() -> None:
-    first, second = episode(0).turns
-    third = Turn("<hall>", first.plan, act("da&nce", 5, valid=False), 1.0, 2.0, 0.5)
-    given = (TurnAdvantages(0.5, 1.5, None), TurnAdvantages(-0.25, 0.0, 2.0), TurnAdvantages(0.0, -1.0, 3.0))
-    rows = episode_rows(ShownEpisode(replace(episode(0), turns=(first, second, third)), given))
-    assert [row[1] for row in rows] == [
-        "subgoal: find a mug",
-        "room",
-        "room",
-        "subgoal: find a mug",
-        "&lt;hall&gt;",
-    ]
-    assert rows[0][2] == "A_high +1.500" and rows[3][2] == "A_high -1.000"
-    assert rows[1][4] == "A_low +0.500", "there is no switch advantage at the first turn"
-    assert rows[2][4] == "A_switch +2.000<br>A_low -0.250"
-    assert rows[1][2] == 'switch <span class="dim">@0</span>'
-    assert rows[4][3] == '<span class="bad">da&amp;nce (invalid)</span> <span class="dim">@5</span>'
-    assert [row[-1] for row in rows] == ["", "", "", "", "1"]
+def test_only_the_page_s_own_script_may_run(data: RunData) -> None:
+    html = page.html(data)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}' 'strict-dynamic';" in html
 
 
-def test_an_episode_that_no_update_has_used_has_no_advantages() -> None:
-    rows = episode_rows(ShownEpisode(episode(0), ()))
-    assert all("A_" not in cell for row in rows for cell in row)
+@pytest.mark.parametrize("way", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("])
+def test_the_script_never_turns_text_into_html_or_code(data: RunData, way: str) -> None:
+    assert way not in page.html(data)
 
 
-@pytest.mark.parametrize(
-    ("shown", "ending"),
-    [
-        (episode(0, won=True), "won after 2 turns, score 1, 1.0 s"),
-        (episode(0), "lost after 2 turns, score 0, 1.0 s"),
-        (episode(0, terminated=False), "out of turns after 2 turns, score 0, 1.0 s"),
-    ],
-)
-def test_an_episode_s_ending_is_said(shown: object, ending: str) -> None:
-    assert ending in episode_html(ShownEpisode(shown, ()))  # type: ignore[arg-type]
+def test_the_page_names_the_data_of_both_runs(data: RunData) -> None:
+    assert '<body data-report="report">' in page.html(data)
+    assert '<body data-report="report" data-other="../&quot;b&quot;/report">' in page.html(
+        data, '../"b"/report'
+    )
