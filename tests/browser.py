@@ -33,7 +33,7 @@ def browser(profile: Path, *options: str) -> Iterator[Page]:
     command = [program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"]
     command += ["--no-first-run", f"--user-data-dir={profile}", *options]
     # Chromium expects these two pipes as its file descriptors 3 and 4.
-    redirection = f'exec "$0" "$@" 3<&{requests_out} 4>&{answers_in}'
+    redirection = f'exec "$0" "$@" 3</dev/fd/{requests_out} 4>/dev/fd/{answers_in}'
     process = subprocess.Popen(
         ["sh", "-c", redirection, *command],
         pass_fds=(requests_out, answers_in),

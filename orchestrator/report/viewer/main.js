@@ -157,6 +157,7 @@ async function begin() {
   const { report, other } = document.body.dataset;
   const viewer = new Viewer(report, other);
   await viewer.refresh();
+  performance.mark("ready");
   document.body.dataset.ready = "true";
   if (location.protocol === "file:") return;
   for (;;) {
