@@ -31,6 +31,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "max-lag": ("learner.max_lag",),
     "tensorboard": ("run.tensorboard",),
     "wandb": ("run.wandb",),
+    "trackio": ("run.trackio",),
 }
 """Options without a section, and the keys that they set."""
 

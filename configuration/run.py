@@ -23,6 +23,8 @@ class RunSettings(Section):
     """Whether to also write the metrics as TensorBoard event files, into the run's folder."""
     wandb: str | None = None
     """Project of Weights & Biases to which the metrics are also sent; needs the package wandb."""
+    trackio: str | None = None
+    """Project of Trackio to which the metrics are also written; needs the package trackio."""
 
 
 class OrchestratorSettings(Section):

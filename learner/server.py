@@ -117,7 +117,7 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
         warm_start=lambda progress: first_adapters(configuration, model, progress),
         keep_checkpoints=learner.keep_checkpoints,
         publisher=pool,
-        sinks=sinks_for(configuration.run.tensorboard, configuration.run.wandb, store.run_id, folder),
+        sinks=sinks_for(configuration.run, store.run_id, folder),
     )
     return LearnerParts(run, pool, claims, connections)
 

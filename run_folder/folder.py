@@ -96,7 +96,10 @@ class RunFolder:
     @property
     def before_the_first_episode(self) -> frozenset[Path]:
         """Everything that the folder has if the learner of its run has never started."""
-        return frozenset({self.configuration, self.lock, self.learner_lock, self.logs, self.services})
+        locks = (self.lock, self.learner_lock)
+        # Somebody may watch the run already.
+        report = (self.report, self.report_data)
+        return frozenset({self.configuration, self.logs, self.services, *locks, *report})
 
     @property
     def has_run(self) -> bool:

@@ -12,7 +12,7 @@ from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
-from run_folder.sinks import check_wandb
+from run_folder.sinks import check_packages
 from serving.model import BUNDLED, resolve_model
 
 
@@ -72,7 +72,7 @@ def check_settings(configuration: Configuration) -> None:
             )
         replica_plans(Role(role), server)
     check_model(configuration.planner.model)
-    check_wandb(configuration.run.wandb)
+    check_packages(configuration.run)
 
 
 def check_model(name: str) -> None:

@@ -23,6 +23,7 @@ CONFIGURATIONS = st.builds(
         dir=st.none() | st.text(min_size=1).map(Path),
         seed=st.integers(0, 2**63 - 1),
         wandb=st.none() | st.text(),
+        trackio=st.none() | st.text(),
     ),
     environment=st.builds(
         EnvironmentSettings,

@@ -46,6 +46,10 @@ def test_a_dry_run_prints_everything_and_leaves_nothing(
             [*GENERATED, "--wandb", "hiper"],
             "--run.wandb hiper needs the package wandb, which is not installed: pip install wandb",
         ),
+        (
+            [*GENERATED, "--trackio", "hiper"],
+            "--run.trackio hiper needs the package trackio, which is not installed: pip install trackio",
+        ),
         (["--resume"], "--resume needs --run-dir"),
         (["--run-dir", "nowhere", "--resume"], "there is no run in"),
     ],

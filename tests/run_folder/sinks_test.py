@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from configuration.run import RunSettings
 from core.errors import ConfigurationError
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
-from run_folder.sinks import TensorBoardSink, WandbSink, sinks_for
+from run_folder.sinks import TensorBoardSink, TrackioSink, WandbSink, sinks_for
 
 
 def line(version: int, loss: float = 0.5) -> Metrics:
@@ -74,14 +77,18 @@ def test_a_sink_that_fails_is_left_out_and_the_file_goes_on(
 
 
 def test_only_what_is_asked_for(tmp_path: Path) -> None:
-    assert sinks_for(False, None, "run", RunFolder(tmp_path)) == ()
-    assert [type(sink) for sink in sinks_for(True, None, "run", RunFolder(tmp_path))] == [TensorBoardSink]
+    folder = RunFolder(tmp_path)
+    assert sinks_for(RunSettings(), "run", folder) == ()
+    assert [type(one) for one in sinks_for(RunSettings(tensorboard=True), "run", folder)] == [TensorBoardSink]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed here")
-def test_a_missing_package_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="pip install wandb"):
-        sinks_for(False, "project", "run", RunFolder(tmp_path))
+@pytest.mark.parametrize("package", ["wandb", "trackio"])
+def test_a_missing_package_is_named(tmp_path: Path, package: str) -> None:
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip(f"{package} is installed here")
+    settings = RunSettings.model_validate({package: "project"})
+    with pytest.raises(ConfigurationError, match=f"pip install {package}"):
+        sinks_for(settings, "run", RunFolder(tmp_path))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb, which is optional, is missing")
@@ -95,3 +102,23 @@ def test_a_run_of_wandb_keeps_our_steps(tmp_path: Path, monkeypatch: pytest.Monk
     assert sink._run.summary["actor/planner/loss"] == 0.25
     assert sink._run.step == 3
     sink._run.finish()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("trackio") is None, reason="trackio, which is optional, is missing"
+)
+def test_a_run_of_trackio_has_each_step_once_after_it_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    path = tmp_path / "metrics.jsonl"
+    for last in (0, 2):
+        file = MetricsFile(path, [sink := TrackioSink("hiper", "run-7")])
+        file.rewind(last)
+        for version in range(last + 1, 4):
+            file.append(line(version, loss=last / 4))
+        sink._run.finish()
+    (database,) = (tmp_path / "trackio").glob("*.db")
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        steps = db.execute("SELECT step FROM metrics WHERE run_name = 'run-7' ORDER BY step").fetchall()
+    assert steps == [(1,), (2,), (3,)]
