@@ -150,6 +150,7 @@ def _is_foreign(folder: RunFolder, path: Path) -> bool:
     return path not in folder.before_the_first_episode and unfinished_name(path) not in (
         folder.configuration.name,
         folder.episodes.name,
+        folder.report.name,
     )
 
 

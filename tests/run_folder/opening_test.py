@@ -74,6 +74,14 @@ def test_a_run_that_never_got_started_is_no_obstacle(tmp_path: Path) -> None:
     assert saved_configuration.read(tmp_path)["learner"]["updates"] == 6
 
 
+def test_the_report_of_a_run_that_never_got_started_is_no_obstacle(tmp_path: Path) -> None:
+    opening.hold(tmp_path, configured(tmp_path)).release()
+    RunFolder(tmp_path).report.touch()
+    RunFolder(tmp_path).report_data.mkdir()
+    (tmp_path / ".report.html.new").write_text("half")
+    opening.hold(tmp_path, configured(tmp_path)).release()
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(ConfigurationError, match="takes a new or empty folder"):
