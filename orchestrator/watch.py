@@ -61,6 +61,8 @@ def watch(argv: Sequence[str]) -> int:
     try:
         while True:
             time.sleep(update(reports, flags.seconds))
+    except OSError as error:
+        raise ConfigurationError(f"cannot write the report into {root}: {error.strerror}") from error
     finally:
         server.close()
 

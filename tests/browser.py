@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_SECONDS = 60.0
 _ERRORS = ("error", "warning", "assert")
 
 
@@ -31,12 +33,14 @@ def browser(profile: Path, *options: str) -> Iterator[Page]:
         pytest.skip("there is no Chromium: `apt-get install chromium` installs it")
     (requests_out, requests_in), (answers_out, answers_in) = os.pipe(), os.pipe()
     command = [program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"]
+    command += ["--disable-dev-shm-usage"]
     command += ["--no-first-run", f"--user-data-dir={profile}", *options]
     # Chromium expects these two pipes as its file descriptors 3 and 4.
     redirection = f'exec "$0" "$@" 3</dev/fd/{requests_out} 4>/dev/fd/{answers_in}'
     process = subprocess.Popen(
         ["sh", "-c", redirection, *command],
         pass_fds=(requests_out, answers_in),
+        env={**os.environ, "HOME": str(profile)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -109,13 +113,20 @@ class Page:
         return result["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Waits until an expression is true."""
-        # Also true while one page is left and the next has not come yet, so it is asked for again.
+        """Waits until an expression is true; fails after a minute."""
+        ends = time.monotonic() + _PATIENCE_SECONDS
+        # The page that is being left may answer, so the next one is asked again.
         while not self.run(
             f"new Promise((done) => {{ const ask = (left) => ({condition}) ? done(true) : left ?"
             " setTimeout(ask, 20, left - 1) : done(false); ask(50); })"
         ):
-            pass
+            assert time.monotonic() < ends, f"not true in time: {condition}; complaints: {self.complaints}"
+
+    def choose_files(self, selector: str, paths: Sequence[Path]) -> None:
+        """Chooses files in a file input."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
     def screenshot(self, path: Path, width: int = 1400, height: int = 900, dark: bool = False) -> None:
         """Writes a picture of the page."""

@@ -74,6 +74,7 @@ class RunData {
   #episode(columns, row, block) {
     const episode = Object.fromEntries(columns.map((column, place) => [column, row[place]]));
     episode.run = this;
+    episode.key = `${this.letter}${episode.number}`;
     episode.block = block.block;
     episode.stamp = block.stamp;
     const texts = [episode.number, episode.task, episode.type, episode.goal, ...episode.subgoals];

@@ -22,9 +22,16 @@ class VirtualList {
     new ResizeObserver(() => this.paint()).observe(this.element);
   }
 
-  show(items) {
+  /** Shows these items: from the top, or where the list was, if `stay`; there, new items do not move the others. */
+  show(items, stay) {
+    const { scrollTop } = this.element;
+    const first = Math.floor(scrollTop / ROW_HEIGHT);
+    const key = this.items[first]?.key;
     this.items = items;
     this.rows.style.height = `${items.length * ROW_HEIGHT}px`;
+    const now = stay && scrollTop > 0 ? items.findIndex((item) => item.key === key) : -1;
+    if (!stay) this.element.scrollTop = 0;
+    else if (now >= 0) this.element.scrollTop = scrollTop + (now - first) * ROW_HEIGHT;
     this.paint();
   }
 
@@ -56,7 +63,7 @@ class EpisodeList {
     this.open = open;
     this.runs = [];
     this.chosen = new Set();
-    const again = () => this.filter();
+    const again = () => this.filter(false);
     this.search = element("input", {
       type: "search",
       placeholder: "search number, task, goal, subgoal",
@@ -83,10 +90,10 @@ class EpisodeList {
     offer(this.type, "all task types", all.map((episode) => episode.type));
     offer(this.ending, "all outcomes", all.map((episode) => episode.ending));
     offer(this.use, "all uses", all.map((episode) => episode.use));
-    this.filter();
+    this.filter(true);
   }
 
-  filter() {
+  filter(stay) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = [["type", this.type.value], ["ending", this.ending.value], ["use", this.use.value]];
     const fits = (episode) =>
@@ -98,22 +105,21 @@ class EpisodeList {
     const won = shown.filter((episode) => episode.ending === "won").length;
     const share = shown.length ? `, ${percent(won / shown.length)} won` : "";
     this.count.textContent = `${counted(shown.length, "episode")} of ${all.length.toLocaleString("en")}${share}`;
-    this.list.show(shown);
+    this.list.show(shown, stay);
   }
 
   /** Marks these episodes as open. */
   mark(episodes) {
-    this.chosen = new Set(episodes.map((episode) => `${episode.run.letter}${episode.number}`));
-    if (episodes.length) this.list.reveal(this.list.items.find((item) => this.#isChosen(item)));
+    const before = this.chosen;
+    this.chosen = new Set(episodes.map(({ key }) => key));
+    // Not again at each refresh: somebody may have scrolled on.
+    const added = this.list.items.find(({ key }) => this.chosen.has(key) && !before.has(key));
+    if (added) this.list.reveal(added);
     this.list.paint();
   }
 
-  #isChosen(episode) {
-    return this.chosen.has(`${episode.run.letter}${episode.number}`);
-  }
-
   #row(episode) {
-    const chosen = this.#isChosen(episode);
+    const chosen = this.chosen.has(episode.key);
     const run = this.runs.length > 1 ? element(`span.run.run-${episode.run.letter}`, null, episode.run.letter) : "";
     return element(
       `div.row${chosen ? ".chosen" : ""}`,
@@ -128,7 +134,7 @@ class EpisodeList {
     const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
     if (!step || !this.list.items.length) return;
     event.preventDefault();
-    const place = this.list.items.findIndex((item) => this.#isChosen(item));
+    const place = this.list.items.findIndex(({ key }) => this.chosen.has(key));
     const next = place < 0 ? 0 : Math.min(Math.max(place + step, 0), this.list.items.length - 1);
     this.open(this.list.items[next]);
   }

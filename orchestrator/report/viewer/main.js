@@ -87,7 +87,7 @@ class Viewer {
   /** #overview, #types, #episodes, and #episodes/a12/b7 with the open ones. */
   #link(episode) {
     const open = { ...this.open, [episode.run.letter]: episode };
-    const parts = Object.keys(open).sort().map((letter) => `${letter}${open[letter].number}`);
+    const parts = Object.values(open).map(({ key }) => key).sort();
     location.hash = ["episodes", ...parts].join("/");
   }
 
@@ -114,19 +114,20 @@ class Viewer {
 
   async #show(episode) {
     const pane = this.panes[episode.run.letter];
-    const key = `${episode.number} ${episode.stamp}`;
-    if (pane.dataset.key === key) return;
-    pane.dataset.key = key;
+    const shown = `${episode.key} ${episode.stamp}`;
+    const before = pane.dataset.shown;
+    if (before === shown) return;
+    pane.dataset.shown = shown;
     let content;
     try {
       content = episodeView(episode, await episode.run.turns(episode));
     } catch (error) {
       content = [heading(episode, null), element("p.notes", null, `Its turns are missing: ${error.message}.`)];
     }
-    if (pane.dataset.key !== key) return; // Another episode was chosen while this one was loading.
+    if (pane.dataset.shown !== shown) return; // Another episode was chosen while this one was loading.
     const name = this.runs.length > 1 ? [element(`p.run.run-${episode.run.letter}`, null, runName(episode.run, true))] : [];
     pane.replaceChildren(...name, ...this.#sameTask(episode), ...content.filter(Boolean));
-    pane.scrollTop = 0;
+    if (before?.split(" ")[0] !== episode.key) pane.scrollTop = 0;
   }
 
   /** Links to the other run's episodes of the same task. */

@@ -38,6 +38,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def page(tab: Page, runs: tuple[Path, Path]) -> Iterator[Page]:
     """The first run's page, from file://; whatever a test does, the page must not complain."""
     tab.call("Page.navigate", url="about:blank")
+    tab.complaints.clear()
     tab.open((runs[0] / "report.html").as_uri())
     tab.run("location.hash = 'episodes'")
     tab.wait(f"{SHOWN} > 0")
@@ -113,7 +114,7 @@ def test_an_episode_is_shown_turn_by_turn_and_its_texts_are_only_texts(page: Pag
         for text in page.run("[...document.querySelectorAll('.credit')].map(one => one.textContent)")
     ]
     assert credit[0] == ["V", "2.00", "A", "\u22120.500"]
-    assert credit[1] == ["V", "1.00", "A", "+0.000"]
+    assert credit[1:3] == [["V", "3.00", "A", "+0.125"], ["V", "1.00", "A", "+0.000"]]
 
 
 def test_log_probabilities_are_shown_on_hover(page: Page) -> None:
@@ -156,6 +157,28 @@ def test_two_runs_are_compared(tab: Page, runs: tuple[Path, Path]) -> None:
     )
     assert same[-1] == "1953 (won)", "an episode of the other run with the same task"
     assert tab.complaints == []
+
+
+def test_a_second_run_is_chosen_in_the_page(page: Page, runs: tuple[Path, Path]) -> None:
+    page.choose_files("nav input", [runs[1] / "report"])
+    page.wait("document.querySelector('.types tr')?.textContent === 'A: firstB: second'")
+    page.run("location.hash = 'episodes/b7'")
+    page.wait("document.querySelectorAll('article:nth-of-type(2) .turn').length === 3")
+    assert page.run(COUNTED).startswith("2,060 episodes")
+
+
+def test_the_list_stays_where_it_is_when_episodes_arrive(page: Page) -> None:
+    page.run("document.querySelector('.list').scrollTop = 100 * ROW_HEIGHT + 7")
+    page.wait(f"{NUMBERS}.includes(1899)")
+    first = page.run(
+        "{ const list = new EpisodeList(() => {}); document.querySelector('aside').replaceWith(list.element);"
+        " const run = {letter: 'a', episodes: []}; const add = (count) => { for (let n = 0; n < count; n++)"
+        " run.episodes.push({run, key: `a${run.episodes.length}`, number: run.episodes.length, type: 'x',"
+        " ending: 'won', use: 'x', turns: 1, subgoals: [], text: '', goal: ''}); list.show([run]); };"
+        " add(500); list.list.element.scrollTop = 100 * ROW_HEIGHT + 7; add(40);"
+        " [list.list.element.scrollTop, list.list.items[140].number] }"
+    )
+    assert first == [140 * 52 + 7, 399]
 
 
 def test_a_page_without_its_data_says_so(tab: Page, runs: tuple[Path, Path], tmp_path: Path) -> None:
