@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,8 @@ class EpisodeFiles:
         known = [texts[role].known for role in Role]
         self._salt = repr((FORMAT, PLACES_PER_FILE, COLUMNS, known, store.run_id))
 
-    def update(self, head: Mapping[str, Any], progress: Callable[[], None] = lambda: None) -> int:
-        """Writes what is new; returns the number of files of turns that were written.
-
-        Args:
-            head: More content of the head, which is written last.
-            progress: Called after each file.
+    def update(self, head: Mapping[str, Any]) -> None:
+        """Writes what is new, and then the head with this content.
 
         Raises:
             ExhaustedError: the disk is full.
@@ -51,25 +47,21 @@ class EpisodeFiles:
         parts: dict[int, dict[int, str]] = {}
         for block, stamp in sorted(stamps.by_block.items()):
             parts.setdefault(block // FILES_PER_PART, {})[block] = self._salted(stamp)
-        written = 0
         for part, blocks in parts.items():
-            for _ in self._part(part, blocks):
-                written += 1
-                progress()
-            # After each part, so that a page that polls shows the beginning of a long run at once.
-            self._write_head(stamps, head)
+            if self._part(part, blocks):
+                # Not only at the end, so that a page that polls shows the beginning of a long run at once.
+                self._write_head(stamps, head)
         self._write_head(stamps, head)
-        return written
 
     def _write_head(self, stamps: Stamps, head: Mapping[str, Any]) -> None:
         parts = sorted(self._written.items())
         write_head(self._folder, head, stamps.episodes, stamps.trained, parts, stamps.damage)
 
-    def _part(self, part: int, blocks: Mapping[int, str]) -> Iterator[int]:
-        """Writes a part of the index and the files that it lists, as far as they changed; yields those."""
+    def _part(self, part: int, blocks: Mapping[int, str]) -> bool:
+        """Writes a part of the index and the files that it lists, if they changed; returns whether it did."""
         whole = self._salted(repr(sorted(blocks.items())))
         if self._written.get(part) == whole:
-            return
+            return False
         path = self._folder / f"index-{part}.js"
         before = {entry["block"]: entry for entry in _entries(path)}
         entries: list[Block] = []
@@ -77,11 +69,12 @@ class EpisodeFiles:
             entry = before.get(block)
             if entry is None or entry.get("stamp") != stamp or not self._file(block).is_file():
                 entry = self._block(block, stamp)
-                yield block
             entries.append(entry)
-        if entries != list(before.values()):
+        changed = entries != list(before.values())
+        if changed:
             write_data(path, {"columns": COLUMNS, "blocks": entries})
         self._written[part] = whole
+        return changed
 
     def _block(self, block: int, stamp: str) -> Block:
         stored = self._store.block(block, PLACES_PER_FILE)
@@ -117,7 +110,6 @@ def write_head(
     content = {
         **head,
         "notes": [*head["notes"], *damage],
-        "places": PLACES_PER_FILE,
         "episodes": episodes,
         "trained": trained,
         "parts": parts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,11 @@ class RunReport:
         self._texts: dict[Role, TokenTexts] = {}
         self._seen: tuple[Any, ...] | None = None
 
-    def update(
-        self, lines: Sequence[Metrics] | None = None, progress: Callable[[], None] = lambda: None
-    ) -> RunData:
+    def update(self, lines: Sequence[Metrics] | None = None) -> RunData:
         """Writes what has changed since the last time; returns the contents of the page.
 
         Args:
             lines: Metrics of the updates, if they are not in the folder because the learner runs elsewhere.
-            progress: Called after each file of episodes that was written.
 
         Raises:
             NotFoundError: the folder does not hold a run.
@@ -70,7 +67,7 @@ class RunReport:
             # The page comes first, so that it can be opened while many episodes are still being written.
             if self._seen is None or self._seen[0] != of_page:
                 replace_file(self._folder.report, html(data, self._other))
-            self._write_episodes(data, progress)
+            self._write_episodes(data)
         finally:
             lock.release()
         self._seen = (of_page, changes)
@@ -90,7 +87,7 @@ class RunReport:
         self._texts = token_texts(_tables(data.configuration))
         self._files = EpisodeFiles(self._folder.report_data, self._store, self._texts)
 
-    def _write_episodes(self, data: RunData, progress: Callable[[], None]) -> None:
+    def _write_episodes(self, data: RunData) -> None:
         head = {
             "run": data.run_id,
             "name": self._folder.root.name,
@@ -102,7 +99,7 @@ class RunReport:
         if self._files is None:
             write_head(self._folder.report_data, head)
         else:
-            self._files.update(head, progress)
+            self._files.update(head)
 
     def _notes(self) -> list[str]:
         unknown = [role.value for role, texts in self._texts.items() if not texts.known]

@@ -142,12 +142,11 @@ class EpisodeList {
 
 function rowFacts(episode) {
   if (episode.ending === "unreadable") return "cannot be decoded";
-  const facts = [episode.type, counted(episode.turns, "turn"), counted(episode.subgoals.length, "subgoal"),
-    versions(episode)];
+  const facts = [counted(episode.turns, "turn"), versions(episode), counted(episode.subgoals.length, "subgoal")];
   if (episode.score !== 0 && episode.score !== 1) facts.push(`score ${episode.score}`);
   if (episode.invalid) facts.push(`${episode.invalid} invalid`);
   if (episode.use === "set aside") facts.push("set aside");
-  return facts.join(" \u00b7 ");
+  return [...facts, episode.type].join(" \u00b7 ");
 }
 
 function versions({ oldest, newest }) {

@@ -19,7 +19,8 @@ class Viewer {
 
   #build() {
     const links = Object.entries(TABS).map(([tab, text]) => element("a", { href: `#${tab}` }, text));
-    document.querySelector("nav").append(...links, this.#chooser());
+    this.state = element("span.dim.state");
+    document.querySelector("nav").append(...links, this.state, this.#chooser());
     this.notes = element("ul.notes");
     this.tabs = {
       overview: document.getElementById("overview"),
@@ -54,6 +55,7 @@ class Viewer {
   async refresh() {
     const changed = await Promise.all(this.runs.map((run) => this.#refreshOne(run)));
     this.#drawNotes();
+    this.#drawState();
     if (!changed.some(Boolean)) return;
     this.list.show(this.runs.filter((run) => run.head));
     this.#drawTypes();
@@ -69,6 +71,15 @@ class Viewer {
       this.failures.set(run.letter, `The episodes of run ${run.letter.toUpperCase()} are missing: ${error.message}.`);
       return false;
     }
+  }
+
+  /** What the page shows, and of when it is. */
+  #drawState() {
+    const { head } = this.runs[0];
+    if (!head) return;
+    const facts = [counted(head.episodes, "episode"), `${head.trained.toLocaleString("en")} trained on`,
+      `as of ${new Date(head.made).toLocaleString()}`, head.running ? "in progress" : ""];
+    this.state.textContent = facts.filter(Boolean).join(" \u00b7 ");
   }
 
   #drawNotes() {

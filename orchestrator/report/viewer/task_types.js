@@ -22,7 +22,7 @@ function taskTypesView(runs, share) {
         twice ? element("th", null, "B \u2212 A") : null),
       rows)),
     lineChart({
-      title: "success along the run",
+      title: "success, mean over a twentieth of the run",
       lines: runs.map((run) => ({
         name: runName(run, twice),
         colour: RUN_COLOURS[run.letter],
