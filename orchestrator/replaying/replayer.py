@@ -112,9 +112,13 @@ class Replayer:
                 _within(planner_scorer, settings.planner, nats),
                 _within(executor_scorer, settings.executor, nats),
             ),
-            remarks=(
-                *remarks("planner", settings.planner, planner_scorer.dtype),
-                *remarks("executor", settings.executor, executor_scorer.dtype),
+            remarks=tuple(
+                remarks(
+                    {
+                        "planner": (settings.planner, planner_scorer.dtype),
+                        "executor": (settings.executor, executor_scorer.dtype),
+                    }
+                )
             ),
         )
 

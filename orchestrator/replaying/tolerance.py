@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import torch
 
 from configuration.servers import ModelServerSettings
 
 TOLERANCES: dict[torch.dtype, float] = {
     torch.float64: 1e-9,
-    torch.float32: 1e-3,
+    torch.float32: 1e-4,
     torch.bfloat16: 0.5,
 }
 """Nats by number format. Other requests in the batch change the order in which numbers are added.
@@ -33,21 +35,30 @@ def agree(stored: float, replayed: float, within: float) -> bool:
     return abs(stored - replayed) <= within + _OF_FLOAT32 * abs(replayed)
 
 
-def remarks(name: str, settings: ModelServerSettings, dtype: torch.dtype) -> list[str]:
-    """What may make this replay differ from the episode although nothing is wrong, in lines for people."""
+def remarks(models: Mapping[str, tuple[ModelServerSettings, torch.dtype]]) -> list[str]:
+    """What may make a replay differ from an episode although nothing is wrong, in lines for people.
+
+    `models` has the settings of each role, and the number format that it is replayed in.
+    """
+    roles: dict[str, list[str]] = {}
+    for role, (settings, dtype) in models.items():
+        for remark in _remarks(settings, dtype):
+            roles.setdefault(remark, []).append(role)
+    return [f"{' and '.join(names)}: {remark}" for remark, names in roles.items()]
+
+
+def _remarks(settings: ModelServerSettings, dtype: torch.dtype) -> Iterator[str]:
     format = str(dtype).removeprefix("torch.")
-    lines = []
     if dtype is not torch.float64:
-        lines.append(
-            f"{name}: {format}. What else was in the batch changes log-probabilities slightly: up to "
-            f"{TOLERANCES[dtype]:g} nats are accepted. A token whose random number lies as close to another "
-            f"token may have been sampled otherwise: a near tie. {name}.dtype = float64 excludes both"
+        yield (
+            f"computed in {format}, in which other requests in the batch change log-probabilities slightly. "
+            f"Differences up to {TOLERANCES[dtype]:g} nats are accepted. A token that such a difference would "
+            "change is called a near tie"
         )
     if settings.dtype == "auto":
-        lines.append(
-            f"{name}.dtype = auto is {format} on this machine. If the run was played in another format, "
-            f"--{name}.dtype gives it"
+        yield (
+            f"dtype = auto is {format} on this machine. If the run was played in another number format, "
+            "--planner.dtype and --executor.dtype choose it"
         )
     if settings.engine == "vllm":
-        lines.append(f"{name}: played with vLLM, replayed with the embedded engine, which rounds differently")
-    return lines
+        yield "played with vLLM, replayed with the embedded engine, which rounds differently"
