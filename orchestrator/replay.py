@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, HiperError
 from core.paths import user_path
 from core.progress import progress
 from orchestrator.replaying.replayer import Replayer
-from orchestrator.replaying.settings import ReplaySettings, saved_settings
+from orchestrator.replaying.settings import ReplaySettings, number_formats, saved_settings
 from orchestrator.replaying.tally import Tally, described
 from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore
@@ -50,11 +50,13 @@ SYNTAX = Syntax(
 def replay(argv: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     root = user_path(parse(argv, SYNTAX).arguments[0])
-    line = parse(argv, SYNTAX, base=saved_settings(root))
-    folder = RunFolder(root)
+    saved, folder = saved_settings(root), RunFolder(root)
+    line = parse(argv, SYNTAX, base=saved)
     with closing(EpisodeStore.reading(folder.episodes)) as store:
         numbers = _numbers(line.arguments[1:], line.flags, store)
-        replayer = Replayer.of(line.configuration, folder, store.run_id, line.flags.tolerance)
+        replayer = Replayer.of(
+            line.configuration, number_formats(saved), folder, store.run_id, line.flags.tolerance
+        )
         with closing(replayer):
             tally = Tally(Console(), line.flags.near_ties)
             tally.say(*replayer.remarks)

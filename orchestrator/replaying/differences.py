@@ -11,7 +11,7 @@ from core.prefix import shared_length
 from core.text import one_line
 from orchestrator.replaying.forced import Forced
 from orchestrator.replaying.stored_players import Acted, Planned
-from orchestrator.replaying.tolerance import agree
+from orchestrator.replaying.tolerance import Tolerance
 from serving.text.chat import cut_middle
 from trajectory.episode import Act, Episode, Generation, Plan, Turn
 
@@ -51,10 +51,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Within:
-    """Largest differences of log-probabilities, in nats, that the number formats explain."""
+    """Differences that the number formats of both roles explain."""
 
-    planner: float
-    executor: float
+    planner: Tolerance
+    executor: Tolerance
 
 
 def in_turn(
@@ -117,7 +117,7 @@ def _of_generation(role: str, stored: Generation, now: Generation) -> Iterator[t
 
 
 def _sampling(
-    turn: int, role: str, stored: Generation, forced: Forced | None, within: float
+    turn: int, role: str, stored: Generation, forced: Forced | None, within: Tolerance
 ) -> Iterator[Difference]:
     """Differences of the answer's tokens and log-probabilities; each position is compared by itself."""
     if forced is None:
@@ -131,9 +131,9 @@ def _sampling(
                 f"{role}.token_ids[{place}]",
                 str(token),
                 f"{scored.sampled[place]} ({margin:.1e} nats apart)",
-                near_tie=margin <= within,
+                near_tie=margin <= within.tie,
             )
-        if not agree(logprob, scored.logprobs[place], within):
+        if not within.covers(logprob, scored.logprobs[place]):
             yield Difference(
                 turn, f"{role}.logprobs[{place}]", f"{logprob:.9g}", f"{scored.logprobs[place]:.9g}"
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import torch
+
 from core.errors import PreconditionError
 from orchestrator.replaying.scoring import Scored, Scorer
 from serving.embedded.scheduler import Sequence
@@ -42,6 +44,11 @@ class ForcedEngine:
     def expect(self, stored: Generation, adapter: LoadedAdapter | None) -> None:
         """Sets the answer to the next call, and the adapter that gives it."""
         self._stored, self._adapter, self.forced = stored, adapter, None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format that it computes in."""
+        return self._scorer.dtype
 
     @property
     def context_length(self) -> int:

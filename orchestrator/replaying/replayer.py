@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Self
 
+import torch
+
 from configuration.servers import ModelServerSettings
+from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task, TextEnvironment
 from executor.service import ExecutorService
@@ -23,11 +26,11 @@ from orchestrator.replaying.stored_players import (
     StoredExecutor,
     StoredPlanner,
 )
-from orchestrator.replaying.tolerance import remarks, tolerance
+from orchestrator.replaying.tolerance import Tolerance, remarks
 from planner.service import PlannerService
 from play.players import OneOfEach, Players
 from run_folder.folder import RunFolder
-from serving.model import load_tokenizer, resolve_model
+from serving.model import DtypeName, compute_dtype, load_tokenizer, resolve_model
 from trajectory.episode import Episode, Generation, Turn
 from trajectory.lease import Lease
 
@@ -79,11 +82,19 @@ class Replayer:
     """Lines for people about differences that the number formats can make."""
 
     @classmethod
-    def of(cls, settings: ReplaySettings, folder: RunFolder, run_id: str, nats: float | None) -> Self:
+    def of(
+        cls,
+        settings: ReplaySettings,
+        played: Mapping[Role, DtypeName],
+        folder: RunFolder,
+        run_id: str,
+        nats: float | None = None,
+    ) -> Self:
         """Loads the environment and the models.
 
         Args:
-            settings: Settings of the run.
+            settings: Settings of the replay.
+            played: Number format of each role in the run's configuration.
             folder: Folder of the run.
             run_id: Id of the run.
             nats: Accepted difference of a log-probability; None for what the number format explains.
@@ -95,30 +106,25 @@ class Replayer:
         """
         benchmark = registry.load(settings.environment)
         model = resolve_model(settings.planner.model)
-        planner_scorer = Scorer(model, settings.planner)
-        executor_scorer = Scorer(model, settings.executor)
-        planner_engine = _engine(planner_scorer, settings.planner)
-        executor_engine = _engine(executor_scorer, settings.executor)
+        roles = {Role.PLANNER: settings.planner, Role.EXECUTOR: settings.executor}
+        engines = {
+            role: ForcedEngine(Scorer(model, each), each.context_length) for role, each in roles.items()
+        }
+        formats = {role: (engines[role].dtype, compute_dtype(played[role])) for role in Role}
+        tolerances = {role: _tolerance(formats[role], each, nats) for role, each in roles.items()}
+        planner, executor = engines[Role.PLANNER], engines[Role.EXECUTOR]
         return cls(
             history=max(settings.planner.history, settings.executor.history),
             adapters=KeptAdapters(folder, run_id, model),
             benchmark=benchmark,
             environment=benchmark.environment(),
-            planner_engine=planner_engine,
-            planner=PlannerService(planner_engine, load_tokenizer(model.path), settings.planner),
-            executor_engine=executor_engine,
-            executor=ExecutorService(executor_engine, load_tokenizer(model.path), settings.executor),
-            within=Within(
-                _within(planner_scorer, settings.planner, nats),
-                _within(executor_scorer, settings.executor, nats),
-            ),
-            remarks=tuple(
-                remarks(
-                    {
-                        "planner": (settings.planner, planner_scorer.dtype),
-                        "executor": (settings.executor, executor_scorer.dtype),
-                    }
-                )
+            planner_engine=planner,
+            planner=PlannerService(planner, load_tokenizer(model.path), settings.planner),
+            executor_engine=executor,
+            executor=ExecutorService(executor, load_tokenizer(model.path), settings.executor),
+            within=Within(tolerances[Role.PLANNER], tolerances[Role.EXECUTOR]),
+            remarks=_remarks(
+                {role: remarks(each, engines[role].dtype, tolerances[role]) for role, each in roles.items()}
             ),
         )
 
@@ -161,12 +167,22 @@ class Replayer:
         self.environment.close()
 
 
-def _engine(scorer: Scorer, settings: ModelServerSettings) -> ForcedEngine:
-    return ForcedEngine(scorer, settings.context_length)
+def _tolerance(
+    formats: Iterable[torch.dtype], settings: ModelServerSettings, nats: float | None
+) -> Tolerance:
+    """The tolerance of the coarsest of the number formats, unless `nats` are given."""
+    if nats is not None:
+        return Tolerance(nats)
+    return max((Tolerance.of(each, settings.temperature) for each in formats), key=lambda each: each.nats)
 
 
-def _within(scorer: Scorer, settings: ModelServerSettings, nats: float | None) -> float:
-    return tolerance(scorer.dtype, settings.temperature) if nats is None else nats
+def _remarks(of_roles: Mapping[Role, Iterable[str]]) -> tuple[str, ...]:
+    """The remarks with the names of the roles that they are about; equal ones together."""
+    names: dict[str, list[str]] = {}
+    for role, lines in of_roles.items():
+        for line in lines:
+            names.setdefault(line, []).append(role.value)
+    return tuple(f"{' and '.join(roles)}: {line}" for line, roles in names.items())
 
 
 def _lease(stored: Episode) -> Lease:

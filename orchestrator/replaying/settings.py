@@ -9,7 +9,9 @@ from typing import Any
 from configuration.environment import EnvironmentSettings
 from configuration.section import Section
 from configuration.servers import ModelServerSettings, PlannerSettings
+from core.role import Role
 from run_folder import saved_configuration
+from serving.model import DtypeName
 
 
 class ReplaySettings(Section):
@@ -20,7 +22,7 @@ class ReplaySettings(Section):
     executor: ModelServerSettings = ModelServerSettings()
 
 
-def saved_settings(root: Path) -> Mapping[str, Any]:
+def saved_settings(root: Path) -> dict[str, Any]:
     """The saved sections of the run in this folder, as nested tables.
 
     Raises:
@@ -30,3 +32,8 @@ def saved_settings(root: Path) -> Mapping[str, Any]:
     """
     saved = saved_configuration.of_run(root)
     return {section: saved[section] for section in ReplaySettings.model_fields}
+
+
+def number_formats(saved: Mapping[str, Any]) -> dict[Role, DtypeName]:
+    """The number format of each role in saved sections."""
+    return {role: saved[role.value].get("dtype", "auto") for role in Role}

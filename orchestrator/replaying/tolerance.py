@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 
 from configuration.servers import ModelServerSettings
 
-TOLERANCES: dict[torch.dtype, float] = {
-    torch.float64: 1e-9,
-    torch.float32: 1e-4,
-    torch.bfloat16: 0.5,
-}
-"""Nats by number format. Other requests in the batch change the order in which numbers are added.
+_NATS: dict[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.5}
+"""Largest difference of a log-probability by number format, in nats.
 
-docs/replay_and_export.md has the differences that were measured; these are several times larger.
+Other requests in the batch change the order in which numbers are added. docs/replay_and_export.md has the
+differences that were measured: about a seventh of these in float32, half in bfloat16.
 """
-
+_TIE = 0.2
+"""Part of that difference within which a token counts as a near tie. Tokens are sampled by the sum of many
+probabilities, which changes less than the logarithm of a small one."""
 _OF_FLOAT32 = 2.0**-24
 """Relative error of a number that is stored in float32, as log-probabilities are."""
 
 
-def tolerance(dtype: torch.dtype, temperature: float) -> float:
-    """Largest difference of a log-probability, in nats, that `dtype` explains.
+@dataclass(frozen=True)
+class Tolerance:
+    """Differences that a number format explains."""
 
-    Below a temperature of 1, logits are divided by it, and so is their error multiplied.
-    """
-    return TOLERANCES[dtype] / min(1.0, temperature or 1.0)
+    nats: float
+    """Largest difference of a log-probability, in nats."""
+
+    @classmethod
+    def of(cls, dtype: torch.dtype, temperature: float) -> Self:
+        """The tolerance of a number format.
+
+        A temperature below 1 multiplies the error of the logits, which are divided by it.
+        """
+        return cls(_NATS[dtype] / min(1.0, temperature or 1.0))
+
+    @property
+    def tie(self) -> float:
+        """Largest margin of a near tie, in nats."""
+        return _TIE * self.nats
+
+    def covers(self, stored: float, replayed: float) -> bool:
+        """Whether it explains the difference of two log-probabilities, the first rounded to float32."""
+        return abs(stored - replayed) <= self.nats + _OF_FLOAT32 * abs(replayed)
 
 
-def agree(stored: float, replayed: float, within: float) -> bool:
-    """Whether two log-probabilities, the first of them rounded to float32, differ by at most `within`."""
-    return abs(stored - replayed) <= within + _OF_FLOAT32 * abs(replayed)
-
-
-def remarks(models: Mapping[str, tuple[ModelServerSettings, torch.dtype]]) -> list[str]:
-    """What may make a replay differ from an episode although nothing is wrong, in lines for people.
-
-    `models` has the settings of each role, and the number format that it is replayed in.
-    """
-    roles: dict[str, list[str]] = {}
-    for role, (settings, dtype) in models.items():
-        for remark in _remarks(settings, dtype):
-            roles.setdefault(remark, []).append(role)
-    return [f"{' and '.join(names)}: {remark}" for remark, names in roles.items()]
-
-
-def _remarks(settings: ModelServerSettings, dtype: torch.dtype) -> Iterator[str]:
+def remarks(settings: ModelServerSettings, dtype: torch.dtype, tolerance: Tolerance) -> Iterator[str]:
+    """What may make a replay differ from an episode although nothing is wrong, in lines for people."""
     format = str(dtype).removeprefix("torch.")
     if dtype is not torch.float64:
         yield (
             f"computed in {format}, in which other requests in the batch change log-probabilities slightly. "
-            f"Differences up to {TOLERANCES[dtype]:g} nats are accepted. A token that such a difference would "
-            "change is called a near tie"
+            f"Differences up to {tolerance.nats:g} nats are accepted; where {tolerance.tie:g} nats decide "
+            "between two tokens, there is a near tie"
         )
     if settings.dtype == "auto":
         yield (
