@@ -54,8 +54,8 @@ def remarks(settings: ModelServerSettings, dtype: torch.dtype, tolerance: Tolera
     if dtype is not torch.float64:
         yield (
             f"computed in {format}, in which other requests in the batch change log-probabilities slightly. "
-            f"Differences up to {tolerance.nats:.1g} nats are accepted; where {tolerance.tie:.1g} nats decide "
-            "between two tokens, there is a near tie"
+            f"Differences up to {tolerance.nats:.1g} nats are accepted; where {tolerance.tie:.1g} nats "
+            "decide between two tokens, there is a near tie"
         )
     if settings.dtype == "auto":
         yield (
