@@ -10,6 +10,7 @@ from typing import Protocol
 
 from core.seeds import derive
 from environments.benchmark import Benchmark, StepInfo, Task
+from environments.guarded import blamed
 from play.telling import shown, told
 from trajectory.episode import Act, AdmissibleAction, Episode, EpisodeKey, Plan, Turn, TurnContext
 from trajectory.fence import Fence
@@ -115,16 +116,18 @@ class Players:
         """Plays an episode to its end.
 
         Raises:
-            HiperError: planner or executor failed; there is no episode then.
+            BrokenEnvironmentError: the environment failed; names task and turn. There is no episode then.
+            HiperError: planner or executor failed; there is no episode either.
         """
         with self.models.playing(lease) as (planner, executor):
             return await self._played(_Episode(lease, planner, executor, environment), task)
 
     async def _played(self, episode: _Episode, task: Task) -> Episode:
         started, lease = self.clock(), episode.lease
-        observation, info = episode.environment.reset(seed=lease.seed, options={"task": task.id})
-        goal = info["goal"]
-        first = told(self.benchmark.telling, "", observation, goal)
+        with self._blamed(task.id, "reset"):
+            observation, info = episode.environment.reset(seed=lease.seed, options={"task": task.id})
+            goal = info["goal"]
+            first = told(self.benchmark.telling, "", observation, goal)
         state: Planning | Finished = begin(self._assignment(lease, task), goal, observation, first)
         while isinstance(state, Planning):
             state, info = await self._turn(state, episode, info)
@@ -148,8 +151,12 @@ class Players:
             )
         )
         stepped = self.clock()
-        observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
-        ended = self.clock()
+        with self._blamed(state.progress.assignment.key.task_id, f"turn {number}"):
+            observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
+            ended = self.clock()
+            shortened = told(
+                self.benchmark.telling, state.progress.observation, observation, state.progress.goal
+            )
         outcome = StepOutcome(
             observation=observation,
             reward=reward,
@@ -158,9 +165,12 @@ class Players:
             won=after["won"],
             score=after["score"],
             seconds=ended - stepped,
-            told=told(self.benchmark.telling, state.progress.observation, observation, state.progress.goal),
+            told=shortened,
         )
         return stepping.stepped(outcome, ended - began), after
+
+    def _blamed(self, task_id: str, moment: str) -> AbstractContextManager[None]:
+        return blamed(f"environment {self.benchmark.name}, task {task_id}, {moment}")
 
     def _fences(self, lease: Lease, turns: tuple[Turn, ...]) -> tuple[Fence | None, Fence | None]:
         """What may plan and act in the next turn: nothing older than in the turn before."""

@@ -10,6 +10,7 @@ from core.intervals import Mean, Proportion, normal, wilson
 from core.seeds import derive
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
+from play.broken import check_broken
 from play.every_task import EveryTask
 from play.schedule import task_for
 from trajectory.episode import Decision, Episode
@@ -58,6 +59,16 @@ class Played:
             subgoals=tuple(turn.plan.subgoal for turn in begun),
             seconds=episode.seconds,
         )
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An episode that was set aside, because its environment broke its contract."""
+
+    task_id: str
+    sample: int
+    """Number of the episode among those of its task, from 0."""
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -153,9 +164,12 @@ class Games:
         wanted = {(task.id, sample) for task in tasks for sample in range(samples)}
         self._played = {key: one for one in before if (key := (one.task_id, one.sample)) in wanted}
         self._keep = keep
+        self._tasks, self._seed, self._episodes = tasks, seed, len(wanted)
+        self.broken: list[Broken] = []
+        """Episodes that were set aside now."""
         self.left = len(wanted) - len(self._played)
         """Number of episodes that were left to play at the beginning."""
-        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played))
+        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played), self._note_broken)
 
     @property
     def played(self) -> list[Played]:
@@ -170,6 +184,19 @@ class Games:
 
     async def submit(self, episode: Episode) -> bool:
         return await self._leases.submit(episode)
+
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        """Notes an episode that is not counted.
+
+        Raises:
+            TooManyBrokenError: more episodes are set aside than may be.
+        """
+        await self._leases.set_aside(lease, reason)
+
+    def _note_broken(self, number: int, reason: str) -> None:
+        task = task_for(self._tasks, self._seed, number)
+        self.broken.append(Broken(task.id, number // len(self._tasks), reason))
+        check_broken([one.reason for one in self.broken], self._episodes, "the evaluation")
 
     def _finished(self, episode: Episode, sample: int) -> None:
         one = Played.of(episode, sample)

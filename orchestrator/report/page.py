@@ -50,6 +50,7 @@ def html(data: RunData) -> str:
         _section("Score", figures.score_figure(data.lines, data.evaluations)),
         _section("Evaluations", _evaluations(data)),
         _section("Episodes", figures.small_multiples("episodes", figures.EPISODE_PANELS, data.lines)),
+        _section("Episodes set aside", _set_aside(data)),
         _section("Where the time went", _time(parts)),
         _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
         _section("Two episodes", _episodes(data)),
@@ -104,6 +105,14 @@ def _evaluations(data: RunData) -> str:
     measured = ("success [95 % Wilson]", "score [95 %]", "turns")
     headings = ("split", "adapters", "episodes", *measured, f"{data.folder.evaluations.name}/")
     return table(headings, rows) if rows else ""
+
+
+def _set_aside(data: RunData) -> str:
+    """The episodes that no update trains on, and why."""
+    if not data.set_aside:
+        return ""
+    rows = [(str(number), reason) for number, reason in sorted(data.set_aside.items())]
+    return _folded(f"{len(rows)} episodes", table(("episode", "reason"), rows))
 
 
 def _time(parts: Sequence[Part]) -> str:

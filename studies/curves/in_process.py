@@ -162,6 +162,9 @@ class _Episodes:
     async def submit(self, episode: Episode) -> bool:
         return await self.admission.submit(episode_to_pb(episode))
 
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        await self.admission.set_aside(self.run_id, lease.lease_id, reason)
+
 
 @dataclass(frozen=True)
 class _Observer:
@@ -177,3 +180,6 @@ class _Observer:
 
     def episode(self, episode: Episode) -> None:
         self.on_episode()
+
+    def set_aside(self, reason: str) -> None:
+        """Not passed on."""

@@ -24,8 +24,9 @@ from environments.errors import UnknownTaskTypeError
 from orchestrator.evaluate import evaluate
 from orchestrator.evaluation.display import EvaluationProgress, outcome_table
 from orchestrator.evaluation.files import EpisodeLog, identity
-from orchestrator.evaluation.games import Games, Played, chosen_tasks, outcomes, recurring_subgoals
+from orchestrator.evaluation.games import Broken, Games, Played, chosen_tasks, outcomes, recurring_subgoals
 from orchestrator.evaluation.request import read as read_request
+from play.broken import TooManyBrokenError
 from play.schedule import task_for
 from run_folder.adapters import AdapterChoice, found
 from tests.play.answers import act, keep, switch
@@ -93,6 +94,30 @@ def test_an_interrupted_evaluation_plays_what_is_left_with_the_seeds_it_would_ha
     play(whole)
     assert rest.played == whole.played
     assert len(kept) == 7
+
+
+def test_a_broken_episode_is_named_and_not_counted_and_two_of_fourteen_are_too_many() -> None:
+    async def first_two_break(games: Games) -> None:
+        for number in range(14):
+            lease = await games.lease()
+            assert isinstance(lease, Lease)
+            if number in (0, 7):
+                await games.set_aside(lease, f"turn {number}: a bug")
+            else:
+                await games.submit(played_episode(lease, task_for(TASKS, lease.task_seed, lease.group)))
+
+    games = Games(TASKS, 2, 3, (), lambda _: None)
+    with pytest.raises(
+        TooManyBrokenError, match="2 of the 14 episodes of the evaluation.*turn 0: a bug; turn"
+    ):
+        asyncio.run(first_two_break(games))
+    assert games.broken == [
+        Broken(task_for(TASKS, 3, number).id, sample, f"turn {number}: a bug")
+        for number, sample in ((0, 0), (7, 1))
+    ]
+    assert len(games.played) == 6
+    again = Games(TASKS, 2, 3, games.played, lambda _: None)
+    assert again.left == 8, "they are tried again"
 
 
 def test_what_is_kept_of_an_episode() -> None:
