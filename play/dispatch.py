@@ -17,7 +17,7 @@ from play.holding import HeldLeases
 from play.players import Players
 from play.schedule import task_for
 from trajectory.episode import Episode
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskPart, Wait
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,8 @@ class Dispatcher:
     concurrency: int
     """Number of episodes at the same time."""
     observer: Observer
+    parts: Sequence[TaskPart] = ()
+    """Parts of the tasks, if they are those of several environments and played by their shares."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
     async def run(self) -> None:
@@ -122,7 +124,7 @@ class Dispatcher:
             log.info("%s", error)
 
     async def _episode(self, lease: Lease, environment: TextEnvironment, held: HeldLeases) -> None:
-        task = task_for(self.tasks, lease.task_seed, lease.group)
+        task = task_for(self.tasks, lease.task_seed, lease.group, self.parts)
         self.observer.episode_began()
         try:
             episode = await held.unless_lapsed(lease, self.players.play(lease, task, environment))

@@ -86,6 +86,15 @@ SECONDS = "seconds"
 """Measure that is reported as a `timing_s/` metric."""
 
 
+OF_ENVIRONMENT = (EPISODE_COUNT, SUCCESS_RATE, SCORE_MEAN, EPISODE_LENGTH, ACTION_VALID_SHARE)
+"""Metrics that an update on several environments also has for each of them."""
+
+
+def of_environment(metric: str, name: str) -> str:
+    """Name of one of the metrics `OF_ENVIRONMENT`, of the episodes of this environment alone."""
+    return f"{metric}/{name}"
+
+
 def actor(role: Role, measure: str) -> str:
     """Name of a measure of this role's policy."""
     return f"actor/{role.value}/{measure}"

@@ -37,6 +37,7 @@ from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
+from play.schedule import parts_of, task_for
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
@@ -188,6 +189,8 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
     tasks = benchmark.tasks(split)
     if not tasks:
         raise InvalidInputError(f"benchmark {benchmark.name} has no tasks in split {split} to imitate")
+    if parts := parts_of(benchmark, tasks):
+        return [task_for(tasks, seed, group, parts) for group in range(min(count, len(tasks)))]
     order = np.random.default_rng(seed).permutation(len(tasks))
     return [tasks[place] for place in order[:count]]
 

@@ -40,6 +40,8 @@ class Played:
     subgoals: tuple[str, ...]
     """Subgoal of each segment, in order."""
     seconds: float
+    environment: str = ""
+    """Name of the environment; empty in logs of earlier versions."""
 
     @classmethod
     def of(cls, episode: Episode, sample: int) -> Played:
@@ -58,6 +60,7 @@ class Played:
             valid_actions=sum(turn.act.valid for turn in turns),
             subgoals=tuple(turn.plan.subgoal for turn in begun),
             seconds=episode.seconds,
+            environment=episode.benchmark,
         )
 
 
@@ -110,11 +113,19 @@ class Outcome:
 
 
 def outcomes(played: Sequence[Played]) -> dict[str, Outcome]:
-    """The results of each task type, sorted by name; those of `all` come last."""
+    """The results of each task type, sorted by name, then of each environment if there are several; those of
+    `all` come last."""
+    types, environments = _grouped(played, "task_type"), _grouped(played, "environment")
+    several = environments.items() if len(environments) > 1 else ()
+    groups = (*types.items(), *((f"all of {name}", group) for name, group in several), ("all", played))
+    return {name: Outcome.of(group) for name, group in groups}
+
+
+def _grouped(played: Sequence[Played], field: str) -> dict[str, list[Played]]:
     groups: dict[str, list[Played]] = defaultdict(list)
     for one in played:
-        groups[one.task_type].append(one)
-    return {name: Outcome.of(group) for name, group in (*sorted(groups.items()), ("all", played))}
+        groups[getattr(one, field)].append(one)
+    return dict(sorted(groups.items()))
 
 
 def recurring_subgoals(played: Iterable[Played]) -> list[tuple[str, int]]:

@@ -137,6 +137,7 @@ def test_what_is_kept_of_an_episode() -> None:
         valid_actions=2,
         subgoals=("find a mug", "put it down"),
         seconds=3.0,
+        environment="alfworld",
     )
 
 
@@ -157,6 +158,13 @@ def test_outcomes_by_task_type_and_in_all() -> None:
     console = Console(width=130, record=True, file=io.StringIO())
     console.print(outcome_table("title", by_type))
     assert "66.7 % [20.8, 93.9]" in console.export_text()
+
+
+def test_outcomes_by_environment_where_there_are_several() -> None:
+    lost = replace(ONE, task_type="web/shop", environment="web", won=False, score=0.5)
+    found = outcomes([replace(ONE, environment="game"), lost, lost])
+    assert list(found) == ["heat", "web/shop", "all of game", "all of web", "all"]
+    assert (found["all of game"].won, found["all of web"].episodes, found["all"].episodes) == (1, 2, 3)
 
 
 def test_subgoals_that_recur() -> None:
