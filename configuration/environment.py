@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from configuration.section import Section
 
+_LARGEST_SHARE = 1000
+
 
 class GeneratorSettings(Section):
     """Generated ALFWorld games, and the size of a synthetic WebShop catalogue."""
@@ -72,9 +74,10 @@ class EnvironmentSettings(Section):
         names = []
         for each in mix:
             name, _, share = each.rpartition("=")
-            if not name or not share.isdecimal() or int(share) < 1:
+            if not name or not share.isdecimal() or not 1 <= int(share) <= _LARGEST_SHARE:
                 raise ValueError(
-                    f"{each!r} is not an environment with its share; alfworld=3,webshop=1 is an example"
+                    f"{each!r} is not an environment with its share, 1 to {_LARGEST_SHARE}; "
+                    "alfworld=3,webshop=1 is an example"
                 )
             names.append(name)
         if len(set(names)) < len(names) or len(names) == 1:

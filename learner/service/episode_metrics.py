@@ -22,10 +22,9 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     environment = sum(turn.environment_seconds for turn in turns)
     whole = sum(turn.seconds for turn in turns)
     score = normal([episode.score for episode in episodes])
-    shares = _time_shares(episodes, engine, environment, whole)
     return (
         _by_environment(episodes)
-        | shares
+        | _time_shares(episodes, engine, environment, whole)
         | {
             names.EPISODE_COUNT: len(episodes),
             names.SUCCESS_RATE: _mean(episode.won for episode in episodes),

@@ -135,16 +135,21 @@ def recurring_subgoals(played: Iterable[Played]) -> list[tuple[str, int]]:
 
 
 def chosen_tasks(
-    tasks: Sequence[Task], task_types: Collection[str], games: int | None, seed: int
+    tasks: Sequence[Task],
+    task_types: Collection[str],
+    games: int | None,
+    seed: int,
+    environment_of: Callable[[Task], str] = lambda _: "",
 ) -> tuple[Task, ...]:
     """The tasks of a split that are played, in the split's order.
 
     Args:
         tasks: All tasks of the split.
         task_types: Task types to play; empty for all.
-        games: Number of tasks to draw without replacement, None for all. A larger number includes the tasks
-            of a smaller one.
+        games: Number of tasks to draw of each environment without replacement, None for all. A larger number
+            includes the tasks of a smaller one.
         seed: Seed of the draw.
+        environment_of: Returns the name of a task's environment, if there are several.
 
     Raises:
         UnknownTaskTypeError: the split has no task of a type.
@@ -156,8 +161,14 @@ def chosen_tasks(
     left = [task for task in tasks if not task_types or task.type in task_types]
     if games is None:
         return tuple(left)
-    drawn = derive(seed, "games")
-    return tuple(sorted(task_for(left, drawn, place) for place in range(min(games, len(left)))))
+    drawn, groups = derive(seed, "games"), defaultdict(list)
+    for task in left:
+        groups[environment_of(task)].append(task)
+    return tuple(
+        sorted(
+            task_for(own, drawn, place) for own in groups.values() for place in range(min(games, len(own)))
+        )
+    )
 
 
 class Games:

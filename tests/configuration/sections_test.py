@@ -131,7 +131,8 @@ def test_temperatures_that_the_learner_accepts_can_be_set(temperature: float) ->
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"mix": ["alfworld"]}, "'alfworld' is not an environment with its share; alfworld=3,webshop=1 is"),
+        ({"mix": ["alfworld"]}, "'alfworld' is not an environment with its share, 1 to 1000; alfworld=3"),
+        ({"mix": ["alfworld=1001", "webshop=1"]}, "'alfworld=1001' is not an environment"),
         ({"mix": ["alfworld=0", "webshop=1"]}, "'alfworld=0' is not an environment with its share"),
         ({"mix": ["=2", "webshop=1"]}, "'=2' is not an environment with its share"),
         ({"mix": ["alfworld=2"]}, "at least two environments are needed"),

@@ -184,6 +184,11 @@ def test_more_games_contain_the_fewer(fewer: int, more: int, seed: int) -> None:
     assert list(many) == sorted(many)
 
 
+def test_games_are_drawn_from_each_environment() -> None:
+    drawn = chosen_tasks(TASKS, (), 2, 0, lambda task: task.type)
+    assert [task.type for task in drawn].count("heat") == [task.type for task in drawn].count("look") == 2
+
+
 def test_tasks_of_one_type() -> None:
     assert {task.type for task in chosen_tasks(TASKS, ("look",), None, 0)} == {"look"}
     with pytest.raises(UnknownTaskTypeError, match="Did you mean look"):
