@@ -30,9 +30,11 @@ from orchestrator.replaying.tolerance import Tolerance, remarks
 from planner.service import PlannerService
 from play.players import OneOfEach, Players
 from run_folder.folder import RunFolder
-from serving.model import DtypeName, compute_dtype, load_tokenizer, resolve_model
+from serving.model import DtypeName, compute_dtype, load_tokenizer, resolve_model, vocabulary_size
 from trajectory.episode import Episode, Generation, Turn
 from trajectory.lease import Lease
+from trajectory.validation import check
+from trajectory.wire import episode_to_pb
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Replayer:
 
     history: int
     """Largest number of earlier turns that prompts show."""
+    vocabulary: int
+    """Number of token ids of the base model."""
     adapters: KeptAdapters
     benchmark: Benchmark
     environment: TextEnvironment
@@ -107,6 +111,8 @@ class Replayer:
         benchmark = registry.load(settings.environment)
         model = resolve_model(settings.planner.model)
         roles = {Role.PLANNER: settings.planner, Role.EXECUTOR: settings.executor}
+        # As many as a server has. More would change in which order numbers are added.
+        torch.set_num_threads(max(each.threads for each in roles.values()))
         engines = {
             role: ForcedEngine(Scorer(model, each), each.context_length) for role, each in roles.items()
         }
@@ -115,6 +121,7 @@ class Replayer:
         planner, executor = engines[Role.PLANNER], engines[Role.EXECUTOR]
         return cls(
             history=max(settings.planner.history, settings.executor.history),
+            vocabulary=vocabulary_size(model),
             adapters=KeptAdapters(folder, run_id, model),
             benchmark=benchmark,
             environment=benchmark.environment(),
@@ -132,10 +139,12 @@ class Replayer:
         """Plays the episode again, and compares.
 
         Raises:
+            EpisodeError: the stored episode is inconsistent; the message names turn and field.
             NotFoundError: an adapter is missing.
             BenchmarkError: the environment lacks the task.
             HiperError: a prompt cannot be rendered.
         """
+        check(episode_to_pb(stored), self.vocabulary)
         planner = StoredPlanner(self.planner, self.planner_engine, self.adapters, stored.turns)
         executor = StoredExecutor(self.executor, self.executor_engine, self.adapters, stored.turns)
         turns: list[Turn] = []

@@ -32,6 +32,7 @@ from tests.end_to_end.tiny import tiny_model
 from tests.orchestrator.replaying.played import EPISODES, RUN, VERSION, played_run
 from tests.serving.models import random_adapter
 from trajectory.episode import Episode
+from trajectory.validation import EpisodeError
 from trajectory.wire import episode_from_pb
 
 Capture = pytest.CaptureFixture[str]
@@ -197,6 +198,14 @@ def test_another_token_is_named_and_hides_nothing_after_it(played: Path, replaye
     _, first, counts = described(replayed)
     assert first.startswith("  first: turn 1, executor.token_ids[0]: stored ")
     assert "1 × reward" in counts and "near tie" not in counts
+
+
+def test_an_inconsistent_episode_is_refused(played: Path, replayer: Replayer) -> None:
+    def without_a_logprob(episode: pb.Episode) -> None:
+        del episode.turns[1].plan.logprobs[0]
+
+    with pytest.raises(EpisodeError, match="turn 1: plan: . logprobs for . token_ids"):
+        asyncio.run(replayer.replay(changed(played, without_a_logprob)))
 
 
 def test_near_ties_alone_are_told_apart(played: Path, replayer: Replayer) -> None:
