@@ -35,11 +35,13 @@ class StoredEpisode:
     number: int
     task_id: str
     message: pb.Episode | None
-    """Episode; None if what is stored cannot be decoded."""
+    """Episode; None if what is stored cannot be decoded, or nothing is."""
     advantages: tuple[TurnAdvantages, ...]
     """Advantages of each turn; empty if no update has used the episode."""
     set_aside: str | None
     """Reason why no update can use the episode, if there is one."""
+    played: bool = True
+    """Whether there is an episode; if not, its environment broke, and the place was set aside."""
 
 
 class EpisodeBlocks(EpisodeStore):
@@ -60,8 +62,14 @@ class EpisodeBlocks(EpisodeStore):
         rows, problem = self._rows("SELECT count(*) FROM episodes")
         return len(self._lengths()[0]) if problem else int(rows[0][0])
 
+    def reasons(self) -> dict[int, str]:
+        """The reasons of all places that are set aside, as far as they can be read."""
+        if not self._has("set_aside"):
+            return {}
+        return dict(self._rows("SELECT number, reason FROM set_aside ORDER BY number")[0])
+
     def stamps(self, size: int) -> Stamps:
-        """The stamps of all blocks of `size` places that have an episode."""
+        """The stamps of all blocks of `size` places in which one has an episode or was set aside."""
         lengths, damage = self._lengths()
         contents: dict[int, list[Any]] = {}
         for number, length in sorted(lengths.items()):
@@ -80,8 +88,8 @@ class EpisodeBlocks(EpisodeStore):
                 trained = {row[0] for row in rows}
             if problem:
                 damage.append(f"The table {table} of {self._path.name} can only be read in part: {problem}.")
-        with_episodes = {number // size for number in lengths}
-        stamps = {block: _stamp(content) for block, content in contents.items() if block in with_episodes}
+        shown = {number // size for number in (*lengths, *self.reasons())}
+        stamps = {block: _stamp(content) for block, content in contents.items() if block in shown}
         return Stamps(stamps, len(lengths), len(trained & lengths.keys()), tuple(damage))
 
     def _lengths(self) -> tuple[dict[int, int], list[str]]:
@@ -96,7 +104,7 @@ class EpisodeBlocks(EpisodeStore):
         return dict((*found, *behind)), [sentence]
 
     def block(self, block: int, size: int) -> list[StoredEpisode]:
-        """The episodes of a block, in the order of their places."""
+        """The episodes of a block and the places that are set aside without one, in their order."""
         places = (block * size, (block + 1) * size - 1)
         query = "SELECT number, task_id, message FROM episodes WHERE number BETWEEN ? AND ? ORDER BY number"
         rows, problem = self._rows(query, places)
@@ -108,12 +116,14 @@ class EpisodeBlocks(EpisodeStore):
             reasons = dict(
                 self._rows("SELECT number, reason FROM set_aside WHERE number BETWEEN ? AND ?", places)[0]
             )
-        return [
+        found = [
             StoredEpisode(
-                number, task, _decoded(message), tuple(advantages.get(number, ())), reasons.get(number)
+                number, task, _decoded(message), tuple(advantages.get(number, ())), reasons.pop(number, None)
             )
             for number, task, message in rows
         ]
+        broken = [StoredEpisode(number, "", None, (), reason, False) for number, reason in reasons.items()]
+        return sorted((*found, *broken), key=lambda one: one.number)
 
     def _one(self, number: int) -> list[Any]:
         """The row of this place; without a message if that cannot be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class RunData:
     """Configuration as TOML; empty if there is no file."""
     played: int
     """Number of stored episodes, including those that no update has used yet."""
+    set_aside: Mapping[int, str]
+    """Reason for each episode that is not trained on, by its number."""
     running: bool
     """Whether a process plays the run or learns in its folder now."""
     notes: tuple[str, ...]
@@ -70,7 +72,7 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
         names = ", ".join(path.name for path in made_by_a_run)
         raise NotFoundError(f"{root} is not the folder of a run: it has none of {names}")
     notes: list[str] = []
-    run_id, played = _episodes(folder.episodes, notes)
+    run_id, played, set_aside = _episodes(folder.episodes, notes)
     return RunData(
         folder=folder,
         run_id=run_id,
@@ -79,6 +81,7 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
         evaluations=tuple(_evaluations(folder.evaluations, notes)),
         configuration=_configuration(folder, notes),
         played=played,
+        set_aside=set_aside,
         running=any(holder(path) is not None for path in (folder.lock, folder.learner_lock)),
         notes=tuple(notes),
     )
@@ -104,20 +107,20 @@ def _lines(path: Path, notes: list[str]) -> list[Metrics]:
     return lines
 
 
-def _episodes(path: Path, notes: list[str]) -> tuple[str, int]:
-    """The run's id and its number of episodes."""
+def _episodes(path: Path, notes: list[str]) -> tuple[str, int, Mapping[int, str]]:
+    """The run's id, its number of episodes, and the reasons why some are not trained on."""
     if not path.exists():
         notes.append(f"There is no {path.name}: the learner has not started yet, or runs elsewhere.")
-        return "", 0
+        return "", 0, {}
     try:
         store = EpisodeBlocks.reading(path)
     except HiperError as error:
         notes.append(f"No episodes: {error}.")
-        return "", 0
+        return "", 0, {}
     try:
         if store.lacks_values:
             notes.append(f"{path.name} is of an earlier version, which did not keep the critic's values.")
-        return store.run_id, store.count()
+        return store.run_id, store.count(), store.reasons()
     finally:
         store.close()
 

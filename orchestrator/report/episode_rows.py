@@ -26,10 +26,13 @@ COLUMNS = (
     "newest",
     "use",
     "invalid",
+    "environment",
 )
 """Columns of a row: `oldest` and `newest` are adapter versions; `invalid` counts answers without meaning."""
 UNREADABLE = "unreadable"
 """Ending of an episode that cannot be decoded."""
+BROKEN = "environment broke"
+"""Ending where there is no episode, because its environment broke its contract."""
 _LEVELS: tuple[Level, ...] = ("high", "switch", "low")
 
 
@@ -38,7 +41,8 @@ def index_row(stored: StoredEpisode) -> list[Any]:
     episode = stored.message
     use = "set aside" if stored.set_aside is not None else "trained on" if stored.advantages else "not used"
     if episode is None:
-        return [stored.number, stored.task_id, "", "", UNREADABLE, 0, 0, [], None, None, use, 0]
+        ending = UNREADABLE if stored.played else BROKEN
+        return [stored.number, stored.task_id, "", "", ending, 0, 0, [], None, None, use, 0, ""]
     subgoals = [turn.subgoal for index, turn in enumerate(episode.turns) if _starts(turn, index)]
     versions = [one.adapter_version for turn in episode.turns for one in (turn.plan, turn.act)]
     invalid = sum((not turn.plan_valid) + (not turn.action_valid) for turn in episode.turns)
@@ -55,14 +59,15 @@ def index_row(stored: StoredEpisode) -> list[Any]:
         max(versions, default=None),
         use,
         invalid,
+        episode.benchmark,
     ]
 
 
 def detail(stored: StoredEpisode, texts: Mapping[Role, TokenTexts]) -> dict[str, Any]:
-    """The episode with its turns; empty if it cannot be decoded."""
+    """The episode with its turns; without them if there are none that can be decoded."""
     episode = stored.message
     if episode is None:
-        return {}
+        return {"aside": stored.set_aside}
     return {
         "attempt": episode.key.attempt,
         "group": episode.group,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class RunReport:
         """
         data = read(self._folder.root, lines)
         self._open(data)
-        of_page = (data.lines, data.ends, data.evaluations, data.configuration, data.notes, data.running)
+        of_page = replace(data, played=0)
         changes = self._store and self._store.changes()
         if self._seen == (of_page, changes):
             return data

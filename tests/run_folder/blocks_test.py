@@ -53,6 +53,23 @@ def test_a_block_has_its_episodes_with_all_that_is_known_of_them(path: Path, blo
     assert blocks.block(7, SIZE) == []
 
 
+def test_a_place_that_was_set_aside_without_an_episode_has_only_its_reason(
+    path: Path, blocks: EpisodeBlocks
+) -> None:
+    with contextlib.closing(EpisodeStore(path)) as store:
+        store.set_aside({13: "the environment broke"})
+    (found,) = blocks.block(3, SIZE)
+    assert (found.number, found.message, found.set_aside, found.played) == (
+        13,
+        None,
+        "the environment broke",
+        False,
+    )
+    stamps = blocks.stamps(SIZE)
+    assert stamps.by_block.keys() == {0, 1, 2, 3} and stamps.episodes == 10
+    assert blocks.reasons() == {13: "the environment broke"}
+
+
 def add(store: EpisodeStore) -> None:
     store.add(episode_to_pb(episode(11)))
 

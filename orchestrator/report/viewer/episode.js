@@ -6,7 +6,9 @@ const SEGMENT_COLOURS = 6;
 
 /** The elements of an episode and its turns, as `RunData.turns` returns them. */
 function episodeView(episode, content) {
-  if (!content?.turns) return [heading(episode, null), element("p.notes", null, "This episode cannot be decoded.")];
+  if (!content?.turns) {
+    return [heading(episode, null), element("p.notes", null, content?.aside ?? "This episode cannot be decoded.")];
+  }
   const segments = segmentsOf(content.turns);
   const turns = content.turns.map((turn, index) => turnView(turn, index, segments[index]));
   const go = (index) => turns[index].scrollIntoView({ block: "center", behavior: "smooth" });
@@ -28,7 +30,7 @@ function segmentsOf(turns) {
 const segmentClass = (segment) => `segment-${segment % SEGMENT_COLOURS}`;
 
 function heading(episode, content) {
-  const facts = [episode.type, episode.task];
+  const facts = [episode.environment, episode.type, episode.task];
   if (content) {
     facts.push(counted(episode.turns, "turn"), `score ${episode.score}`, `${content.seconds} s`,
       `adapters ${versions(episode)}`, `attempt ${content.attempt}`, `group ${content.group}`);
@@ -36,7 +38,7 @@ function heading(episode, content) {
   const use = {
     "trained on": "an update has used it",
     "not used": "no update has used it yet, so it has no advantages",
-    "set aside": `no update can use it: ${content?.aside}`,
+    "set aside": content ? `no update can use it: ${content.aside}` : "",
   }[episode.use];
   return element("header", null,
     element("h2", null, `${episode.number} `, outcome(episode.ending), ` ${episode.goal}`),

@@ -71,6 +71,7 @@ class EpisodeList {
       input: again,
     });
     this.type = choice("task type", [["", "all task types"]], again);
+    this.environment = choice("environment", [["", "all environments"]], again);
     this.ending = choice("outcome", [["", "all outcomes"]], again);
     this.use = choice("use", [["", "all uses"]], again);
     this.run = choice("run", [["", "both runs"], ["a", "run A"], ["b", "run B"]], again);
@@ -78,7 +79,8 @@ class EpisodeList {
     this.count = element("p.dim", { "aria-live": "polite" });
     this.list = new VirtualList((episode) => this.#row(episode));
     this.list.element.addEventListener("keydown", (event) => this.#key(event));
-    const selects = element("div.selects", null, this.type, this.ending, this.use, this.run, this.order);
+    const selects = element("div.selects", null, this.environment, this.type, this.ending, this.use, this.run,
+      this.order);
     this.element = element("aside", null, this.search, selects, this.count, this.list.element);
   }
 
@@ -87,7 +89,9 @@ class EpisodeList {
     this.runs = runs;
     this.run.hidden = runs.length < 2;
     const all = runs.flatMap((run) => run.episodes);
-    offer(this.type, "all task types", all.map((episode) => episode.type));
+    offer(this.environment, "all environments", all.filter(isPlayed).map((episode) => episode.environment));
+    this.environment.hidden = this.environment.options.length < 3;
+    offer(this.type, "all task types", all.filter(isPlayed).map((episode) => episode.type));
     offer(this.ending, "all outcomes", all.map((episode) => episode.ending));
     offer(this.use, "all uses", all.map((episode) => episode.use));
     this.filter(true);
@@ -95,15 +99,16 @@ class EpisodeList {
 
   filter(stay) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = [["type", this.type.value], ["ending", this.ending.value], ["use", this.use.value]];
+    const wanted = ["environment", "type", "ending", "use"].map((key) => [key, this[key].value]);
     const fits = (episode) =>
       wanted.every(([key, value]) => value === "" || episode[key] === value) &&
       (this.run.value === "" || episode.run.letter === this.run.value) &&
       words.every((word) => (word[0] === "#" ? `#${episode.number}` === word : episode.text.includes(word)));
     const all = this.runs.flatMap((run) => run.episodes);
     const shown = all.filter(fits).sort(ORDERS[this.order.value][1]);
-    const won = shown.filter((episode) => episode.ending === "won").length;
-    const share = shown.length ? `, ${percent(won / shown.length)} won` : "";
+    const played = shown.filter(isPlayed);
+    const won = played.filter((episode) => episode.ending === "won").length;
+    const share = played.length ? `, ${percent(won / played.length)} won` : "";
     this.count.textContent = `${counted(shown.length, "episode")} of ${all.length.toLocaleString("en")}${share}`;
     this.list.show(shown, stay);
   }
@@ -140,8 +145,11 @@ class EpisodeList {
   }
 }
 
+/** Whether there is an episode that can be read: not where its environment broke, for example. */
+const isPlayed = ({ turns }) => turns > 0;
+
 function rowFacts(episode) {
-  if (episode.ending === "unreadable") return "cannot be decoded";
+  if (!isPlayed(episode)) return "no turns";
   const facts = [counted(episode.turns, "turn"), versions(episode), counted(episode.subgoals.length, "subgoal")];
   if (episode.score !== 0 && episode.score !== 1) facts.push(`score ${episode.score}`);
   if (episode.invalid) facts.push(`${episode.invalid} invalid`);

@@ -3,7 +3,7 @@
 const RUN_COLOURS = { a: "var(--run-a)", b: "var(--run-b)" };
 
 function taskTypesView(runs, share) {
-  const parts = runs.map((run) => latest(run.episodes, share));
+  const parts = runs.map((run) => latest(run.episodes.filter(isPlayed), share));
   const types = [...new Set(parts.flat().map((episode) => episode.type))].sort();
   const rows = ["", ...types].map((type) => {
     const found = parts.map((part) => resultsOf(part.filter((episode) => type === "" || episode.type === type)));
@@ -26,7 +26,7 @@ function taskTypesView(runs, share) {
       lines: runs.map((run) => ({
         name: runName(run, twice),
         colour: RUN_COLOURS[run.letter],
-        points: movingSuccess(run.episodes),
+        points: movingSuccess(run.episodes.filter(isPlayed)),
       })),
       height: 200, width: 900, label: "episode", format: percent,
     }),

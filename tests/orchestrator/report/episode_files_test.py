@@ -77,6 +77,7 @@ def test_the_index_has_a_row_for_each_episode(root: Path) -> None:
         "newest": 0,
         "use": "trained on",
         "invalid": 0,
+        "environment": "alfworld",
     }
     assert [found[number]["ending"] for number in (0, 1, 2)] == ["won", "lost", "out of turns"]
     assert found[49]["use"] == "not used"
@@ -135,7 +136,16 @@ def test_a_message_that_cannot_be_decoded_is_shown_as_such(root: Path) -> None:
         db.commit()
     update(root)
     assert [row["number"] for row in rows(root) if row["ending"] == "unreadable"] == [7]
-    assert content(root, "episodes-0")["episodes"]["7"] == {}
+    assert content(root, "episodes-0")["episodes"]["7"] == {"aside": None}
+
+
+def test_a_place_whose_environment_broke_is_shown_with_the_reason(root: Path) -> None:
+    with contextlib.closing(EpisodeStore(root / "episodes.sqlite")) as store:
+        store.set_aside({55: "the environment broke"})
+    update(root)
+    assert [(row["number"], row["ending"]) for row in rows(root)][-1] == (55, "environment broke")
+    assert content(root, "episodes-2")["episodes"]["55"] == {"aside": "the environment broke"}
+    assert content(root, "run")["episodes"] == 50
 
 
 def test_files_are_ascii_and_hold_one_call(root: Path) -> None:
