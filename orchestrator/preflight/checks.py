@@ -14,6 +14,7 @@ from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
 from run_folder.sinks import check_wandb
 from serving.model import BUNDLED, resolve_model
+from serving.vllm_options import check_options
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def check_settings(configuration: Configuration) -> None:
 
     Raises:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
-            servers would listen on one port, or a package that is asked for is not installed.
+            servers would listen on one port, vLLM lacks an option, or a package that is asked for is not
+            installed.
         NotFoundError: the model's folder is missing.
         InvalidInputError: the model's folder lacks files.
     """
@@ -71,6 +73,7 @@ def check_settings(configuration: Configuration) -> None:
                 f"{role}.context_length = {server.context_length}"
             )
         replica_plans(Role(role), server)
+        check_options(role, server.vllm)
     check_model(configuration.planner.model)
     check_wandb(configuration.run.wandb)
 
