@@ -32,6 +32,9 @@ class LearnerSettings(ServerSettings):
     """CPU threads; if max_lag is 0, the model servers are idle during an update."""
     pack_tokens: int = Field(1024, ge=128)
     """Number of tokens computed together, at most: turns are packed without padding."""
+    gradient_checkpointing: bool = False
+    """Whether the forward pass keeps only each block's input, and the backward pass computes the rest again:
+    less memory, a third more work."""
     keep_checkpoints: int = Field(3, ge=1)
     """Number of newest checkpoints that are kept; adapters of all versions are kept."""
     ranks: int = Field(1, ge=1)

@@ -59,6 +59,7 @@ _LEARNER_KEYS = (
     "lease_seconds",
     "threads",
     "pack_tokens",
+    "gradient_checkpointing",
     "ranks",
     "zero_stage",
     "optimizer",

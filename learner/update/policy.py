@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from configuration.learner import LoraSettings
 from core.errors import InvalidInputError
 from learner.update import attention
+from learner.update.checkpointing import checkpoint_blocks
 from learner.update.packing import Pack
 
 PLANNER, EXECUTOR = "planner", "executor"
@@ -56,8 +57,23 @@ class AdaptedModel:
         device: torch.device,
         seed: int,
         in_one_call: bool | None = None,
+        checkpointed: bool = False,
     ) -> None:
-        """`in_one_call`: attention of a whole pack at once, not branch by branch; None: only on a GPU."""
+        """Loads the base model.
+
+        Args:
+            folder: Folder of the base model.
+            lora: Shape of the adapters.
+            dtype: Number format that the base computes in.
+            device: Where it computes.
+            seed: Seed of the adapters' first weights.
+            in_one_call: Attention of a whole pack at once, not branch by branch; None: only on a GPU.
+            checkpointed: Whether the forward pass keeps only the inputs of the blocks, and the backward pass
+                computes the rest again (arXiv 1604.06174).
+
+        Raises:
+            InvalidInputError: the adapters do not fit the model.
+        """
         base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
@@ -68,6 +84,8 @@ class AdaptedModel:
         self._backbone = base.get_decoder()
         self._head = base.get_output_embeddings().weight.detach().float()
         self.peft = _with_adapters(base, config, seed)
+        if checkpointed:
+            checkpoint_blocks(self._backbone.layers, casts=dtype is torch.float32)
         layers = int(base.config.num_hidden_layers)
         self._feature_layers = sorted({math.ceil(share * layers) for share in _FEATURE_DEPTHS})
 

@@ -104,7 +104,12 @@ class Trainer:
         self._seed = seed
         self._ranks = ranks
         self._model = AdaptedModel(
-            model.path, settings.lora, compute_dtype(settings.learner.dtype), _device(), seed
+            model.path,
+            settings.lora,
+            compute_dtype(settings.learner.dtype),
+            _device(),
+            seed,
+            checkpointed=settings.learner.gradient_checkpointing,
         )
         self._optimizers = {
             role: self._optimizer(

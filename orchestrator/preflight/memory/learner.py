@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configuration.learner import LearnerSettings
 from configuration.tree import Configuration
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
 from orchestrator.preflight.memory.shapes import ModelShape
 
 ADAPTERS = 2
@@ -30,6 +30,8 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     context, answer = _longest(configuration)
     tokens = max(learner.pack_tokens, context)
     saved = activation_bytes(adapted, tokens, size, lora.rank, lora.targets)
+    inputs = checkpointed_bytes(adapted, tokens, size, saved)
+    kept, otherwise = (inputs, saved) if learner.gradient_checkpointing else (saved, inputs)
     answers = max(tokens // context, 1) * answer
     return ServiceMemory(
         "learner",
@@ -44,7 +46,12 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             *_reference_items(configuration, adapter),
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
             *_optimizer_items(learner, adapter),
-            Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
+            Item(
+                "activations",
+                kept,
+                f"a pack of {tokens} tokens, sequences of {context}; {otherwise / GIB:.2f} "
+                f"{'without' if learner.gradient_checkpointing else 'with'} learner.gradient_checkpointing",
+            ),
             Item("attention mask", tokens * tokens * size, f"{tokens} × {tokens} tokens, for all layers"),
             Item(
                 "activations, in flight",
@@ -120,6 +127,18 @@ def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targe
     numbers = 2 * shape.hidden + 5 * shape.query_size + 4 * shape.inner + len(targets) * rank
     floats = 2 * shape.hidden + shape.heads
     return shape.layers * tokens * (numbers * size + floats * _FLOAT)
+
+
+def checkpointed_bytes(shape: ModelShape, tokens: int, size: int, saved: int) -> int:
+    """Bytes at the peak of an update with gradient checkpointing: every block's input, and one whole block.
+
+    Args:
+        shape: Shape of the base model.
+        tokens: Number of tokens in a pack.
+        size: Bytes of a number in the base model's format.
+        saved: Bytes without checkpointing, see `activation_bytes`.
+    """
+    return shape.layers * tokens * shape.hidden * size + saved // shape.layers
 
 
 def _longest(configuration: Configuration) -> tuple[int, int]:
