@@ -1,4 +1,4 @@
-"""Gradient checkpointing: blocks whose activations are computed again in the backward pass (arXiv 1604.06174)."""
+"""Gradient checkpointing: blocks that are computed again in the backward pass (arXiv 1604.06174)."""
 
 from __future__ import annotations
 

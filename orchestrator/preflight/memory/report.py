@@ -32,7 +32,7 @@ class MemoryReport:
     crowded: tuple[str, ...] = ()
     """Lines about GPUs that several processes are given and that cannot hold all of them."""
     shared_gpus: int = 0
-    """Number of GPUs that the processes share as configured; 0 if each process has one of its own."""
+    """Number of GPUs that the processes share; 0 if each process is meant to have one of its own."""
     unknown: str = ""
     """Reason why everything that depends on the model is left out; empty if its shape is known."""
 
@@ -92,13 +92,19 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
     except UnknownShapeError as error:
         return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, unknown=str(error))
     services = _services(configuration, shape, gpu_bytes)
-    shared = _shared(configuration)
+    gpus = together(gpu_users(configuration))
+    shared = {gpu: those for gpu, those in gpus.items() if len(those) > 1}
+    # Without vLLM or `gpus`, the processes share the first GPU only where there is no other.
+    meant = {
+        gpu: those for gpu, those in shared.items() if any(_placed(user, configuration) for user in those)
+    }
+    divided = any(user.vllm for those in shared.values() for user in those)
     return MemoryReport(
         services,
         gpu_bytes,
         here,
-        _crowded(shared, services, gpu_bytes),
-        len(together(gpu_users(configuration))) if shared else 0,
+        _crowded(meant, services, gpu_bytes),
+        len(gpus) if meant or divided else 0,
     )
 
 
@@ -126,13 +132,9 @@ def _count(settings: ModelServerSettings) -> int:
     return len(settings.addresses) or settings.replicas
 
 
-def _shared(configuration: Configuration) -> dict[int, tuple[GpuUser, ...]]:
-    """The processes on each GPU that several are given, at least one of them by its key `gpus`."""
-    return {
-        gpu: those
-        for gpu, those in together(gpu_users(configuration)).items()
-        if len(those) > 1 and any(getattr(configuration, user.section).gpus for user in those)
-    }
+def _placed(user: GpuUser, configuration: Configuration) -> bool:
+    """Whether the configuration gives the process its GPUs."""
+    return bool(getattr(configuration, user.section).gpus)
 
 
 def _crowded(
