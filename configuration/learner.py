@@ -45,9 +45,23 @@ class LearnerSettings(ServerSettings):
     """ZeRO stage, what DeepSpeed shards over ranks: nothing (0), moments (1), also gradients (2), also its
     copy of the weights (3)."""
 
+    shard_base: bool = False
+    """Whether each rank holds only its part of the frozen base model's blocks, and gathers a block when it
+    computes it; needs several ranks and gradient_checkpointing."""
+
     @property
     def with_deepspeed(self) -> bool:
         return self.ranks > 1 or self.optimizer == "deepspeed"
+
+    @model_validator(mode="after")
+    def _shards_are_gathered_again(self) -> Self:
+        # Without checkpointing, the backward pass would keep all gathered weights.
+        if self.shard_base and not (self.ranks > 1 and self.gradient_checkpointing):
+            raise ValueError(
+                "learner.shard_base = true needs learner.ranks of 2 or more and "
+                "learner.gradient_checkpointing = true"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_deepspeed_shards(self) -> Self:

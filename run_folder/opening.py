@@ -61,6 +61,7 @@ _LEARNER_KEYS = (
     "pack_tokens",
     "gradient_checkpointing",
     "ranks",
+    "shard_base",
     "zero_stage",
     "optimizer",
     "keep_checkpoints",

@@ -110,6 +110,7 @@ class Trainer:
             _device(),
             seed,
             checkpointed=settings.learner.gradient_checkpointing,
+            shards=ranks if settings.learner.shard_base else ALONE,
         )
         self._optimizers = {
             role: self._optimizer(

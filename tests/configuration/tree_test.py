@@ -23,6 +23,7 @@ SLOW_TO_DRAW = settings(
 COMPANIONS = {
     "learner.group_size": ("--learner.episodes_per_update=24",),
     "learner.zero_stage": ("--learner.optimizer=deepspeed",),
+    "learner.shard_base": ("--learner.ranks=2", "--learner.gradient_checkpointing=true"),
     "imitation.mistakes": ("--imitation.teacher=adviser",),
     "planner.vllm": ("--planner.engine=vllm",),
     "executor.vllm": ("--executor.engine=vllm",),

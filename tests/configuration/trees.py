@@ -54,6 +54,9 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     same = dict.fromkeys(("planner.model", "executor.model"), values["learner.model"])
     groups = values["learner.episodes_per_update"] * values["learner.group_size"]
     changed = {**values, **same, "learner.episodes_per_update": groups}
+    if values["learner.shard_base"]:
+        changed["learner.ranks"] = values["learner.ranks"] + 1
+        changed["learner.gradient_checkpointing"] = True
     if values["learner.zero_stage"]:
         changed["learner.optimizer"] = "deepspeed"
     if not values["planner.hierarchy"]:

@@ -19,8 +19,9 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
     that is being updated, 12 for each parameter of the other one. The frozen base has neither gradients nor
     moments. Neither have the adapters of version 0, which the critic reads the prompts with and which are the
-    KL reference; they are held if either is used. Every rank holds the base and the adapters; which of
-    DeepSpeed's additional copies are sharded depends on ZeRO's stage (arXiv 1910.02054).
+    KL reference; they are held if either is used. Every rank holds the adapters, and the base unless its
+    blocks are divided; which of DeepSpeed's additional copies are sharded depends on ZeRO's stage
+    (arXiv 1910.02054).
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
@@ -36,7 +37,7 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     return ServiceMemory(
         "learner",
         (
-            Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})"),
+            _weights(shape, learner, size),
             Item("output head", head, "a float32 copy, for exact log-probabilities"),
             Item(
                 "adapters",
@@ -66,6 +67,20 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             Item("CUDA context", CONTEXT_BYTES, "assumed"),
         ),
         ranks=learner.ranks,
+    )
+
+
+def _weights(shape: ModelShape, learner: LearnerSettings, size: int) -> Item:
+    how = f"{shape.parameters:,} × {size} bytes ({shape.source})"
+    if not learner.shard_base:
+        return Item("weights", shape.parameters * size, how)
+    blocks, block = shape.layers * shape.block_parameters, shape.block_parameters
+    held = shape.parameters - blocks + blocks // learner.ranks + block
+    return Item(
+        "weights",
+        held * size,
+        f"{how}: 1/{learner.ranks} of the blocks and one whole block; {shape.parameters * size / GIB:.2f} "
+        "without learner.shard_base",
     )
 
 

@@ -22,7 +22,13 @@ from orchestrator.preflight.memory.items import GIB
 from orchestrator.preflight.memory.learner import activation_bytes, checkpointed_bytes, learner_memory
 from orchestrator.preflight.memory.model_server import kv_token_bytes, server_memory
 from orchestrator.preflight.memory.report import memory_report
-from orchestrator.preflight.memory.shapes import PUBLISHED, UnknownShapeError, find_shape, read_shape
+from orchestrator.preflight.memory.shapes import (
+    BUNDLED_NAME,
+    PUBLISHED,
+    UnknownShapeError,
+    find_shape,
+    read_shape,
+)
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.adapters.origin import AdapterOrigin
 from serving.bundled_model import bundled_model
@@ -286,6 +292,17 @@ def test_the_table_says_what_checkpointing_saves() -> None:
     )
     assert of_whole.endswith(f"; {less.of('activations') / GIB:.2f} with learner.gradient_checkpointing")
     assert of_less.endswith(f"; {whole.of('activations') / GIB:.2f} without learner.gradient_checkpointing")
+
+
+def test_ranks_that_divide_the_base_hold_a_part_of_each_block_and_one_whole() -> None:
+    shape = find_shape("bundled")
+    shared = {"ranks": 4, "shard_base": True, "gradient_checkpointing": True, "dtype": "bfloat16"}
+    estimate = learner_memory(shape, Configuration.model_validate({"learner": shared}))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**PUBLISHED_CONFIGS[BUNDLED_NAME]))
+    blocks = [sum(p.numel() for p in block.parameters()) for block in model.model.layers]
+    others = sum(p.numel() for p in model.parameters()) - sum(blocks)
+    assert estimate.of("weights") == 2 * (others + sum(blocks) // 4 + blocks[0])
 
 
 def test_blocks_without_an_adapter_keep_nothing_for_a_backward_pass() -> None:
