@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import TemplateError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CUT_MARK = " ... "
 _MARK = "qzx"
 """Text to recognise in what a template makes of it."""
-_TEMPLATE_OPTIONS = {
+_TEMPLATE_OPTIONS: dict[str, Any] = {
     # Qwen3 would think aloud before it answers.
     "enable_thinking": False,
     # Llama 3 would tell the model today's date, so that prompts change from day to day; this is its default.
