@@ -74,7 +74,10 @@ class ModelServerSettings(ServerSettings):
     """Seconds without progress, while requests wait, after which the server reports that it has failed and
     ends; more than the longest step takes."""
     max_new_tokens: int = Field(24, ge=1)
-    """Longest answer, in tokens."""
+    """Longest answer, in tokens, without the thought before it."""
+    think: int = Field(0, ge=0)
+    """Longest thought before an answer, in tokens: a line of free text that is trained with the answer and
+    not shown to the other model. 0 is none, as in the paper."""
     temperature: float = Field(1.0, ge=0, le=100)
     """Sampling temperature, 0 or at least 0.01; the learner divides its logits by the same number."""
     prompt_format: PromptFormat = "compact"
@@ -101,6 +104,11 @@ class ModelServerSettings(ServerSettings):
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the servers that are already running."""
         return tuple(each.strip() for each in (self.address or "").split(",") if each.strip())
+
+    @property
+    def longest_answer(self) -> int:
+        """Largest number of tokens that are sampled for an answer, with the thought before it."""
+        return self.think + self.max_new_tokens
 
     @property
     def gpus_each(self) -> int:

@@ -67,9 +67,10 @@ def check_settings(configuration: Configuration) -> None:
                 f"lora.rank = {configuration.lora.rank}: the {role} accepts at most {role}.max_lora_rank = "
                 f"{server.max_lora_rank}"
             )
-        if server.max_new_tokens >= server.context_length:
+        if server.longest_answer >= server.context_length:
+            thought = f" and {role}.think = {server.think} leave" if server.think else " leaves"
             raise ConfigurationError(
-                f"{role}.max_new_tokens = {server.max_new_tokens} leaves no room for a prompt: "
+                f"{role}.max_new_tokens = {server.max_new_tokens}{thought} no room for a prompt: "
                 f"{role}.context_length = {server.context_length}"
             )
         replica_plans(Role(role), server)

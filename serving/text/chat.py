@@ -60,8 +60,14 @@ class Chat:
     def line_end_ids(self) -> frozenset[int]:
         """The tokens that end a turn or the text, and every token whose text contains a line break."""
         texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
-        ends = {self.end_id, int(self._tokenizer.eos_token_id)}
-        return frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | ends
+        return (
+            frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | self.turn_end_ids
+        )
+
+    @cached_property
+    def turn_end_ids(self) -> frozenset[int]:
+        """The tokens that end a turn or the text."""
+        return frozenset({self.end_id, int(self._tokenizer.eos_token_id)})
 
     def prompt_ids(self, instructions: str, message: str, forced_answer: str = "") -> tuple[int, ...]:
         """Token ids of a one-message chat, up to the point where the model continues `forced_answer`.

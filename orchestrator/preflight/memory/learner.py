@@ -159,4 +159,4 @@ def checkpointed_bytes(shape: ModelShape, tokens: int, size: int, saved: int) ->
 def _longest(configuration: Configuration) -> tuple[int, int]:
     """Number of tokens of the longest prompt with its answer, and of the longest answer."""
     servers = (configuration.planner, configuration.executor)
-    return max(one.context_length for one in servers), max(one.max_new_tokens for one in servers)
+    return max(one.context_length for one in servers), max(one.longest_answer for one in servers)
