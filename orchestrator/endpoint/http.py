@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self, work: Callable[[], dict[str, Any]]) -> None:
         """Answers with what `work` returns, or with its error."""
-        self._read = self.command == "GET"
+        self._read = "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers
         try:
             status, content = 200, work()
         except ApiError as error:

@@ -216,6 +216,7 @@ def test_a_defect_of_ours_is_answered_without_its_details(serve: Serve) -> None:
         ("POST", CHAT, b"{}", {"Transfer-Encoding": "chunked"}, 411),
         ("POST", "/v1/completions", b"{}", {}, 404),
         ("GET", CHAT, None, {}, 405),
+        ("GET", CHAT, b"GET /health HTTP/1.1", {}, 405),
         ("DELETE", "/v1/models/hiper", None, {}, 405),
         ("GET", "/../etc/passwd", None, {}, 404),
     ],
