@@ -46,6 +46,7 @@ class ExecutorPrompt:
     def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Token ids of the prompt, including those of the chat template.
 
+        An environment may list no admissible actions; the prompt then asks for an action without naming any.
         If the prompt is too long, the oldest turns are dropped first, then the observation is cut; the
         actions are always shown, in the given order.
 
@@ -53,7 +54,9 @@ class ExecutorPrompt:
             PromptTooLongError: it is too long even then.
         """
         kept = context.history[-self._history :] if self._history else ()
-        instructions = thoughts.asked_for(self._format.INSTRUCTIONS, self._think)
+        # Without a list to choose from, the answer is an action in the player's own words.
+        own = self._format.INSTRUCTIONS if actions else self._format.WITHOUT_ACTIONS
+        instructions = thoughts.asked_for(own, self._think)
 
         def rendered(shown: TurnContext) -> tuple[int, ...]:
             message = self._format.message(self._chat, shown, actions)

@@ -12,9 +12,11 @@ from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
+from play.schedule import parts_of
 from run_folder.sinks import check_wandb
 from serving.model import BUNDLED, resolve_model
 from serving.vllm_options import check_options
+from trajectory.lease import TaskPart
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Inputs:
 
     benchmark: Benchmark
     tasks: tuple[Task, ...]
+    parts: tuple[TaskPart, ...]
+    """Parts of the tasks, if they are those of several environments."""
     description: str
     """Summary in one line, for people."""
 
@@ -47,7 +51,7 @@ def check_inputs(configuration: Configuration) -> Inputs:
         f"{episodes} episodes of {benchmark.name}, {len(tasks)} tasks in split {split}, "
         f"model {configuration.planner.model}"
     )
-    return Inputs(benchmark, tasks, description)
+    return Inputs(benchmark, tasks, parts_of(benchmark, tasks), description)
 
 
 def check_settings(configuration: Configuration) -> None:
@@ -55,8 +59,8 @@ def check_settings(configuration: Configuration) -> None:
 
     Raises:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
-            servers would listen on one port, vLLM lacks an option, or a package that is asked for is not
-            installed.
+            servers would listen on one port, vLLM lacks an option, a batch cannot be divided by the shares
+            of a mix, or a package that is asked for is not installed.
         NotFoundError: the model's folder is missing.
         InvalidInputError: the model's folder lacks files.
     """
@@ -75,8 +79,19 @@ def check_settings(configuration: Configuration) -> None:
             )
         replica_plans(Role(role), server)
         check_options(role, server.vllm)
+    _check_shares(configuration)
     check_model(configuration.planner.model)
     check_wandb(configuration.run.wandb)
+
+
+def _check_shares(configuration: Configuration) -> None:
+    groups = configuration.learner.episodes_per_update // configuration.learner.group_size
+    whole = sum(configuration.environment.shares.values())
+    if whole and groups % whole:
+        raise ConfigurationError(
+            f"environment.mix has {whole} shares, into which the {groups} groups of an update cannot be "
+            f"divided: learner.episodes_per_update must be a multiple of {whole} * learner.group_size"
+        )
 
 
 def check_model(name: str) -> None:
