@@ -112,8 +112,8 @@ class Replayer:
         """
         if settings.planner.think or settings.executor.think:
             raise PreconditionError(
-                "the models of this run think before they answer (planner.think, executor.think): each answer "
-                "was sampled in two parts, which a replay cannot compute yet"
+                "the models of this run think before they answer (planner.think, executor.think): each of "
+                "their answers was sampled in two parts, which a replay cannot compute yet"
             )
         benchmark = registry.load(settings.environment)
         model = resolve_model(settings.planner.model)
