@@ -31,8 +31,8 @@ class EnvironmentSettings(Section):
     """Everything that decides which tasks exist, and the rules of an episode."""
 
     name: str = "alfworld"
-    """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`, or
-    `gymnasium:ID`."""
+    """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`,
+    `gymnasium:ID`, `textarena:GAME`, or `openenv:URL`."""
     mix: tuple[str, ...] = ()
     """Several environments with their shares of the groups, such as `alfworld=3,webshop=1`, in place of
     `name`."""

@@ -28,6 +28,7 @@ LOADERS: dict[str, str] = {
 FAMILIES: dict[str, str] = {
     "gymnasium": "environments.gymnasium_text:load",
     "textarena": "environments.textarena_text:load",
+    "openenv": "environments.openenv_text:load",
 }
 """`module:function` by the word before the colon in names such as `gymnasium:Game-v0`."""
 
