@@ -205,6 +205,7 @@ python_environment = repository_rule(
                 Label("//requirements:export.lock"): "export",
                 Label("//requirements:ray.lock"): "ray",
                 Label("//requirements:textarena.lock"): "textarena",
+                Label("//requirements:openenv.lock"): "openenv",
             },
         ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),

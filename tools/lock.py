@@ -78,6 +78,7 @@ LOCKS = (
     Lock("ray", "ray==", extra=True),
     Lock("charts", "kubernetes-validate==", extra=True),
     Lock("textarena", "textarena==", extra=True),
+    Lock("openenv", "openenv-core==", extra=True),
     Lock("export", "pyarrow==", extra=True),
 )
 """All locks; those that others are constraints of come first."""
