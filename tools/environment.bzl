@@ -203,6 +203,7 @@ python_environment = repository_rule(
             default = {
                 Label("//requirements:charts.lock"): "charts",
                 Label("//requirements:ray.lock"): "ray",
+                Label("//requirements:site.lock"): "site",
                 Label("//requirements:textarena.lock"): "textarena",
             },
         ),
