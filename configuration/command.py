@@ -10,8 +10,9 @@ from typing import Any, Generic, NoReturn
 
 from pydantic import ValidationError
 
-from configuration.files import read_toml
-from configuration.keys import Key, nearest
+from configuration.files import chosen_file, read_toml
+from configuration.keys import Key
+from configuration.mistakes import explanation
 from configuration.syntax import FlagsT, NoFlags, Syntax, TreeT
 from configuration.tree import Configuration
 from core import exit_codes
@@ -91,14 +92,14 @@ def parse(
     given = syntax.parsed(argv)
     tree = _merged({}, base or {})
     if given.file is not None:
-        tree = _merged(tree, _of_interest(read_toml(user_path(given.file)), syntax))
+        tree = _merged(tree, _of_interest(read_toml(chosen_file(given.file)), syntax))
     for key, text in given.keys.items():
         _place(tree, key, _value(syntax.keys[key], text))
     own = {key.name: key for key in syntax.own.values()}
     flags = {name: _value(own[name], text) for name, text in given.flags.items()}
     return CommandLine(
         _checked(syntax.tree, tree, list(syntax.keys)),
-        _checked(syntax.flags, flags, list(syntax.own)),
+        _checked(syntax.flags, flags, list(syntax.own), dashes="--"),
         given.arguments,
     )
 
@@ -156,16 +157,9 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _checked(section: type[TreeT], tree: dict[str, Any], names: list[str]) -> TreeT:
+def _checked(section: type[TreeT], tree: dict[str, Any], names: list[str], dashes: str = "") -> TreeT:
     try:
         return section.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_explain(problem, names) for problem in error.errors())) from error
-
-
-def _explain(problem: Any, names: list[str]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}.{nearest(key, names)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key} = {problem['input']!r}: {message}" if key else message
+        lines = [explanation(problem, names, dashes) for problem in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error

@@ -151,9 +151,14 @@ class Syntax(Generic[TreeT, FlagsT]):
             elif not equals:
                 following = next(rest, None)
                 if following is None:
-                    raise ConfigurationError(f"--{name} needs a value")
+                    raise ConfigurationError(f"--{name} needs a value{self._meaning(name)}")
                 value = following
             yield name, value
+
+    def _meaning(self, name: str) -> str:
+        """The help of an option, with its default, to be put behind a message."""
+        key = self.own.get(name) or self.keys.get(self.short_names.get(name, (name,))[0])
+        return f": {key.help} [{_shown(key.default)}]" if key is not None else ", a TOML file"
 
     def _stands_alone(self, name: str) -> bool:
         """Whether an option may be given without a value, which then is true.

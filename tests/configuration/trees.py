@@ -22,6 +22,9 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
     """Values of a key that satisfy its own bounds, though not what must hold between keys."""
     if key.name == "planner.temperature" or key.name == "executor.temperature":
         return st.just(0.0) | st.floats(0.01, 100.0)
+    if key.name.endswith((".address", ".listen")):
+        there = st.builds("{}:{}".format, _WORD, st.integers(0, 65535))
+        return there | st.none() if key.default is None else there
     if key.name == "critic.penalties":
         return st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=3).map(tuple)
     if key.name == "ppo.importance_band":

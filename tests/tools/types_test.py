@@ -11,6 +11,7 @@ import hiper
 
 PARTS = (
     *(
+        "commands",
         "configuration",
         "core",
         "deploy",
