@@ -12,6 +12,8 @@ from configuration.section import Section
 PromptFormat = Literal["compact", "nano", "paper", "transcript"]
 """Formats of prompts; for each there is a module in `planner/` and in `executor/`."""
 
+_LAST_PORT = 65535
+
 
 class TlsSettings(Section):
     """Files in PEM; with `authority` set, each side must show a certificate that it signed (mTLS)."""
@@ -33,7 +35,7 @@ class ServerSettings(Section):
     """Address `host:port` of a server that is already running; without it, the run starts one."""
     listen: str = "127.0.0.1:0"
     """Address on which a server that is started listens; port 0 means a free port."""
-    metrics_port: int | None = None
+    metrics_port: int | None = Field(None, ge=0, le=_LAST_PORT)
     """Port for Prometheus, on the same host as `listen`; 0 means a free port, none turns it off."""
     drain_seconds: float = Field(10.0, gt=0)
     """Seconds that calls in flight have to finish after the signal to stop."""
@@ -42,6 +44,15 @@ class ServerSettings(Section):
     max_calls: int = Field(1024, ge=1)
     """Number of calls handled at once; more are refused with RESOURCE_EXHAUSTED, except those of health."""
     tls: TlsSettings = TlsSettings()
+
+    @field_validator("address", "listen")
+    @classmethod
+    def _is_host_and_port(cls, given: str | None) -> str | None:
+        for each in (given or "").split(","):
+            host, _, port = each.strip().rpartition(":")
+            if each.strip() and not (host and port.isdecimal() and int(port) <= _LAST_PORT):
+                raise ValueError("accepted is host:port, such as 127.0.0.1:50051")
+        return given
 
 
 class ModelServerSettings(ServerSettings):

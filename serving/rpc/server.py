@@ -145,7 +145,8 @@ class GrpcServer:
                 bound = self._server.add_secure_port(listen, credentials)
         except RuntimeError as error:
             raise AddressInUseError(
-                f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
+                f"cannot listen on {listen}: the port is in use, or the address is not of this machine. "
+                "`listen` takes another one; with port 0, a free port is chosen"
             ) from error
         self.address = f"{host}:{bound}"
 
