@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -72,7 +73,9 @@ def hiper(argv: Sequence[str]) -> int:
 def main() -> None:
     """Prints the help, or runs a command; exits with its code."""
     if len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h"):
-        print(help_text())
+        # If `head` has read enough, this process ends without a message.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        print(help_text(), flush=True)
         sys.exit(0)
     from configuration.command import main as run
 

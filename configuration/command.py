@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +89,7 @@ def parse(
         ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
     if "--help" in argv or "-h" in argv:
-        print(syntax.help())
+        print(syntax.help(), flush=True)
         sys.exit(0)
     given = syntax.parsed(argv)
     tree = _merged({}, base or {})
@@ -108,6 +110,7 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command, and exits with its code; an error is printed with its notes, and decides the code."""
     try:
         code = run(sys.argv[1:])
+        sys.stdout.flush()
     except HiperError as error:
         _say(f"error: {error}", error)
         code = exit_codes.of_error(error)
@@ -116,7 +119,21 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
         code = interruption.exit_code
     except KeyboardInterrupt:
         code = exit_codes.of_signal(signal.SIGINT)
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        code = exit_codes.of_signal(signal.SIGPIPE)
     sys.exit(code)
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the output any more, as behind `| head`; what is still to be printed is dropped."""
+    output, watch = sys.stdout.fileno(), select.poll()
+    watch.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in watch.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 def _say(text: str, error: Exception) -> None:

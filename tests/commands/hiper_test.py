@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -89,3 +90,17 @@ def test_a_missing_package_is_named_with_how_to_get_it(monkeypatch: pytest.Monke
         ConfigurationError, match=r"`hiper planner` needs the package .*pip install '.\[run\]'"
     ):
         hiper.hiper(["planner", "--dry-run"])
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("doctor", "--help")])
+def test_a_reader_that_has_read_enough_ends_the_command_without_a_message(arguments: Sequence[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "commands.hiper", *arguments]
+    ended = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    os.close(writing)
+    assert ended.stderr == ""
+    assert ended.returncode in (-signal.SIGPIPE, 128 + signal.SIGPIPE)
