@@ -127,7 +127,7 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
 
 
 def _output_is_closed() -> bool:
-    """Whether nobody reads the output any more, as behind `| head`; what is still to be printed is dropped."""
+    """Whether nobody reads the output any more, as behind `| head`; drops what is still to print."""
     output, watch = sys.stdout.fileno(), select.poll()
     watch.register(output, 0)
     closed = any(event & select.POLLERR for _, event in watch.poll(0))

@@ -36,13 +36,24 @@ def explanation(problem: Mapping[str, Any], names: Sequence[str], dashes: str = 
     """
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}.{nearest(key, list(names))}"
+        return f"unknown key {key}.{nearest(key, _beside(key, names)) or nearest(key, list(names))}"
+    if problem["type"] == "missing" and isinstance(problem["loc"][-1], int):
+        return (
+            f"{key.rpartition('.')[0]} = {problem['input']!r}: accepted are {problem['loc'][-1] + 1} values"
+        )
     if not key:
         return _message(problem)
     shown = f"{dashes}{key.replace('_', '-') if dashes else key} = {problem['input']!r}"
     if accepted := _accepted(problem):
         return f"{shown}: accepted is {accepted}"
     return f"{shown}: {_message(problem)}"
+
+
+def _beside(key: str, names: Sequence[str]) -> list[str]:
+    """The keys and sections that are in the same section as a key, without what is in them."""
+    section, depth = key.rpartition(".")[0], key.count(".") + 1
+    inside = (name for name in names if not section or name.startswith(f"{section}."))
+    return list(dict.fromkeys(".".join(name.split(".")[:depth]) for name in inside))
 
 
 def _message(problem: Mapping[str, Any]) -> str:
