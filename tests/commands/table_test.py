@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from commands.table import GROUPS, Command, Elsewhere, Options, commands
+from commands.table import GROUPS, Command, Elsewhere, commands
 from core import shown
 
 CHECKOUT = Path("pyproject.toml").resolve().parent
@@ -58,32 +57,6 @@ def test_a_command_says_in_a_line_what_it_does(command: Command) -> None:
     assert 15 < len(command.about) < 100
     assert "bazel run" not in command.about and "python -m" not in command.about
     assert not command.about.endswith((".", ":"))
-
-
-@pytest.mark.parametrize("command", HERE, ids=lambda command: command.name)
-def test_the_options_are_those_that_the_module_reads(command: Command) -> None:
-    """Read from the source: importing all commands would take half a minute."""
-    tree = ast.parse((CHECKOUT / file_of(command)).read_text(encoding="utf-8"))
-    imported = {
-        alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    whole = {
-        "configuration.command.read",
-        "configuration.tree.Configuration",
-        "deploy.ray.settings.parse",
-        "orchestrator.evaluation.request.read",
-        "run_folder.opening.open_run",
-    }
-    found = Options.OWN
-    if "environments.command" in imported:
-        found = Options.ENVIRONMENT
-    elif imported & whole or "command.read" in calls:
-        found = Options.RUN
-    assert command.options is found
 
 
 def test_commands_that_messages_name_are_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
