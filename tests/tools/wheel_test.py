@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ class Installed:
 
     def run(self, *command: str, packages: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs a program of the environment; `packages` adds those that the tests have, without our code."""
-        path = {"PYTHONPATH": sysconfig.get_path("purelib")} if packages else {}
+        found = os.pathsep.join(entry for entry in sys.path if entry.endswith("site-packages"))
+        path = {"PYTHONPATH": found} if packages else {}
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BUILD_"))
         }
