@@ -44,6 +44,7 @@ def hiper(argv: Sequence[str]) -> int:
     """
     # These take half a second to import, which `--help` need not wait for.
     from configuration.keys import nearest
+    from core import shown
     from core.errors import ConfigurationError
 
     name, *arguments = argv
@@ -63,6 +64,8 @@ def hiper(argv: Sequence[str]) -> int:
     try:
         runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
+        if not shown.installed():
+            raise  # Bazel installs every package, so this is a mistake in a BUILD file.
         raise ConfigurationError(
             f"`hiper {name}` needs the package {error.name}, which is not installed: in a checkout, "
             "pip install '.[run]' installs what all commands need"

@@ -13,6 +13,7 @@ import pytest
 
 from commands import hiper
 from commands.table import GROUPS, commands
+from core import shown
 from core.errors import ConfigurationError
 
 RUN = f"import sys; sys.path[:0] = {sys.path!r}; "
@@ -86,6 +87,9 @@ def test_a_missing_package_is_named_with_how_to_get_it(monkeypatch: pytest.Monke
     # As Python itself does for a package that is not installed.
     monkeypatch.setitem(sys.modules, "tomli_w", None)
     monkeypatch.setattr(sys, "argv", ["hiper"])
+    with pytest.raises(ModuleNotFoundError):
+        hiper.hiper(["planner", "--dry-run"])
+    monkeypatch.setenv(shown.INSTALLED, "1")
     with pytest.raises(
         ConfigurationError, match=r"`hiper planner` needs the package .*pip install '.\[run\]'"
     ):
