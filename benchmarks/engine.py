@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import GenerationRequest
@@ -34,7 +35,8 @@ def prompts(count: int, seed: int) -> list[list[int]]:
     return [shared + [own.randrange(100, 40_000) for _ in range(PROMPT - SHARED)] for _ in range(count)]
 
 
-def load(model: ModelFolder, dtype: torch.dtype) -> PreTrainedModel:
+def load(model: ModelFolder, dtype: torch.dtype) -> Any:
+    """The model with transformers' `generate`, which its type `PreTrainedModel` does not have."""
     return AutoModelForCausalLM.from_pretrained(model.path, dtype=dtype).eval()
 
 

@@ -101,7 +101,8 @@ def alfworld_plays(benchmark: AlfworldBenchmark, games: int, steps: int, seed: i
     plays = []
     for task in spread(benchmark, games, seed):
         rng, game = random.Random(f"{seed} {task.id}"), benchmark.game(task.id)
-        episode, walkthrough, said = Episode(game), iter(game.walkthrough), []
+        episode, walkthrough = Episode(game), iter(game.walkthrough)
+        said: list[str] = []
         while len(said) < steps and not episode.won:
             said.append(draw_action(rng, game, episode, walkthrough))
             episode.act(said[-1])

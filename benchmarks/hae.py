@@ -8,6 +8,7 @@ import timeit
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,10 @@ def seconds(work: Callable[[], object], at_least: float = 0.2) -> float:
 
 
 def in_torch(episode: LiteralEpisode) -> LiteralEpisode:
+    """The episode with tensors for columns, over whose elements the literal estimator loops."""
     columns = ("reward", "switch", "value_low", "value_high", "value_switch", "action_valid")
-    return replace(episode, **{name: torch.tensor(getattr(episode, name)) for name in columns})
+    tensors: dict[str, Any] = {name: torch.tensor(getattr(episode, name)) for name in columns}
+    return replace(episode, **tensors)
 
 
 def rebuilt(batch: TurnBatch) -> TurnBatch:

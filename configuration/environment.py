@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from configuration.section import Section
+
+_LARGEST_SHARE = 1000
 
 
 class GeneratorSettings(Section):
@@ -31,6 +33,9 @@ class EnvironmentSettings(Section):
     name: str = "alfworld"
     """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`, or
     `gymnasium:ID`."""
+    mix: tuple[str, ...] = ()
+    """Several environments with their shares of the groups, such as `alfworld=3,webshop=1`, in place of
+    `name`."""
     data: Path | None = None
     """Path of the data, by default ALFWORLD_DATA or WEBSHOP_DATA; without it, tasks are generated."""
     source: Literal["auto", "real", "generated"] = "auto"
@@ -48,3 +53,42 @@ class EnvironmentSettings(Section):
     show_options: bool = True
     """Whether WebShop's observations name the chosen options; never if `compat` is `hiper`."""
     generator: GeneratorSettings = GeneratorSettings()
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The share of each environment of `mix`; empty without a mix."""
+        return {name: int(share) for name, _, share in (each.rpartition("=") for each in self.mix)}
+
+    @property
+    def title(self) -> str:
+        """What is played, in words."""
+        return ", ".join(self.mix) or self.name
+
+    def part(self, name: str) -> EnvironmentSettings:
+        """The settings of one environment of `mix`."""
+        return self.model_copy(update={"name": name, "mix": ()})
+
+    @field_validator("mix")
+    @classmethod
+    def _names_have_shares(cls, mix: tuple[str, ...]) -> tuple[str, ...]:
+        names = []
+        for each in mix:
+            name, _, share = each.rpartition("=")
+            if not name or not share.isdecimal() or not 1 <= int(share) <= _LARGEST_SHARE:
+                raise ValueError(
+                    f"{each!r} is not an environment with its share, 1 to {_LARGEST_SHARE}; "
+                    "alfworld=3,webshop=1 is an example"
+                )
+            names.append(name)
+        if len(set(names)) < len(names) or len(names) == 1:
+            raise ValueError("at least two environments are needed, each of them once")
+        return mix
+
+    @model_validator(mode="after")
+    def _each_part_finds_its_own_data(self) -> Self:
+        if self.mix and self.data is not None:
+            raise ValueError(
+                "data names the folder of one environment; with a mix, the variables ALFWORLD_DATA and "
+                "WEBSHOP_DATA name those of each"
+            )
+        return self

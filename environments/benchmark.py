@@ -118,6 +118,32 @@ class Benchmark(Protocol):
         ...
 
 
+def telling_of(benchmark: Benchmark, task_id: str) -> Telling:
+    """How prompts shorten the texts of a task's environment."""
+    return benchmark.telling_of(task_id) if isinstance(benchmark, Mixture) else benchmark.telling
+
+
+def name_of(benchmark: Benchmark, task_id: str) -> str:
+    """The name of a task's environment."""
+    return benchmark.part_of(task_id)[0] if isinstance(benchmark, Mixture) else benchmark.name
+
+
+@runtime_checkable
+class Mixture(Protocol):
+    """A benchmark whose tasks are those of several environments; see `environments.mixed`."""
+
+    shares: dict[str, int]
+    """Share of each environment in the groups of a run, by name."""
+
+    def part_of(self, task_id: str) -> tuple[str, str]:
+        """Name of the environment that a task belongs to, and the task's id there."""
+        ...
+
+    def telling_of(self, task_id: str) -> Telling:
+        """How the texts of this task's environment are shortened."""
+        ...
+
+
 @runtime_checkable
 class ReferencedBenchmark(Protocol):
     """A benchmark that reports figures to compare results with: the best possible score, and baselines."""

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo, Task, TextEnvironment
 from environments.errors import BenchmarkError, BrokenEnvironmentError
 from environments.telling import Telling
 
+_LARGEST_REWARD = 1e6
+_SHOWN = 500
+"""Number of characters of an exception's message that are shown."""
 REQUIRED = ("goal", "task_id", "task_type", "won", "score")
 """Fields that `info` must have; `admissible_actions` is optional."""
 
 
 def observation_problems(observation: Any) -> Iterator[str]:
     """What is wrong with an observation."""
-    if not isinstance(observation, str):
-        yield f"the observation is a {type(observation).__name__}, not text"
+    if (problem := _text_problem(observation)) is not None:
+        yield f"the observation {problem}"
 
 
 def reward_problems(reward: Any) -> Iterator[str]:
     """What is wrong with a reward."""
     if not isinstance(reward, int | float) or not math.isfinite(reward):
         yield f"the reward is {reward!r}, not a finite number"
+    elif abs(reward) > _LARGEST_REWARD:
+        yield f"the reward is {reward:g}; -1e6 to 1e6 are accepted"
 
 
 def info_problems(info: Any) -> Iterator[str]:
@@ -35,8 +43,8 @@ def info_problems(info: Any) -> Iterator[str]:
         if name not in info:
             yield f"info has no {name}"
     for name in ("goal", "task_id", "task_type"):
-        if not isinstance(info.get(name, ""), str):
-            yield f"info's {name} is a {type(info[name]).__name__}, not text"
+        if (problem := _text_problem(info.get(name, ""))) is not None:
+            yield f"info's {name} {problem}"
     if not str(info.get("goal", "some")).strip():
         yield "info's goal is empty"
     score = info.get("score", 0.0)
@@ -45,8 +53,18 @@ def info_problems(info: Any) -> Iterator[str]:
     actions = info.get("admissible_actions", ())
     if isinstance(actions, str) or not isinstance(actions, Sequence):
         yield f"info's admissible_actions are a {type(actions).__name__}, not a sequence of texts"
-    elif not all(isinstance(action, str) for action in actions):
+    elif any(_text_problem(action) for action in actions):
         yield "info's admissible_actions are not all text"
+
+
+def _text_problem(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return f"is a {type(text).__name__}, not text"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"has a lone surrogate at position {error.start}, which is not text"
+    return None
 
 
 class GuardedEnvironment(TextEnvironment):
@@ -63,7 +81,7 @@ class GuardedEnvironment(TextEnvironment):
         self, *, seed: int | None = None, options: dict[str, str] | None = None
     ) -> tuple[str, StepInfo]:
         self._task, self._turn = (options or {}).get("task", ""), 0
-        with _Blame(self._where("reset")):
+        with blamed(self._where("reset"), unchanged=BenchmarkError):
             observation, info = self._environment.reset(seed=seed, options=options)
         self._check("reset", *observation_problems(observation), *info_problems(info))
         self._task = info["task_id"]
@@ -72,8 +90,7 @@ class GuardedEnvironment(TextEnvironment):
     def step(  # type: ignore[override]
         self, action: str
     ) -> tuple[str, float, bool, bool, StepInfo]:
-        where = self._where(f"turn {self._turn}")
-        with _Blame(where):
+        with blamed(self._where(f"turn {self._turn}"), unchanged=BenchmarkError):
             observation, reward, terminated, truncated, info = self._environment.step(action)
         found = (*observation_problems(observation), *reward_problems(reward), *info_problems(info))
         self._check(f"turn {self._turn}", *found)
@@ -113,7 +130,9 @@ class GuardedBenchmark:
         return tuple(self._benchmark.tasks(split))
 
     def environment(self) -> TextEnvironment:
-        return GuardedEnvironment(self._benchmark.environment(), self.name)
+        with blamed(f"environment {self.name}, making it", unchanged=BenchmarkError):
+            environment = self._benchmark.environment()
+        return GuardedEnvironment(environment, self.name)
 
     def demonstration(self, task: Task) -> tuple[DemonstrationStep, ...]:
         return self._benchmark.demonstration(task)
@@ -122,21 +141,27 @@ class GuardedBenchmark:
         return self._benchmark.policy(name, seed)
 
 
-class _Blame:
-    """Turns what an environment raises into `BrokenEnvironmentError`; our own errors stay."""
+@contextmanager
+def blamed(where: str, unchanged: type[BenchmarkError] = BrokenEnvironmentError) -> Iterator[None]:
+    """Turns what an environment raises in the block into `BrokenEnvironmentError`.
 
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, BenchmarkError):
-            message = str(error)[:500]
-            raise BrokenEnvironmentError(
-                f"{self._where}: raised {type(error).__name__}: {message}"
-            ) from error
+    Args:
+        where: Environment, task and turn, with which the message begins.
+        unchanged: Class of errors that pass as they are.
+    """
+    try:
+        yield
+    except unchanged:
+        raise
+    except BenchmarkError as error:
+        raise BrokenEnvironmentError(f"{where}: {error}") from error
+    except Exception as error:
+        # The last frame is where it was raised, which the author of the environment wants to know.
+        raised = traceback.extract_tb(error.__traceback__)[-1]
+        raise BrokenEnvironmentError(
+            f"{where}: raised {type(error).__name__}: {str(error)[:_SHOWN]} "
+            f"({Path(raised.filename).name}, line {raised.lineno})"
+        ) from error
 
 
 def _whole(info: dict[str, Any]) -> StepInfo:

@@ -51,7 +51,7 @@ def load(settings: EnvironmentSettings) -> Benchmark:
 
     The name is one of `LOADERS`, an entry point of `GROUP`, a name of one of the `FAMILIES`, or
     `package.module:function`. Packages and modules are also looked for in the folders of HIPER_PATH, and
-    where the command was typed.
+    where the command was typed. With a mix, each of its environments is loaded.
 
     Raises:
         UnknownEnvironmentError: there is no environment of that name.
@@ -59,9 +59,17 @@ def load(settings: EnvironmentSettings) -> Benchmark:
         BrokenEnvironmentError: the module has no such function, or the function gives something else than a
             benchmark; says what is missing.
     """
+    if settings.mix:
+        return _mixed(settings)
     if settings.name in LOADERS:
         return _imported(LOADERS[settings.name])(settings)
     return _guarded(settings.name, _loader(settings.name)(settings))
+
+
+def _mixed(settings: EnvironmentSettings) -> Benchmark:
+    from environments.mixed import MixedBenchmark
+
+    return MixedBenchmark({name: load(settings.part(name)) for name in settings.shares}, settings.shares)
 
 
 def _guarded(name: str, benchmark: Benchmark) -> Benchmark:

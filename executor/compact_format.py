@@ -8,6 +8,8 @@ from serving.text.chat import Chat
 from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "You play a text game. Answer with one of the actions, word for word, that serves the subgoal."
+WITHOUT_ACTIONS = "You play a text game. Answer with one action that serves the subgoal."
+"""Instructions for an environment that does not list its admissible actions."""
 _PAST_OBSERVATION = 80
 """Limit on the characters of an earlier observation; the newest one is shown whole."""
 

@@ -15,15 +15,13 @@ from trajectory.episode import AdmissibleAction, TurnContext
 
 INSTRUCTIONS = "Text game."
 """Instructions of both roles, which thus share transcripts: a subgoal without its age asks for an action."""
+WITHOUT_ACTIONS = INSTRUCTIONS
 
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
-    done = {past.action for past in context.history}
-    new = [action.place for action in actions if action.place and action.text not in done]
-    return "\n".join(
-        [
-            *transcript(chat, context),
-            f"New: {chat.one_line(', '.join(new)) or 'nothing'}.",
-            f"Subgoal: {chat.one_line(context.subgoal)}",
-        ]
-    )
+    lines = transcript(chat, context)
+    if actions:
+        done = {past.action for past in context.history}
+        new = [action.place for action in actions if action.place and action.text not in done]
+        lines.append(f"New: {chat.one_line(', '.join(new)) or 'nothing'}.")
+    return "\n".join([*lines, f"Subgoal: {chat.one_line(context.subgoal)}"])

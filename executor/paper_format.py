@@ -20,6 +20,19 @@ action that you have taken already had any effect: do not repeat one that had no
 Answer with exactly one admissible action, copied word for word, and with nothing else: no explanation, \
 no quotation marks, no number in front of it."""
 
+WITHOUT_ACTIONS = """\
+You are an expert agent that operates in a text environment. A planner has given you a subgoal, a \
+milestone on the way to the task. Carry it out, one action per step.
+
+At every step you are given the task, the most recent observations and the actions you took, your current \
+observation, and the current subgoal together with the number of steps for which you have followed it. \
+Before you choose, consider what the environment accepts as an action, what the current observation tells \
+you, and whether an action that you have taken already had any effect: do not repeat one that had none.
+
+Answer with exactly one action, on one line, and with nothing else: no explanation, no quotation marks, no \
+number in front of it."""
+"""Instructions for an environment that does not list its admissible actions."""
+
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     parts = [f"Your task is to: {chat.one_line(context.goal)}"]

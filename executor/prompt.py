@@ -42,6 +42,7 @@ class ExecutorPrompt:
     def render(self, context: TurnContext, actions: Sequence[AdmissibleAction]) -> tuple[int, ...]:
         """Token ids of the prompt, including those of the chat template.
 
+        An environment may list no admissible actions; the prompt then asks for an action without naming any.
         If the prompt is too long, the oldest turns are dropped first, then the observation is cut; the
         actions are always shown, in the given order.
 
@@ -50,8 +51,11 @@ class ExecutorPrompt:
         """
         kept = context.history[-self._history :] if self._history else ()
 
+        # Without a list to choose from, the answer is an action in the player's own words.
+        instructions = self._format.INSTRUCTIONS if actions else self._format.WITHOUT_ACTIONS
+
         def rendered(shown: TurnContext) -> tuple[int, ...]:
             message = self._format.message(self._chat, shown, actions)
-            return self._chat.prompt_ids(self._format.INSTRUCTIONS, message)
+            return self._chat.prompt_ids(instructions, message)
 
         return fit(rendered, replace(context, history=kept), self._room)

@@ -14,6 +14,8 @@ from serving.text.transcript import BETWEEN, transcript
 from serving.text.transcript import INSTRUCTIONS as INSTRUCTIONS
 from trajectory.episode import AdmissibleAction, TurnContext
 
+WITHOUT_ACTIONS = INSTRUCTIONS
+
 
 def message(chat: Chat, context: TurnContext, actions: Sequence[AdmissibleAction]) -> str:
     lines = transcript(chat, context)

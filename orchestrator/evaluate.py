@@ -77,6 +77,7 @@ def _conclude(console: Console, request: Request, job: Job, games: Games, second
             **_played(request, job),
             "seconds": seconds,
             "episodes_played_now": games.left,
+            "set_aside": [asdict(one) for one in games.broken],
             "results": {name: asdict(outcome) for name, outcome in results.items()},
             "subgoals": [{"text": text, "count": count} for text, count in subgoals],
             "reference": lines,
@@ -86,7 +87,8 @@ def _conclude(console: Console, request: Request, job: Job, games: Games, second
     )
     console.print(outcome_table(f"{benchmark.name}, {job.split}, {job.adapters.label}", results))
     console.print(subgoal_table(subgoals))
-    for text in (*lines, f"everything: {job.out}"):
+    broken = [f"set aside and not counted: {len(games.broken)} episodes"] if games.broken else []
+    for text in (*broken, *lines, f"everything: {job.out}"):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     return results["all"]
 

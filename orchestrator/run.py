@@ -133,17 +133,20 @@ class Run:
         pools = ModelPools.of(self.configuration, directory)
         self.call_times.extend((pools.planner_time, pools.executor_time))
         holder = f"{socket.gethostname()}:{os.getpid()}"
+        inputs = self.inputs
+        tasks = identity(inputs.tasks, inputs.parts)
         return Dispatcher(
-            episodes=EpisodeClient(learner, holder, identity(self.inputs.tasks), lambda: directory.loads),
+            episodes=EpisodeClient(learner, holder, tasks, lambda: directory.loads),
             players=pools.players(
                 self.configuration,
-                self.inputs.benchmark,
+                inputs.benchmark,
                 final_prompts=self.configuration.estimator.bootstrap == "final",
                 on_turn=self.report.turn,
                 fenced=True,
             ),
-            benchmark=self.inputs.benchmark,
-            tasks=self.inputs.tasks,
+            benchmark=inputs.benchmark,
+            tasks=inputs.tasks,
+            parts=inputs.parts,
             concurrency=self.configuration.orchestrator.concurrency,
             observer=self.report,
         )

@@ -28,6 +28,9 @@ SYNTAX = Syntax(
     ),
 )
 
+_BROKEN = "environment broke"
+"""Ending of an episode whose environment broke its contract."""
+
 
 def show(argv: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
@@ -55,15 +58,19 @@ def episodes_table(store: EpisodeStore) -> Table:
             heading, justify="left" if heading in ("task", "ending") else "right", overflow="fold"
         )
     set_aside = store.those_set_aside()
-    for row in store.summaries():
+    rows = {row.number: row for row in store.summaries()}
+    for number in sorted({*rows, *set_aside}):
+        if (row := rows.get(number)) is None:
+            table.add_row(str(number), "", _BROKEN, "", "", "", "set aside")
+            continue
         table.add_row(
-            str(row.number),
+            str(number),
             Text(row.task_type),
             row.ending,
             str(row.turns),
             f"{row.score:g}",
             str(row.attempt),
-            "set aside" if row.number in set_aside else "yes" if store.advantages(row.number) else "",
+            "set aside" if number in set_aside else "yes" if store.advantages(number) else "",
         )
     return table
 
@@ -75,9 +82,13 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     segment, A_switch beside a decision, A_low beside an action. Before it is the critic's value before that
     choice. The advantages are those that were learnt from, normalised if the estimator does so.
     """
+    reason = store.those_set_aside().get(number)
+    if reason is not None and number not in store.numbers():
+        console.print(Text(f"episode {number} was set aside: {reason}"))
+        return
     (episode,) = store.load([number])
     advantages = store.advantages(number)
-    console.print(_heading(episode, bool(advantages), store.those_set_aside().get(number)))
+    console.print(_heading(episode, bool(advantages), reason))
     segment = 0
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None

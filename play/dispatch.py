@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from typing import Protocol
 from core.errors import LapsedError
 from core.together import together
 from environments.benchmark import Benchmark, Task, TextEnvironment
+from environments.errors import BrokenEnvironmentError
 from play.holding import HeldLeases
 from play.players import Players
 from play.schedule import task_for
 from trajectory.episode import Episode
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskPart, Wait
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ class Episodes(Protocol):
 
     async def submit(self, episode: Episode) -> bool: ...
 
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        """Leaves the lease's place without an episode, because its environment broke its contract."""
+
 
 class Observer(Protocol):
     """Gets the events of all episodes, for the display."""
@@ -44,6 +49,9 @@ class Observer(Protocol):
 
     def episode(self, episode: Episode) -> None:
         """Called when an episode was acknowledged."""
+
+    def set_aside(self, reason: str) -> None:
+        """Called when an environment has broken its contract; the reason names task and turn."""
 
 
 @dataclass(frozen=True)
@@ -57,43 +65,66 @@ class Dispatcher:
     concurrency: int
     """Number of episodes at the same time."""
     observer: Observer
+    parts: Sequence[TaskPart] = ()
+    """Parts of the tasks, if they are those of several environments and played by their shares."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
     async def run(self) -> None:
         """Returns when the learner says that the run has all its episodes.
 
         Raises:
-            HiperError: a server failed for good, or an episode was refused. The other episodes are
-                cancelled; their leases lapse.
+            HiperError: a server failed for good, an episode was refused, or too many episodes were set
+                aside. The other episodes are cancelled; their leases lapse.
         """
         held = HeldLeases(self.episodes.renew, self.sleep)
         await held.renewed_during(together(*(self._worker(held) for _ in range(self.concurrency))))
 
     async def _worker(self, held: HeldLeases) -> None:
+        while await self._until_broken(held):
+            pass
+
+    async def _until_broken(self, held: HeldLeases) -> bool:
+        """Plays in one environment until it breaks its contract; False if the run has all its episodes."""
         environment = self.benchmark.environment()
         try:
-            await self._play_all(environment, held)
+            while True:
+                match await self.episodes.lease():
+                    case Finished():
+                        return False
+                    case Wait(seconds=seconds):
+                        await self.sleep(max(seconds, _SHORTEST_WAIT))
+                    case Lease() as lease:
+                        if not await self._played(lease, environment, held):
+                            return True
         finally:
-            environment.close()
+            # One that is broken may not even close; and nothing depends on it any more.
+            with contextlib.suppress(Exception):
+                environment.close()
 
-    async def _play_all(self, environment: TextEnvironment, held: HeldLeases) -> None:
-        while True:
-            match await self.episodes.lease():
-                case Finished():
-                    return
-                case Wait(seconds=seconds):
-                    await self.sleep(max(seconds, _SHORTEST_WAIT))
-                case Lease() as lease:
-                    held.hold(lease)
-                    try:
-                        await self._episode(lease, environment, held)
-                    except LapsedError as error:
-                        log.info("%s", error)
-                    finally:
-                        held.release(lease)
+    async def _played(self, lease: Lease, environment: TextEnvironment, held: HeldLeases) -> bool:
+        """Plays an episode, and holds its lease meanwhile; False if the environment broke its contract."""
+        held.hold(lease)
+        try:
+            await self._episode(lease, environment, held)
+        except LapsedError as error:
+            log.info("%s", error)
+        except BrokenEnvironmentError as error:
+            log.info("%s", error, exc_info=error.__cause__)
+            await self._set_aside(lease, str(error))
+            return False
+        finally:
+            held.release(lease)
+        return True
+
+    async def _set_aside(self, lease: Lease, reason: str) -> None:
+        self.observer.set_aside(reason)
+        try:
+            await self.episodes.set_aside(lease, reason)
+        except LapsedError as error:
+            log.info("%s", error)
 
     async def _episode(self, lease: Lease, environment: TextEnvironment, held: HeldLeases) -> None:
-        task = task_for(self.tasks, lease.task_seed, lease.group)
+        task = task_for(self.tasks, lease.task_seed, lease.group, self.parts)
         self.observer.episode_began()
         try:
             episode = await held.unless_lapsed(lease, self.players.play(lease, task, environment))

@@ -6,9 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from core.seeds import derive
 from environments.benchmark import Task
+from environments.errors import BrokenEnvironmentError
 from play.schedule import task_for
 from trajectory.episode import Episode
 from trajectory.lease import Finished, Lease, Wait
+
+
+def _refuse(number: int, reason: str) -> None:
+    raise BrokenEnvironmentError(reason)
 
 
 class EveryTask:
@@ -21,6 +26,7 @@ class EveryTask:
         seed: int,
         keep: Callable[[Episode, int], None],
         played: Collection[tuple[str, int]] = (),
+        broken: Callable[[int, str], None] = _refuse,
     ) -> None:
         """
         Args:
@@ -29,8 +35,11 @@ class EveryTask:
             seed: Seed of the order of playing and of the episodes' seeds.
             keep: Callback for each finished episode and its sample number, which counts from 0 for each task.
             played: Task ids and sample numbers of episodes that were played before.
+            broken: Callback for the number of each episode whose environment broke its contract, and the
+                reason; by default an error.
         """
         self._tasks, self._samples, self._seed, self._keep = tasks, samples, seed, keep
+        self._broken = broken
         self._places = self._places_left(frozenset(played))
 
     async def lease(self) -> Lease | Wait | Finished:
@@ -43,6 +52,9 @@ class EveryTask:
     async def submit(self, episode: Episode) -> bool:
         self._keep(episode, episode.number // len(self._tasks))
         return False
+
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        self._broken(lease.number, reason)
 
     def _places_left(self, played: Collection[tuple[str, int]]) -> Iterator[Lease]:
         for place in range(self._samples * len(self._tasks)):

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.seeds import derive
-from environments.benchmark import Benchmark, StepInfo, Task
+from environments.benchmark import Benchmark, StepInfo, Task, name_of, telling_of
+from environments.guarded import blamed
+from environments.telling import Telling
 from play.telling import shown, told
 from trajectory.episode import Act, AdmissibleAction, Episode, EpisodeKey, Plan, Turn, TurnContext
 from trajectory.fence import Fence
@@ -92,6 +94,17 @@ class _Episode:
     planner: Planner
     executor: Executor
     environment: Playable
+    task: Task
+    name: str
+    """Name of the task's environment."""
+    telling: Telling
+
+    def blamed(self, moment: str) -> AbstractContextManager[None]:
+        """A block in which the environment is at fault for all that is raised."""
+        return blamed(f"environment {self.name}, task {self.task.id}, {moment}")
+
+    def shown(self, info: StepInfo) -> tuple[AdmissibleAction, ...]:
+        return shown(self.telling, info["admissible_actions"])
 
 
 @dataclass(frozen=True)
@@ -115,17 +128,20 @@ class Players:
         """Plays an episode to its end.
 
         Raises:
-            HiperError: planner or executor failed; there is no episode then.
+            BrokenEnvironmentError: the environment failed; names task and turn. There is no episode then.
+            HiperError: planner or executor failed; there is no episode either.
         """
         with self.models.playing(lease) as (planner, executor):
-            return await self._played(_Episode(lease, planner, executor, environment), task)
+            name, telling = name_of(self.benchmark, task.id), telling_of(self.benchmark, task.id)
+            return await self._played(_Episode(lease, planner, executor, environment, task, name, telling))
 
-    async def _played(self, episode: _Episode, task: Task) -> Episode:
-        started, lease = self.clock(), episode.lease
-        observation, info = episode.environment.reset(seed=lease.seed, options={"task": task.id})
-        goal = info["goal"]
-        first = told(self.benchmark.telling, "", observation, goal)
-        state: Planning | Finished = begin(self._assignment(lease, task), goal, observation, first)
+    async def _played(self, episode: _Episode) -> Episode:
+        started, options = self.clock(), {"task": episode.task.id}
+        with episode.blamed("reset"):
+            observation, info = episode.environment.reset(seed=episode.lease.seed, options=options)
+            goal = info["goal"]
+            first = told(episode.telling, "", observation, goal)
+        state: Planning | Finished = begin(self._assignment(episode), goal, observation, first)
         while isinstance(state, Planning):
             state, info = await self._turn(state, episode, info)
             self.on_turn(state.progress.turns[-1])
@@ -144,12 +160,14 @@ class Players:
         )
         stepping: Stepping = acting.acted(
             await episode.executor.act(
-                acting.context, self._shown(info), derive(seed, "executor", number), may_act
+                acting.context, episode.shown(info), derive(seed, "executor", number), may_act
             )
         )
         stepped = self.clock()
-        observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
-        ended = self.clock()
+        with episode.blamed(f"turn {number}"):
+            observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
+            ended = self.clock()
+            shortened = told(episode.telling, state.progress.observation, observation, state.progress.goal)
         outcome = StepOutcome(
             observation=observation,
             reward=reward,
@@ -158,7 +176,7 @@ class Players:
             won=after["won"],
             score=after["score"],
             seconds=ended - stepped,
-            told=told(self.benchmark.telling, state.progress.observation, observation, state.progress.goal),
+            told=shortened,
         )
         return stepping.stepped(outcome, ended - began), after
 
@@ -176,19 +194,17 @@ class Players:
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (
             await episode.planner.prompt(state.context),
-            await episode.executor.prompt(state.context, self._shown(info)),
+            await episode.executor.prompt(state.context, episode.shown(info)),
         )
 
-    def _shown(self, info: StepInfo) -> tuple[AdmissibleAction, ...]:
-        return shown(self.benchmark.telling, info["admissible_actions"])
-
-    def _assignment(self, lease: Lease, task: Task) -> Assignment:
+    def _assignment(self, episode: _Episode) -> Assignment:
+        lease, task = episode.lease, episode.task
         return Assignment(
             key=EpisodeKey(lease.run_id, task.id, lease.seed, lease.attempt),
             number=lease.number,
             group=lease.group,
             lease_id=lease.lease_id,
-            benchmark=self.benchmark.name,
+            benchmark=episode.name,
             task_type=task.type,
             history=self.history,
         )

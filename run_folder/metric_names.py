@@ -14,7 +14,8 @@ ADAPTER_VERSION = "adapter/version"
 EPISODE_COUNT = "episode/count"
 """Episodes that the update trained on; 0 for an update that was skipped, whose line has no means."""
 SET_ASIDE = "episode/set_aside"
-"""Episodes of the batch that could not be trained on; the learner's log and the store say why."""
+"""Episodes of the batch that could not be trained on, or whose environment broke its contract; the learner's
+log and the store say why."""
 SUCCESS_RATE = "episode/success_rate"
 SCORE_MEAN = "episode/score/mean"
 SCORE_HALF_INTERVAL = "episode/score/half_interval"
@@ -83,6 +84,15 @@ EPOCHS = "epochs"
 """Mean number of epochs after which the critic's weights were kept, over the fits of the update."""
 SECONDS = "seconds"
 """Measure that is reported as a `timing_s/` metric."""
+
+
+OF_ENVIRONMENT = (EPISODE_COUNT, SUCCESS_RATE, SCORE_MEAN, EPISODE_LENGTH, ACTION_VALID_SHARE)
+"""Metrics that an update on several environments also has for each of them."""
+
+
+def of_environment(metric: str, name: str) -> str:
+    """Name of one of the metrics `OF_ENVIRONMENT`, of the episodes of this environment alone."""
+    return f"{metric}/{name}"
 
 
 def actor(role: Role, measure: str) -> str:

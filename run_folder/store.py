@@ -58,7 +58,7 @@ CREATE TABLE advantages (
 _LATER_TABLES = {
     "set_aside": """
 CREATE TABLE IF NOT EXISTS set_aside (
-    number INTEGER PRIMARY KEY,      -- an episode that no update can train on
+    number INTEGER PRIMARY KEY,      -- a place that no update can train on, with or without an episode
     reason TEXT NOT NULL
 ) STRICT;
 """,
@@ -228,6 +228,9 @@ class EpisodeStore:
             cursor = self._db.execute(
                 "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
             )
+            if cursor.rowcount == 1:
+                # An environment broke at this place before the run was resumed.
+                self._db.execute("DELETE FROM set_aside WHERE number = ?", (episode.number,))
             return cursor.rowcount == 1
 
     def numbers(self) -> frozenset[int]:
@@ -273,12 +276,12 @@ class EpisodeStore:
         return f"{count} episodes, from {first} to {last}" if count else "none yet"
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
-        """Notes why these episodes are not trained on, in place of earlier reasons."""
+        """Notes why these places are not trained on, in place of earlier reasons."""
         with self._writing():
             self._db.executemany("INSERT OR REPLACE INTO set_aside VALUES (?, ?)", list(reasons.items()))
 
     def those_set_aside(self) -> dict[int, str]:
-        """The reason for each episode that is not trained on, by its place."""
+        """The reason for each place that is not trained on; there may be no episode there."""
         if not self._has("set_aside"):
             return {}  # of an earlier version, opened for reading
         with self._lock:

@@ -6,7 +6,7 @@ from hiper.v1 import episode_pb2, learner_pb2
 
 from core.errors import InvalidInputError
 from trajectory.learner_status import LearnerStatus, Phase
-from trajectory.lease import Finished, Lease, TaskList, Wait
+from trajectory.lease import Finished, Lease, TaskList, TaskPart, Wait
 
 _PHASE_TO_PB = {
     Phase.STARTING: learner_pb2.LEARNER_PHASE_STARTING,
@@ -17,6 +17,7 @@ _PHASE_TO_PB = {
     Phase.FAILED: learner_pb2.LEARNER_PHASE_FAILED,
     Phase.UNKNOWN: learner_pb2.LEARNER_PHASE_UNSPECIFIED,
 }
+_MOST_SHARE, _MOST_PARTS = 1000, 100
 _PHASE_FROM_PB = {number: phase for phase, number in _PHASE_TO_PB.items()}
 
 
@@ -54,20 +55,31 @@ def status_from_pb(message: learner_pb2.LearnerStatus) -> LearnerStatus:
 
 
 def task_list_to_pb(tasks: TaskList) -> episode_pb2.TaskList:
-    return episode_pb2.TaskList(count=tasks.count, sha256=tasks.sha256)
+    return episode_pb2.TaskList(
+        count=tasks.count,
+        sha256=tasks.sha256,
+        parts=[episode_pb2.TaskPart(count=part.count, share=part.share) for part in tasks.parts],
+    )
 
 
 def task_list_from_pb(request: episode_pb2.LeaseRequest) -> TaskList | None:
     """The caller's list of tasks; None if it names none.
 
     Raises:
-        InvalidInputError: a list without tasks.
+        InvalidInputError: a list without tasks, or with parts that do not make it up.
     """
     if not request.HasField("tasks"):
         return None
     if not request.tasks.count:
         raise InvalidInputError("tasks.count: must not be 0")
-    return TaskList(request.tasks.count, request.tasks.sha256)
+    parts = tuple(TaskPart(part.count, part.share) for part in request.tasks.parts)
+    if not all(part.count and 0 < part.share <= _MOST_SHARE for part in parts):
+        raise InvalidInputError(f"tasks.parts: counts must not be 0, and shares are 1 to {_MOST_SHARE}")
+    if len(parts) > _MOST_PARTS:
+        raise InvalidInputError(f"tasks.parts: there are at most {_MOST_PARTS}")
+    if parts and sum(part.count for part in parts) != request.tasks.count:
+        raise InvalidInputError(f"tasks.parts: their counts do not add up to {request.tasks.count}")
+    return TaskList(request.tasks.count, request.tasks.sha256, parts)
 
 
 def lease_outcome_to_pb(outcome: Lease | Wait | Finished) -> episode_pb2.LeaseResponse:

@@ -37,12 +37,24 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class TaskPart:
+    """The tasks of one of several environments, which follow one another in the list of tasks."""
+
+    count: int
+    """Number of these tasks."""
+    share: int
+    """Share of the groups that play them, relative to the other parts' shares."""
+
+
+@dataclass(frozen=True)
 class TaskList:
     """Identity of the list of tasks that an orchestrator plays."""
 
     count: int
     sha256: bytes
     """Hash of the task ids in their order."""
+    parts: tuple[TaskPart, ...] = ()
+    """Parts of the list, in its order, if it has the tasks of several environments."""
 
     def __str__(self) -> str:
         return f"{self.count} tasks ({self.sha256.hex()[:12]})"

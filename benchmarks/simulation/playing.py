@@ -50,6 +50,9 @@ class Counted:
     def episode(self, episode: Episode) -> None:
         self.episodes.append(episode)
 
+    def set_aside(self, reason: str) -> None:
+        """Not counted."""
+
     def turn(self, turn: Turn) -> None:
         self.turns += 1
 

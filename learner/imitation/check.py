@@ -33,7 +33,7 @@ class AnswerShares:
     """Share of answers in a form that the parser understands."""
     accepted: float
     """Share of answers that can be carried out: admissible actions of the executor; for the planner,
-    `parseable`."""
+    and where no actions are listed, `parseable`."""
     expert: float
     """Share of answers equal to the expert's, word for word; other answers can be just as good."""
 
@@ -89,7 +89,8 @@ async def check_answers(
         episode, number = turns[index]
         read = formats.executor_parser.parse(result.token_ids)
         same = read.action == episode.turns[number].act.action
-        return _Reading(read.valid, same or read.action in admissible[index], same)
+        listed = admissible[index]
+        return _Reading(read.valid, same or (read.action in listed if listed else read.valid), same)
 
     shown = [episode.turns[number] for episode, number in turns]
     return {

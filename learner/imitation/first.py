@@ -18,7 +18,7 @@ def first_adapters(
     if not configuration.imitation.enabled:
         return None
     settings = WarmStartSettings.of(configuration)
-    if shipped := shipped_pair(settings, model, configuration.environment.name):
+    if shipped := shipped_pair(settings, model, configuration.environment.title):
         return shipped
     benchmark = registry.load(configuration.environment)
     return warm_start(settings, model, benchmark, configuration.run.seed, progress).adapters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from core.paths import cache_folder
 from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark, Task
+from environments.errors import BrokenEnvironmentError
 from learner.imitation.checkpoints import (
     SECONDS,
     TeachingCheckpoints,
@@ -32,15 +34,19 @@ from learner.imitation.checkpoints import (
 )
 from learner.imitation.demonstrations import Formats, Lesson, lesson
 from learner.imitation.steps import imitate
-from learner.imitation.teachers import teacher_of
+from learner.imitation.teachers import Teacher, teacher_of
 from learner.update.adapter_files import write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
+from play.broken import check_broken
+from play.schedule import parts_of, task_for
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
 from trajectory.episode import Turn
+
+log = logging.getLogger(__name__)
 
 METHOD = 2
 """Version of the method, a part of the cache's key; raise it whenever the same demonstrations give other
@@ -120,18 +126,34 @@ def warm_start(
 def training_lessons(
     settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
 ) -> list[Lesson]:
-    """The teacher's episodes at `settings.games` training tasks, drawn with the seed."""
-    environment = benchmark.environment()
-    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    """The teacher's episodes at `settings.games` training tasks, drawn with the seed.
+
+    Those in which the environment breaks its contract are left out.
+
+    Raises:
+        TooManyBrokenError: they are too many.
+    """
     tasks = _drawn(benchmark, settings.games, seed)
+    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
+    return asyncio.run(_taught(benchmark, tasks, formats, teacher))
 
-    async def taught() -> list[Lesson]:
-        return [await lesson(benchmark, environment, task, formats, teacher) for task in tasks]
 
-    try:
-        return asyncio.run(taught())
-    finally:
-        environment.close()
+async def _taught(
+    benchmark: Benchmark, tasks: Sequence[Task], formats: Formats, teacher: Teacher
+) -> list[Lesson]:
+    lessons: list[Lesson] = []
+    reasons: list[str] = []
+    environment = benchmark.environment()
+    for task in tasks:
+        try:
+            lessons.append(await lesson(benchmark, environment, task, formats, teacher))
+        except BrokenEnvironmentError as error:
+            log.warning("a demonstration is left out: %s", error)
+            reasons.append(str(error))
+            check_broken(reasons, len(tasks), "the demonstrations")
+            environment = benchmark.environment()
+    environment.close()
+    return lessons
 
 
 def _teach(
@@ -188,6 +210,8 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
     tasks = benchmark.tasks(split)
     if not tasks:
         raise InvalidInputError(f"benchmark {benchmark.name} has no tasks in split {split} to imitate")
+    if parts := parts_of(benchmark, tasks):
+        return [task_for(tasks, seed, group, parts) for group in range(min(count, len(tasks)))]
     order = np.random.default_rng(seed).permutation(len(tasks))
     return [tasks[place] for place in order[:count]]
 

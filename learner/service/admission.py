@@ -13,10 +13,14 @@ from learner.service.provenance import check_answers, check_lease
 from learner.service.published import PublishedAdapters
 from learner.service.status import StatusBoard
 from learner.service.tasks import RunTasks
+from play.broken import TooManyBrokenError, check_broken
 from run_folder.store import EpisodeStore
 from trajectory.learner_status import Phase
 from trajectory.lease import Finished, Lease, TaskList, Wait
 from trajectory.validation import EpisodeError, check
+
+_REASON_LENGTH = 2000
+"""Number of characters of a reason that are kept."""
 
 
 class Admission:
@@ -45,6 +49,9 @@ class Admission:
         self._tasks = RunTasks(schedule, store.tasks())
         self._changed = asyncio.Event()
         self._stopping = False
+        self._broken: dict[int, str] = {}
+        self._broken_leases: set[str] = set()
+        self._too_many_broken: TooManyBrokenError | None = None
         self._count()
 
     def lease(self, run_id: str, holder: str = "", tasks: TaskList | None = None) -> Lease | Wait | Finished:
@@ -104,6 +111,46 @@ class Admission:
         self._changed.set()
         return new
 
+    async def set_aside(self, run_id: str, lease_id: str, reason: str) -> None:
+        """Leaves the place of a lease without an episode, because its environment broke its contract.
+
+        When this returns, the reason is on disk.
+
+        Raises:
+            InvalidInputError: there is no reason.
+            LapsedError: the lease is not open any more; nothing changes.
+            PreconditionError: the caller takes part in another run.
+            TooManyBrokenError: more of the batch's episodes are set aside than may be; the run ends.
+        """
+        self._check_run(run_id)
+        if not reason.strip():
+            raise InvalidInputError("reason: must not be empty")
+        if lease_id not in self._broken_leases:
+            number = self._gate.place(lease_id)
+            if number is None:
+                raise LapsedError(f"lease {lease_id or '(none)'} is not open")
+            await asyncio.shield(asyncio.ensure_future(self._leave_out(number, lease_id, reason)))
+        if self._too_many_broken is not None:
+            raise self._too_many_broken
+
+    async def _leave_out(self, number: int, lease_id: str, reason: str) -> None:
+        kept = reason[:_REASON_LENGTH]
+        await asyncio.to_thread(self._store.set_aside, {number: kept})
+        self._broken[number] = kept
+        self._broken_leases.add(lease_id)
+        self._gate.set_aside(number)
+        try:
+            self._check_batch(number // self._schedule.episodes_per_update)
+        except TooManyBrokenError as error:
+            self._too_many_broken = error
+        self._count()
+        self._changed.set()
+
+    def _check_batch(self, update: int) -> None:
+        batch = self._schedule.batch(update)
+        reasons = [self._broken[number] for number in batch if number in self._broken]
+        check_broken(reasons, len(batch), f"update {update + 1}")
+
     def stop(self) -> None:
         """Ends the run after the update in flight; grants no more leases."""
         self._stopping = True
@@ -114,10 +161,16 @@ class Admission:
         self._gate.advance(version)
 
     async def whole_batch(self) -> bool:
-        """Waits until the next update has all its episodes; False if the run is to stop."""
-        while not self._gate.batch_is_whole() and not self._stopping:
+        """Waits until the next update has all its episodes; False if the run is to stop.
+
+        Raises:
+            TooManyBrokenError: too many episodes of a batch were set aside.
+        """
+        while not (self._gate.batch_is_whole() or self._stopping or self._too_many_broken):
             self._changed.clear()
             await self._changed.wait()
+        if self._too_many_broken is not None:
+            raise self._too_many_broken
         return not self._stopping
 
     def _check_episode(self, episode: pb.Episode) -> None:

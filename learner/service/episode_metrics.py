@@ -22,27 +22,50 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     environment = sum(turn.environment_seconds for turn in turns)
     whole = sum(turn.seconds for turn in turns)
     score = normal([episode.score for episode in episodes])
-    return _time_shares(episodes, engine, environment, whole) | {
-        names.EPISODE_COUNT: len(episodes),
-        names.SUCCESS_RATE: _mean(episode.won for episode in episodes),
-        names.SCORE_MEAN: score.mean,
-        names.SCORE_HALF_INTERVAL: score.half,
-        names.EPISODE_LENGTH: _mean(len(episode.turns) for episode in episodes),
-        names.EPISODE_SWITCHES: _mean(_switches(episode.turns) for episode in episodes),
-        names.TRUNCATED_SHARE: _mean(episode.truncated for episode in episodes),
-        names.EPISODE_SECONDS: _mean(episode.seconds for episode in episodes),
-        names.TURN_COUNT: len(turns),
-        names.PLAN_VALID_SHARE: _mean(turn.plan.valid for turn in turns),
-        names.ACTION_VALID_SHARE: _mean(turn.act.valid for turn in turns),
-        names.TURN_SECONDS: whole / len(turns),
-        names.TURN_RPC_SHARE: max(whole - engine - environment, 0.0) / whole if whole else 0.0,
-        names.PROMPT_TOKENS: sum(len(generation.prompt_ids) for generation in generations),
-        names.GENERATED_TOKENS: sum(len(generation.token_ids) for generation in generations),
-        names.PLAN_TOKENS: _mean(len(turn.plan.generation.token_ids) for turn in turns),
-        names.ACT_TOKENS: _mean(len(turn.act.generation.token_ids) for turn in turns),
-        names.STALENESS_MEAN: _mean(update - g.adapter_version for g in generations),
-        names.STALENESS_MAX: max(update - g.adapter_version for g in generations),
-    }
+    return (
+        _by_environment(episodes)
+        | _time_shares(episodes, engine, environment, whole)
+        | {
+            names.EPISODE_COUNT: len(episodes),
+            names.SUCCESS_RATE: _mean(episode.won for episode in episodes),
+            names.SCORE_MEAN: score.mean,
+            names.SCORE_HALF_INTERVAL: score.half,
+            names.EPISODE_LENGTH: _mean(len(episode.turns) for episode in episodes),
+            names.EPISODE_SWITCHES: _mean(_switches(episode.turns) for episode in episodes),
+            names.TRUNCATED_SHARE: _mean(episode.truncated for episode in episodes),
+            names.EPISODE_SECONDS: _mean(episode.seconds for episode in episodes),
+            names.TURN_COUNT: len(turns),
+            names.PLAN_VALID_SHARE: _mean(turn.plan.valid for turn in turns),
+            names.ACTION_VALID_SHARE: _mean(turn.act.valid for turn in turns),
+            names.TURN_SECONDS: whole / len(turns),
+            names.TURN_RPC_SHARE: max(whole - engine - environment, 0.0) / whole if whole else 0.0,
+            names.PROMPT_TOKENS: sum(len(generation.prompt_ids) for generation in generations),
+            names.GENERATED_TOKENS: sum(len(generation.token_ids) for generation in generations),
+            names.PLAN_TOKENS: _mean(len(turn.plan.generation.token_ids) for turn in turns),
+            names.ACT_TOKENS: _mean(len(turn.act.generation.token_ids) for turn in turns),
+            names.STALENESS_MEAN: _mean(update - g.adapter_version for g in generations),
+            names.STALENESS_MAX: max(update - g.adapter_version for g in generations),
+        }
+    )
+
+
+def _by_environment(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Some metrics of each environment; empty if there is only one."""
+    found = sorted({episode.benchmark for episode in episodes})
+    if len(found) < 2:
+        return {}
+    line = {}
+    for name in found:
+        own = [episode for episode in episodes if episode.benchmark == name]
+        values = {
+            names.EPISODE_COUNT: float(len(own)),
+            names.SUCCESS_RATE: _mean(episode.won for episode in own),
+            names.SCORE_MEAN: _mean(episode.score for episode in own),
+            names.EPISODE_LENGTH: _mean(len(episode.turns) for episode in own),
+            names.ACTION_VALID_SHARE: _mean(turn.act.valid for episode in own for turn in episode.turns),
+        }
+        line |= {names.of_environment(metric, name): values[metric] for metric in names.OF_ENVIRONMENT}
+    return line
 
 
 def _time_shares(

@@ -58,6 +58,7 @@ class LeaseGate:
         self._epoch = epoch
         self._schedule = schedule
         self._stored = set(stored)
+        self._set_aside: set[int] = set()
         self._version = version
         self._open: dict[int, _Open] = {}
         self._freed: list[int] = []
@@ -78,7 +79,7 @@ class LeaseGate:
         if number is None:
             number = self._fresh()
         if number is None:
-            if len(self._stored) == self._schedule.episodes:
+            if not self._open:
                 return Finished()
             return Wait(f"{self.open_leases} episodes are being played", RETRY_SECONDS)
         if number // self._schedule.episodes_per_update > self._version + self._schedule.max_lag:
@@ -92,6 +93,10 @@ class LeaseGate:
         """
         held = self._open.get(number)
         return held.lease if held else None
+
+    def place(self, lease_id: str) -> int | None:
+        """The place of an open lease; None if it is not open."""
+        return next((n for n, held in self._open.items() if held.lease.lease_id == lease_id), None)
 
     def is_stored(self, number: int) -> bool:
         return number in self._stored
@@ -119,13 +124,22 @@ class LeaseGate:
         self._close(number)
         self._stored.add(number)
 
+    def set_aside(self, number: int) -> None:
+        """This place stays without an episode."""
+        self._close(number)
+        self._set_aside.add(number)
+
     def advance(self, version: int) -> None:
-        """Called when `version` is published."""
+        """Called when `version` is published. Places of earlier batches are not leased any more."""
         self._version = version
+        self._next = max(self._next, self._schedule.batch(version).start)
 
     def batch_is_whole(self) -> bool:
-        """Whether all episodes of the next update are stored."""
-        return all(number in self._stored for number in self._schedule.batch(self._version))
+        """Whether all episodes of the next update are stored, or set aside."""
+        return all(self._is_done(number) for number in self._schedule.batch(self._version))
+
+    def _is_done(self, number: int) -> bool:
+        return number in self._stored or number in self._set_aside
 
     def _close(self, number: int) -> None:
         self._open.pop(number, None)
@@ -138,7 +152,7 @@ class LeaseGate:
         return next((number for number, held in self._open.items() if held.expires <= now), None)
 
     def _fresh(self) -> int | None:
-        while self._next in self._stored or self._next in self._attempts:
+        while self._is_done(self._next) or self._next in self._attempts:
             self._next += 1
         return self._next if self._next < self._schedule.episodes else None
 

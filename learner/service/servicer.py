@@ -45,6 +45,12 @@ class EpisodeServicer(episode_pb2_grpc.EpisodeServiceServicer):
         stored = await self._admission.submit(request.episode)
         return episode_pb2.SubmitResponse(duplicate=not stored)
 
+    async def SetAside(
+        self, request: episode_pb2.SetAsideRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.SetAsideResponse:
+        await self._admission.set_aside(request.run_id, request.lease_id, request.reason)
+        return episode_pb2.SetAsideResponse()
+
 
 class LearnerServicer(learner_pb2_grpc.LearnerServiceServicer):
     """Reports the status of the run, and stops it."""

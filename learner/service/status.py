@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ class StatusBoard:
 
     def __init__(self, run_id: str, schedule: Schedule) -> None:
         self._episodes_per_update = schedule.episodes_per_update
-        self._set_aside = 0
+        self._set_aside: frozenset[int] = frozenset()
         self._lock = threading.Lock()
         self._now = LearnerStatus(
             run_id=run_id,
@@ -52,13 +52,14 @@ class StatusBoard:
         """Sets the numbers of stored episodes and of open leases."""
         self._change(episodes_stored=episodes_stored, leases_open=leases_open)
 
-    def set_aside(self, episodes: int) -> None:
-        """Sets the number of episodes of past batches that could not be trained on."""
-        self._set_aside = episodes
+    def set_aside(self, episodes: Iterable[int]) -> None:
+        """Sets the places of the episodes that updates cannot train on."""
+        self._set_aside = frozenset(episodes)
 
     def published(self, version: int) -> None:
         """Sets the version that both servers answer with."""
-        trained = version * self._episodes_per_update - self._set_aside
+        used = version * self._episodes_per_update
+        trained = used - sum(number < used for number in self._set_aside)
         self._change(version=version, updates_done=version, episodes_trained=trained)
 
     def updated(self, metrics: Mapping[str, float]) -> None:

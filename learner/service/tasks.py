@@ -32,7 +32,9 @@ class RunTasks:
         if self._list is None:
             self._list, self._first = tasks, holder
             for group, task_id in self._of_group.items():
-                self._of_index.setdefault(index_for(tasks.count, self._task_seed, group), task_id)
+                self._of_index.setdefault(
+                    index_for(tasks.count, self._task_seed, group, tasks.parts), task_id
+                )
         elif tasks != self._list:
             raise PreconditionError(
                 f"{holder or 'this orchestrator'} plays {tasks}; {self._first or 'another'} plays "
@@ -50,7 +52,7 @@ class RunTasks:
                 f"episode {number}: key.task_id is {task_id}; group {group} plays {known}"
             )
         if self._list is not None:
-            index = index_for(self._list.count, self._task_seed, group)
+            index = index_for(self._list.count, self._task_seed, group, self._list.parts)
             if (known := self._of_index.get(index, task_id)) != task_id:
                 raise PreconditionError(
                     f"episode {number}: key.task_id is {task_id}; task {index} of the run's list is {known}"

@@ -143,7 +143,7 @@ class TrainingLoop:
         self.store.set_aside(reasons)
         for number, reason in reasons.items():
             log.warning("episode %d is set aside, the others are trained on: %s", number, reason)
-        self.status.set_aside(len(self.store.those_set_aside()))
+        self.status.set_aside(self.store.those_set_aside())
 
     def _trained(self, trainer: Trainer, episodes: Sequence[Episode]) -> Update:
         before = trainer.version

@@ -64,6 +64,13 @@ class EpisodeClient:
         response = await self._connection.call(self._stub.Submit, request)
         return response.duplicate
 
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        """Reports that the lease's episode cannot be played, because its environment broke its contract."""
+        request = episode_pb2.SetAsideRequest(
+            run_id=lease.run_id, holder=self._holder, lease_id=lease.lease_id, reason=reason
+        )
+        await self._connection.call(self._stub.SetAside, request)
+
 
 class LearnerClient:
     """Asks the learner for its status, and tells it to stop."""

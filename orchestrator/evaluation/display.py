@@ -76,6 +76,10 @@ class EvaluationProgress:
                 soft_wrap=True,
             )
 
+    def set_aside(self, reason: str) -> None:
+        """Shows an episode that is not counted."""
+        self._console.print(f"set aside: {reason}", markup=False, highlight=False, soft_wrap=True)
+
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._bar.start()

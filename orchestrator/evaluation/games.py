@@ -10,6 +10,7 @@ from core.intervals import Mean, Proportion, normal, wilson
 from core.seeds import derive
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
+from play.broken import check_broken
 from play.every_task import EveryTask
 from play.schedule import task_for
 from trajectory.episode import Decision, Episode
@@ -39,6 +40,8 @@ class Played:
     subgoals: tuple[str, ...]
     """Subgoal of each segment, in order."""
     seconds: float
+    environment: str = ""
+    """Name of the environment; empty in logs of earlier versions."""
 
     @classmethod
     def of(cls, episode: Episode, sample: int) -> Played:
@@ -57,7 +60,18 @@ class Played:
             valid_actions=sum(turn.act.valid for turn in turns),
             subgoals=tuple(turn.plan.subgoal for turn in begun),
             seconds=episode.seconds,
+            environment=episode.benchmark,
         )
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An episode that was set aside, because its environment broke its contract."""
+
+    task_id: str
+    sample: int
+    """Number of the episode among those of its task, from 0."""
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -99,11 +113,19 @@ class Outcome:
 
 
 def outcomes(played: Sequence[Played]) -> dict[str, Outcome]:
-    """The results of each task type, sorted by name; those of `all` come last."""
+    """The results of each task type, sorted by name, then of each environment if there are several; those of
+    `all` come last."""
+    types, environments = _grouped(played, "task_type"), _grouped(played, "environment")
+    several = environments.items() if len(environments) > 1 else ()
+    groups = (*types.items(), *((f"all of {name}", group) for name, group in several), ("all", played))
+    return {name: Outcome.of(group) for name, group in groups}
+
+
+def _grouped(played: Sequence[Played], field: str) -> dict[str, list[Played]]:
     groups: dict[str, list[Played]] = defaultdict(list)
     for one in played:
-        groups[one.task_type].append(one)
-    return {name: Outcome.of(group) for name, group in (*sorted(groups.items()), ("all", played))}
+        groups[getattr(one, field)].append(one)
+    return dict(sorted(groups.items()))
 
 
 def recurring_subgoals(played: Iterable[Played]) -> list[tuple[str, int]]:
@@ -113,16 +135,21 @@ def recurring_subgoals(played: Iterable[Played]) -> list[tuple[str, int]]:
 
 
 def chosen_tasks(
-    tasks: Sequence[Task], task_types: Collection[str], games: int | None, seed: int
+    tasks: Sequence[Task],
+    task_types: Collection[str],
+    games: int | None,
+    seed: int,
+    environment_of: Callable[[Task], str] = lambda _: "",
 ) -> tuple[Task, ...]:
     """The tasks of a split that are played, in the split's order.
 
     Args:
         tasks: All tasks of the split.
         task_types: Task types to play; empty for all.
-        games: Number of tasks to draw without replacement, None for all. A larger number includes the tasks
-            of a smaller one.
+        games: Number of tasks to draw of each environment without replacement, None for all. A larger number
+            includes the tasks of a smaller one.
         seed: Seed of the draw.
+        environment_of: Returns the name of a task's environment, if there are several.
 
     Raises:
         UnknownTaskTypeError: the split has no task of a type.
@@ -134,8 +161,14 @@ def chosen_tasks(
     left = [task for task in tasks if not task_types or task.type in task_types]
     if games is None:
         return tuple(left)
-    drawn = derive(seed, "games")
-    return tuple(sorted(task_for(left, drawn, place) for place in range(min(games, len(left)))))
+    drawn, groups = derive(seed, "games"), defaultdict(list)
+    for task in left:
+        groups[environment_of(task)].append(task)
+    return tuple(
+        sorted(
+            task_for(own, drawn, place) for own in groups.values() for place in range(min(games, len(own)))
+        )
+    )
 
 
 class Games:
@@ -153,9 +186,12 @@ class Games:
         wanted = {(task.id, sample) for task in tasks for sample in range(samples)}
         self._played = {key: one for one in before if (key := (one.task_id, one.sample)) in wanted}
         self._keep = keep
+        self._tasks, self._seed, self._episodes = tasks, seed, len(wanted)
+        self.broken: list[Broken] = []
+        """Episodes that were set aside now."""
         self.left = len(wanted) - len(self._played)
         """Number of episodes that were left to play at the beginning."""
-        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played))
+        self._leases = EveryTask(tasks, samples, seed, self._finished, tuple(self._played), self._note_broken)
 
     @property
     def played(self) -> list[Played]:
@@ -170,6 +206,19 @@ class Games:
 
     async def submit(self, episode: Episode) -> bool:
         return await self._leases.submit(episode)
+
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        """Notes an episode that is not counted.
+
+        Raises:
+            TooManyBrokenError: more episodes are set aside than may be.
+        """
+        await self._leases.set_aside(lease, reason)
+
+    def _note_broken(self, number: int, reason: str) -> None:
+        task = task_for(self._tasks, self._seed, number)
+        self.broken.append(Broken(task.id, number // len(self._tasks), reason))
+        check_broken([one.reason for one in self.broken], self._episodes, "the evaluation")
 
     def _finished(self, episode: Episode, sample: int) -> None:
         one = Played.of(episode, sample)

@@ -16,7 +16,7 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from core.paths import user_path
 from environments import registry
-from environments.benchmark import Benchmark, Task
+from environments.benchmark import Benchmark, Task, name_of
 from orchestrator.evaluation.games import chosen_tasks
 from orchestrator.evaluation.run import Job
 from orchestrator.preflight.checks import check_model
@@ -44,7 +44,8 @@ class Flags(Section):
     split: str = ""
     """Splits of the benchmark, separated by commas; by default all except `train`."""
     games: int | None = Field(None, ge=1)
-    """Number of tasks to draw from each split with the seed; by default all."""
+    """Number of tasks to draw from each split with the seed, in a mix from each of its environments; by
+    default all."""
     samples: int = Field(1, ge=1)
     """Number of episodes of each task, each with its own seed."""
     task_types: str = ""
@@ -163,7 +164,10 @@ def _distinct(choices: Sequence[AdapterChoice]) -> list[AdapterChoice]:
 
 
 def _tasks(benchmark: Benchmark, split: str, flags: Flags, seed: int) -> tuple[Task, ...]:
-    tasks = chosen_tasks(benchmark.tasks(split), _listed(flags.task_types), flags.games, seed)
+    types = _listed(flags.task_types)
+    tasks = chosen_tasks(
+        benchmark.tasks(split), types, flags.games, seed, lambda task: name_of(benchmark, task.id)
+    )
     if not tasks:
         raise ConfigurationError(f"{benchmark.name} has no tasks in split {split}")
     return tasks

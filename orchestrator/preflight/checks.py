@@ -12,8 +12,10 @@ from environments import registry
 from environments.benchmark import Benchmark, Task
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
+from play.schedule import parts_of
 from run_folder.sinks import check_wandb
 from serving.model import BUNDLED, resolve_model
+from trajectory.lease import TaskPart
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Inputs:
 
     benchmark: Benchmark
     tasks: tuple[Task, ...]
+    parts: tuple[TaskPart, ...]
+    """Parts of the tasks, if they are those of several environments."""
     description: str
     """Summary in one line, for people."""
 
@@ -46,7 +50,7 @@ def check_inputs(configuration: Configuration) -> Inputs:
         f"{episodes} episodes of {benchmark.name}, {len(tasks)} tasks in split {split}, "
         f"model {configuration.planner.model}"
     )
-    return Inputs(benchmark, tasks, description)
+    return Inputs(benchmark, tasks, parts_of(benchmark, tasks), description)
 
 
 def check_settings(configuration: Configuration) -> None:
@@ -54,7 +58,8 @@ def check_settings(configuration: Configuration) -> None:
 
     Raises:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
-            servers would listen on one port, or a package that is asked for is not installed.
+            servers would listen on one port, a batch cannot be divided by the shares of a mix, or a package
+            that is asked for is not installed.
         NotFoundError: the model's folder is missing.
         InvalidInputError: the model's folder lacks files.
     """
@@ -71,8 +76,19 @@ def check_settings(configuration: Configuration) -> None:
                 f"{role}.context_length = {server.context_length}"
             )
         replica_plans(Role(role), server)
+    _check_shares(configuration)
     check_model(configuration.planner.model)
     check_wandb(configuration.run.wandb)
+
+
+def _check_shares(configuration: Configuration) -> None:
+    groups = configuration.learner.episodes_per_update // configuration.learner.group_size
+    whole = sum(configuration.environment.shares.values())
+    if whole and groups % whole:
+        raise ConfigurationError(
+            f"environment.mix has {whole} shares, into which the {groups} groups of an update cannot be "
+            f"divided: learner.episodes_per_update must be a multiple of {whole} * learner.group_size"
+        )
 
 
 def check_model(name: str) -> None:

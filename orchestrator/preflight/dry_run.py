@@ -46,7 +46,7 @@ def summary(configuration: Configuration) -> list[str]:
         description = check_inputs(configuration).description
     except DataNotFoundError as error:
         episodes = configuration.learner.updates * configuration.learner.episodes_per_update
-        environment, split = configuration.environment.name, configuration.orchestrator.split
+        environment, split = configuration.environment.title, configuration.orchestrator.split
         description = (
             f"{episodes} episodes of {environment}, split {split}, model {configuration.planner.model}"
         )

@@ -34,6 +34,9 @@ class Report:
         self.tally.episode(episode)
         self.display.episode(episode)
 
+    def set_aside(self, reason: str) -> None:
+        self.display.note(f"set aside: {reason}")
+
     def learner(self, status: LearnerStatus) -> None:
         self.tally.learner(status)
         self.display.learner(status)

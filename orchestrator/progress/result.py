@@ -44,6 +44,15 @@ def updates_table(lines: Sequence[Metrics]) -> Table:
     return table
 
 
+def environments_text(line: Metrics) -> str:
+    """The success in each environment of an update, if it has several; else an empty string."""
+    prefix = names.of_environment(names.SUCCESS_RATE, "")
+    parts = [
+        f"{name.removeprefix(prefix)} {line[name]:.0%}" for name in sorted(line) if name.startswith(prefix)
+    ]
+    return f"success by environment in the last update: {', '.join(parts)}" if parts else ""
+
+
 def time_shares(tally: Tally, calls: Sequence[CallTime]) -> dict[str, float]:
     """Shares of the turns' time spent in each part, which add up to 1; empty if no turn was played."""
     whole = tally.turn_seconds
@@ -78,6 +87,8 @@ def show(
         "valid: actions that could be parsed; turn s: mean seconds per turn; update s: seconds of the update",
         style="dim",
     )
+    if lines and (by_environment := environments_text(lines[-1])):
+        console.print(by_environment, markup=False, highlight=False)
     if shares:
         parts = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         console.print(f"time of a turn: {parts}", highlight=False)

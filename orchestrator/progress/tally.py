@@ -46,7 +46,7 @@ class Tally:
 
     @property
     def set_aside(self) -> int:
-        """Number of episodes that the updates seen here could not train on."""
+        """Number of episodes of the updates seen here that were not trained on."""
         return int(sum(line.get(names.SET_ASIDE, 0) for line in self.metrics.values()))
 
     @property

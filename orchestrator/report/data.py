@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from core.intervals import Mean, Proportion
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
-from run_folder.store import EpisodeStore, EpisodeSummary, TurnAdvantages
+from run_folder.store import EpisodeStore, TurnAdvantages
 from trajectory.episode import Episode
 
 
@@ -57,6 +57,8 @@ class RunData:
     """Configuration as TOML."""
     played: int
     """Number of stored episodes, including those that no update has used yet."""
+    set_aside: Mapping[int, str]
+    """Reason for each episode that is not trained on, by its number."""
     won: ShownEpisode | None
     """Latest episode that was won."""
     lost: ShownEpisode | None
@@ -79,34 +81,45 @@ def read(root: Path, lines: Sequence[Metrics] | None = None) -> RunData:
     if not folder.configuration.is_file():
         raise NotFoundError(f"{root} is not the folder of a run: it has no {folder.configuration.name}")
     saved_configuration.read(root)
-    run_id, summaries, won, lost = _episodes(folder.episodes)
+    stored = _stored(folder.episodes)
     return RunData(
         folder=folder,
-        run_id=run_id,
+        run_id=stored.run_id,
         lines=tuple(lines or MetricsFile(folder.metrics).lines()),
         ends=tuple(MetricsFile(folder.ends).lines()),
         evaluations=tuple(_evaluations(folder.evaluations)),
         configuration=folder.configuration.read_text(encoding="utf-8"),
-        played=len(summaries),
-        won=won,
-        lost=lost,
+        played=stored.played,
+        set_aside=stored.set_aside,
+        won=stored.won,
+        lost=stored.lost,
     )
 
 
-def _episodes(
-    path: Path,
-) -> tuple[str, tuple[EpisodeSummary, ...], ShownEpisode | None, ShownEpisode | None]:
+@dataclass(frozen=True)
+class _Stored:
+    """What a report shows of the episode store."""
+
+    run_id: str = ""
+    played: int = 0
+    set_aside: Mapping[int, str] = field(default_factory=dict)
+    won: ShownEpisode | None = None
+    lost: ShownEpisode | None = None
+
+
+def _stored(path: Path) -> _Stored:
     try:
         store = EpisodeStore.reading(path)
     except HiperError:
-        return "", (), None, None
+        return _Stored()
     try:
         summaries = store.summaries()
-        return (
-            store.run_id,
-            summaries,
-            _last(store, [one.number for one in summaries if one.won]),
-            _last(store, [one.number for one in summaries if not one.won]),
+        return _Stored(
+            run_id=store.run_id,
+            played=len(summaries),
+            set_aside=store.those_set_aside(),
+            won=_last(store, [one.number for one in summaries if one.won]),
+            lost=_last(store, [one.number for one in summaries if not one.won]),
         )
     finally:
         store.close()

@@ -15,6 +15,7 @@ from orchestrator.report.episode import episode_html
 from orchestrator.report.time_parts import Part, percentages, time_parts
 from run_folder import metric_names as names
 from run_folder.folder import RunFolder
+from run_folder.metrics import Metrics
 
 _STYLE = (Path(__file__).with_name("style.css")).read_text(encoding="utf-8")
 _COLOURS = (
@@ -50,6 +51,8 @@ def html(data: RunData) -> str:
         _section("Score", figures.score_figure(data.lines, data.evaluations)),
         _section("Evaluations", _evaluations(data)),
         _section("Episodes", figures.small_multiples("episodes", figures.EPISODE_PANELS, data.lines)),
+        _section("Environments", _environments(data)),
+        _section("Episodes set aside", _set_aside(data)),
         _section("Where the time went", _time(parts)),
         _section("Updates", figures.small_multiples("updates", figures.UPDATE_PANELS, data.lines)),
         _section("Two episodes", _episodes(data)),
@@ -104,6 +107,36 @@ def _evaluations(data: RunData) -> str:
     measured = ("success [95 % Wilson]", "score [95 %]", "turns")
     headings = ("split", "adapters", "episodes", *measured, f"{data.folder.evaluations.name}/")
     return table(headings, rows) if rows else ""
+
+
+def _environments(data: RunData) -> str:
+    """The results of each environment in each update, if the run has several."""
+    prefix = names.of_environment(names.SUCCESS_RATE, "")
+    found = sorted(
+        {name.removeprefix(prefix) for line in data.lines for name in line if name.startswith(prefix)}
+    )
+    rows = [
+        (f"{line[names.ADAPTER_VERSION]:.0f}", name, *cells)
+        for line in data.lines
+        for name in found
+        if (cells := _cells(line, name))
+    ]
+    headings = ("version", "environment", "episodes", "success", "mean score", "mean turns", "valid actions")
+    return _folded(f"{len(found)} environments", table(headings, rows)) if rows else ""
+
+
+def _cells(line: Metrics, environment: str) -> tuple[str, ...]:
+    forms = ("{:.0f}", "{:.1%}", "{:.3f}", "{:.1f}", "{:.1%}")
+    found = [line.get(names.of_environment(metric, environment)) for metric in names.OF_ENVIRONMENT]
+    return tuple(form.format(value) for form, value in zip(forms, found, strict=True) if value is not None)
+
+
+def _set_aside(data: RunData) -> str:
+    """The episodes that no update trains on, and why."""
+    if not data.set_aside:
+        return ""
+    rows = [(str(number), reason) for number, reason in sorted(data.set_aside.items())]
+    return _folded(f"{len(rows)} episodes", table(("episode", "reason"), rows))
 
 
 def _time(parts: Sequence[Part]) -> str:

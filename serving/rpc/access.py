@@ -45,6 +45,7 @@ MAY_CALL: Mapping[str, frozenset[Peer]] = {
     "/hiper.v1.EpisodeService/Lease": frozenset({Peer.ORCHESTRATOR}),
     "/hiper.v1.EpisodeService/Submit": frozenset({Peer.ORCHESTRATOR}),
     "/hiper.v1.EpisodeService/Renew": frozenset({Peer.ORCHESTRATOR}),
+    "/hiper.v1.EpisodeService/SetAside": frozenset({Peer.ORCHESTRATOR}),
     "/hiper.v1.LearnerService/GetStatus": _PLAYS,
     "/hiper.v1.LearnerService/Stop": _PLAYS,
     "/hiper.v1.PoolService/Register": frozenset({Peer.PLANNER, Peer.EXECUTOR}),

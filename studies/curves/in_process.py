@@ -16,7 +16,6 @@ from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
 from core.together import together
-from environments.benchmark import Task
 from learner.imitation.first import first_adapters
 from learner.service.admission import Admission
 from learner.service.gate import Schedule
@@ -36,7 +35,7 @@ from serving.engine import LoadedAdapter
 from serving.model import resolve_model, vocabulary_size
 from studies.nano.local import Engines, engines, local_players
 from trajectory.episode import Episode
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskList, Wait
 from trajectory.wire import episode_to_pb
 
 OnEpisode = Callable[[], None]
@@ -70,7 +69,7 @@ async def _play(
     async with engines(model, configuration.planner) as made:
         run = _training_run(configuration, folder, store, made)
         dispatcher = Dispatcher(
-            episodes=_Episodes(run.admission, store.run_id, inputs.tasks),
+            episodes=_Episodes(run.admission, store.run_id, identity(inputs.tasks, inputs.parts)),
             players=local_players(
                 made,
                 model,
@@ -81,6 +80,7 @@ async def _play(
             ),
             benchmark=inputs.benchmark,
             tasks=inputs.tasks,
+            parts=inputs.parts,
             concurrency=configuration.orchestrator.concurrency,
             observer=_Observer(on_episode),
         )
@@ -151,16 +151,19 @@ class _Episodes:
 
     admission: Admission
     run_id: str
-    tasks: Sequence[Task]
+    tasks: TaskList
 
     async def lease(self) -> Lease | Wait | Finished:
-        return self.admission.lease(self.run_id, "", identity(self.tasks))
+        return self.admission.lease(self.run_id, "", self.tasks)
 
     async def renew(self, leases: Sequence[Lease]) -> Collection[str]:
         return self.admission.renew(self.run_id, [lease.lease_id for lease in leases])
 
     async def submit(self, episode: Episode) -> bool:
         return await self.admission.submit(episode_to_pb(episode))
+
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        await self.admission.set_aside(self.run_id, lease.lease_id, reason)
 
 
 @dataclass(frozen=True)
@@ -177,3 +180,6 @@ class _Observer:
 
     def episode(self, episode: Episode) -> None:
         self.on_episode()
+
+    def set_aside(self, reason: str) -> None:
+        """Not passed on."""

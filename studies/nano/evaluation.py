@@ -69,6 +69,9 @@ class _OnEpisode:
     def episode_left(self) -> None:
         """Not passed on."""
 
+    def set_aside(self, reason: str) -> None:
+        """Not passed on: no episode is set aside."""
+
 
 def play_generated(
     configuration: Configuration,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from configuration.environment import EnvironmentSettings
 from configuration.learner import ImitationSettings, LearnerSettings, PpoSettings
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
@@ -125,3 +126,28 @@ def test_values_out_of_range_are_refused_by_name(section: type[Any], values: dic
 @pytest.mark.parametrize("temperature", [0.0, 0.01, 0.6, 100.0])
 def test_temperatures_that_the_learner_accepts_can_be_set(temperature: float) -> None:
     assert ModelServerSettings(temperature=temperature).temperature == temperature
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mix": ["alfworld"]}, "'alfworld' is not an environment with its share, 1 to 1000; alfworld=3"),
+        ({"mix": ["alfworld=1001", "webshop=1"]}, "'alfworld=1001' is not an environment"),
+        ({"mix": ["alfworld=0", "webshop=1"]}, "'alfworld=0' is not an environment with its share"),
+        ({"mix": ["=2", "webshop=1"]}, "'=2' is not an environment with its share"),
+        ({"mix": ["alfworld=2"]}, "at least two environments are needed"),
+        ({"mix": ["alfworld=2", "alfworld=1"]}, "each of them once"),
+        ({"mix": ["alfworld=2", "webshop=1"], "data": "/data"}, "ALFWORLD_DATA and WEBSHOP_DATA name those"),
+    ],
+)
+def test_a_mix_names_environments_with_shares(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        EnvironmentSettings.model_validate(values)
+
+
+def test_the_parts_of_a_mix_have_its_settings() -> None:
+    settings = EnvironmentSettings(mix=("alfworld=3", "textarena:FrozenLake-v0=1"), step_limit=9)
+    assert settings.shares == {"alfworld": 3, "textarena:FrozenLake-v0": 1}
+    part = settings.part("alfworld")
+    assert (part.name, part.mix, part.step_limit) == ("alfworld", (), 9)
+    assert (settings.title, part.title) == ("alfworld=3, textarena:FrozenLake-v0=1", "alfworld")

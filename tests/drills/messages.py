@@ -42,7 +42,7 @@ Garbage in cycles waits for Python's collector, so that memory rises and falls b
 """
 
 
-HARMLESS = ("Plan", "Act", "GetState", "Submit", "Renew", "GetStatus")
+HARMLESS = ("Plan", "Act", "GetState", "Submit", "Renew", "SetAside", "GetStatus")
 """Methods that change nothing, whatever the message says, but for an episode that was leased."""
 
 
@@ -109,6 +109,11 @@ def rpcs() -> list[Rpc]:
             "learner",
             "/hiper.v1.EpisodeService/Renew",
             [episode_pb2.RenewRequest(run_id="r", holder="h", lease_ids=["0.0.0"])],
+        ),
+        Rpc(
+            "learner",
+            "/hiper.v1.EpisodeService/SetAside",
+            [episode_pb2.SetAsideRequest(run_id="r", holder="h", lease_id="0.0.0", reason="turn 1: a bug")],
         ),
         Rpc("learner", "/hiper.v1.EpisodeService/Submit", [episode_pb2.SubmitRequest(episode=episode())]),
         Rpc("learner", "/hiper.v1.LearnerService/GetStatus", [learner_pb2.GetStatusRequest()]),

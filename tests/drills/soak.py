@@ -236,14 +236,17 @@ async def _measured(system: System, seconds: float, draw: Random) -> str:
         await disturbing
         await system.one_more("the last fault")
         after = system.footprint()
-    memory = max(late[0] / early[0] for early, late in zip(before, after, strict=True))
+    names = [each.name for each in (*system.models, system.learning)]
+    growth = [late[0] / early[0] for early, late in zip(before, after, strict=True)]
+    memory = max(growth)
     files = max(late[1] - early[1] for early, late in zip(before, after, strict=True))
     if disturbed < _LEAST_THROUGHPUT * calm or memory > _GROWTH or files > _MORE_FILES:
         system.failures.append("throughput, memory or files are beyond their limit")
     return (
         f"{', '.join(f'{count} {fault}' for fault, count in system.faults.items())} in {seconds:.0f} s; "
         f"{calm:.2f} episodes/s in calm, {disturbed:.2f} under faults, {disturbed / calm:.0%}; "
-        f"memory × {memory:.2f}, {files:+} files at most"
+        f"memory {', '.join(f'{name} × {by:.2f}' for name, by in zip(names, growth, strict=True))}, "
+        f"{files:+} files at most"
     )
 
 

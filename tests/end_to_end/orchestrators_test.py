@@ -1,4 +1,7 @@
-"""Two orchestrators play for one learner until one is killed: the other plays its episodes, too."""
+"""Two orchestrators play for one learner until one is killed: the other plays its episodes, too.
+
+Meanwhile a server is drained and given episodes again by `//orchestrator:pool`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ def test_the_episodes_of_a_killed_orchestrator_are_played_by_the_other(tmp_path:
         learner = ModelServer.start("learner", *options, f"--run-dir={tmp_path / 'run'}")
         stack.callback(learner.stop)
         joined = (*options, f"--learner.address={learner.address}")
-        for server in starting.map(lambda role: ModelServer.start(role, *joined), ("planner", "executor")):
+        servers = list(starting.map(lambda role: ModelServer.start(role, *joined), ("planner", "executor")))
+        for server in servers:
             stack.callback(server.stop)
         first, second = (
             start(
@@ -44,8 +48,16 @@ def test_the_episodes_of_a_killed_orchestrator_are_played_by_the_other(tmp_path:
         output = read_until(second, "] episode ")
         first.kill()
         first.communicate()
-        code, shown = run("orchestrator.pool", f"--learner.address={learner.address}")
-        assert code == 0 and shown.count(" ready ") == 2, shown
+        executor = servers[1].address
+        for arguments, ready in (
+            ((), 2),
+            ((f"--drain={executor}",), 1),
+            ((f"--drain={executor}", "--undo"), 2),
+        ):
+            code, shown = run("orchestrator.pool", f"--learner.address={learner.address}", *arguments)
+            assert code == 0 and shown.count(" ready ") == ready, shown
+        code, shown = run("orchestrator.pool", f"--learner.address={learner.address}", "--drain=127.0.0.1:1")
+        assert code == 2 and executor in shown, "it names the servers that there are"
         rest, _ = second.communicate()
         output += rest
         assert second.returncode == 0, output

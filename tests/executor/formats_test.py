@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -130,6 +131,23 @@ def test_nano_names_the_places_that_no_shown_action_went_to() -> None:
     subgoal = "Subgoal: put the mug 1 in the sink 1"
     assert message("nano") == "\n".join([*TOLD, "New: sink 1, bed 1.", subgoal])
     assert message("nano", (ACTIONS[0], *ACTIONS[3:])) == "\n".join([*TOLD, "New: nothing.", subgoal])
+
+
+FORMATS: tuple[PromptFormat, ...] = ("compact", "nano", "paper", "transcript")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_where_no_actions_are_listed_none_are_asked_for_and_answers_are_read(format: PromptFormat) -> None:
+    prompt = ExecutorPrompt(TOKENIZER, format, 64, 4096)
+    text = TOKENIZER.decode(prompt.render(CONTEXT, ()))
+    assert not re.search("admissible|one of the actions|word for word|Actions:|Here:|New:", text)
+    assert "put the mug 1 in the sink 1" in text
+    subgoal = "Subgoal: put the mug 1 in the sink 1"
+    if format == "nano":
+        assert message("nano", ()) == "\n".join([*TOLD, subgoal])
+    if format == "transcript":
+        assert message("transcript", ()) == "\n".join([*TOLD, subgoal, "Action?"])
+    assert PARSER.parse(PARSER.answer_ids("[guess] 42")).action == "[guess] 42"
 
 
 def test_planner_and_executor_share_the_instructions_of_transcripts() -> None:

@@ -149,3 +149,11 @@ def test_an_episode_that_was_set_aside_is_told_with_its_reason(run_dir: Path) ->
     store.close()
     assert re.search(r"\b2\b.*set aside", printed(run_dir, None))
     assert "No update can use this episode: turn 1: reward: 3e+38 is not accepted." in printed(run_dir, 2)
+
+
+def test_a_place_whose_environment_broke_is_told_though_it_has_no_episode(run_dir: Path) -> None:
+    store = EpisodeStore(run_dir / "episodes.sqlite")
+    store.set_aside({3: "environment mine, task a, turn 2: raised KeyError: 'a bug'"})
+    store.close()
+    assert re.search(r"\b3\b.*environment broke.*set aside", printed(run_dir, None))
+    assert "episode 3 was set aside: environment mine, task a, turn 2: raised" in printed(run_dir, 3)

@@ -1,6 +1,7 @@
 """Concurrent episodes on generated ALFWorld games, played by experts behind the players' interface."""
 
 import asyncio
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,13 +11,14 @@ from configuration.environment import EnvironmentSettings, GeneratorSettings
 from core.errors import LapsedError, UnavailableError
 from environments import registry
 from environments.alfworld import AlfworldBenchmark
-from environments.benchmark import DemonstrationStep
+from environments.benchmark import Benchmark, DemonstrationStep
 from learner.service.gate import LeaseGate, Schedule
 from orchestrator.progress.report import Report
 from orchestrator.progress.tally import Tally
 from play.dispatch import Dispatcher
 from play.players import OneOfEach, Players
 from play.schedule import task_for
+from tests.environments.breaking import RESET, BreakingBenchmark, guarded
 from tests.play.answers import act, keep, switch
 from tests.play.quiet import Quiet
 from trajectory.episode import Act, AdmissibleAction, Decision, Episode, Plan, TurnContext
@@ -88,7 +90,8 @@ class Learner:
         self._gate = LeaseGate("run", schedule, frozenset(), 0)
         self._schedule = schedule
         self.episodes: list[Episode] = []
-        self.waits = 0
+        self.reasons: dict[int, str] = {}
+        self.version = self.waits = 0
         self.task_seed = 0
 
     async def lease(self) -> Lease | Wait | Finished:
@@ -105,9 +108,18 @@ class Learner:
     async def submit(self, episode: Episode) -> bool:
         self.episodes.append(episode)
         self._gate.complete(episode.number)
-        done = len(self.episodes) // self._schedule.episodes_per_update
-        self._gate.advance(min(done, self._schedule.updates))
+        self._update()
         return False
+
+    async def set_aside(self, lease: Lease, reason: str) -> None:
+        self.reasons[lease.number] = reason
+        self._gate.set_aside(lease.number)
+        self._update()
+
+    def _update(self) -> None:
+        if self._gate.batch_is_whole() and self.version < self._schedule.updates:
+            self.version += 1
+            self._gate.advance(self.version)
 
 
 async def no_time(_: float) -> None:
@@ -115,10 +127,15 @@ async def no_time(_: float) -> None:
 
 
 def play(
-    benchmark: AlfworldBenchmark, learner: Learner, expert: Expert, concurrency: int, **players: bool
+    benchmark: Benchmark,
+    learner: Learner,
+    expert: Expert,
+    concurrency: int,
+    display: Quiet | None = None,
+    **players: bool,
 ) -> Tally:
     tally = Tally(clock=iter(range(10**6)).__next__)
-    report = Report(tally, Quiet())
+    report = Report(tally, display or Quiet())
     dispatcher = Dispatcher(
         episodes=learner,
         players=Players(
@@ -326,3 +343,58 @@ def test_an_episode_is_answered_by_its_leases_version_or_what_answered_before(
     expert = Fenced(benchmark)
     play(benchmark, Learner(schedule(1, 1)), expert, concurrency=1)
     assert {fence for _, _, fence in expert.fences} == {None}
+
+
+@pytest.mark.parametrize(
+    ("fault", "turn", "message"),
+    [
+        ("raises", 1, r"turn 1: raised KeyError: 'a bug' \(breaking.py, line \d+\)"),
+        ("raises", RESET, r"reset: raised KeyError: 'a bug' \(breaking.py, line \d+\)"),
+        ("no goal", RESET, "reset: info has no goal"),
+        ("bytes", 0, "turn 0: the observation is a bytes, not text"),
+        ("surrogate", 1, "turn 1: the observation has a lone surrogate at position 0, which is not text"),
+        ("nan", 1, "turn 1: the reward is nan, not a finite number"),
+        ("over", 1, "turn 1: the episode is over: call reset before the next step"),
+    ],
+)
+def test_an_episode_whose_environment_breaks_is_set_aside_and_the_others_are_played(
+    benchmark: AlfworldBenchmark, fault: str, turn: int, message: str
+) -> None:
+    task = benchmark.tasks("train")[2]
+    broken = BreakingBenchmark(benchmark, {(task.id, turn): fault})
+    learner, display = Learner(schedule()), Quiet()
+    tally = play(guarded(broken), learner, Expert(benchmark), concurrency=1, display=display)
+    (first, second) = learner.reasons.values()
+    assert first == second, "the task comes once in each of the two passes"
+    assert re.fullmatch(f"environment breaking, task {task.id}, {message}", first)
+    assert display.said == [f"set aside: {first}"] * 2
+    played = sorted(episode.number for episode in learner.episodes)
+    assert sorted([*played, *learner.reasons]) == list(range(12))
+    assert all(episode.won for episode in learner.episodes)
+    assert (tally.episodes, broken.made) == (10, 3), "a new environment follows a broken one"
+
+
+def test_an_environment_of_ours_that_fails_is_told_with_task_and_turn(benchmark: AlfworldBenchmark) -> None:
+    task = benchmark.tasks("train")[0]
+    unguarded = BreakingBenchmark(benchmark, {(task.id, 0): "raises"})
+    learner = Learner(schedule(1))
+    play(unguarded, learner, Expert(benchmark), concurrency=3)
+    ((_, reason),) = learner.reasons.items()
+    assert f"task {task.id}, turn 0: raised KeyError" in reason
+
+
+def test_a_broken_episode_whose_lease_has_lapsed_is_left_to_others(benchmark: AlfworldBenchmark) -> None:
+    class Forgetful(Learner):
+        forgotten = 0
+
+        async def set_aside(self, lease: Lease, reason: str) -> None:
+            if not self.forgotten:
+                self.forgotten += 1
+                self._gate.free(lease.number)
+                raise LapsedError(f"lease {lease.lease_id} is not open")
+            await super().set_aside(lease, reason)
+
+    broken = BreakingBenchmark(benchmark, {(benchmark.tasks("train")[1].id, 0): "nan"})
+    learner = Forgetful(schedule(1))
+    play(guarded(broken), learner, Expert(benchmark), concurrency=2)
+    assert (len(learner.episodes), len(learner.reasons), learner.forgotten) == (5, 1, 1)

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.seeds import derive
 from environments.benchmark import Task
+from environments.errors import BrokenEnvironmentError
 from play.every_task import EveryTask
 from play.schedule import task_for
 from trajectory.episode import Episode, EpisodeKey
@@ -96,3 +98,17 @@ def test_an_episode_is_kept_with_the_sample_that_its_place_says() -> None:
 
 def test_tasks_of_an_earlier_evaluation_that_are_not_played_now_do_not_matter() -> None:
     assert leases(1, 3, {("elsewhere", 0), ("task-0", 7)}) == leases(1, 3)
+
+
+def test_an_episode_whose_environment_broke_is_handed_on_or_an_error() -> None:
+    broken: list[tuple[int, str]] = []
+
+    async def first(source: EveryTask) -> None:
+        lease = await source.lease()
+        assert isinstance(lease, Lease)
+        await source.set_aside(lease, "turn 1: a bug")
+
+    asyncio.run(first(EveryTask(TASKS, 1, 0, lambda *_: None, broken=lambda *one: broken.append(one))))
+    assert broken == [(0, "turn 1: a bug")]
+    with pytest.raises(BrokenEnvironmentError, match="turn 1: a bug"):
+        asyncio.run(first(EveryTask(TASKS, 1, 0, lambda *_: None)))

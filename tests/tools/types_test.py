@@ -11,6 +11,7 @@ import hiper
 
 PARTS = (
     *(
+        "benchmarks",
         "commands",
         "configuration",
         "core",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hiper.v1 import episode_pb2, learner_pb2
 
+from core.errors import InvalidInputError
 from trajectory.learner_status import LearnerStatus, Phase
 from trajectory.learner_wire import (
     lease_outcome_from_pb,
     lease_outcome_to_pb,
     status_from_pb,
     status_to_pb,
+    task_list_from_pb,
+    task_list_to_pb,
 )
-from trajectory.lease import Finished, Lease, Wait
+from trajectory.lease import Finished, Lease, TaskList, TaskPart, Wait
+
+TWO = (TaskPart(3, 2), TaskPart(4, 1))
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -41,3 +48,26 @@ def test_an_outcome_comes_back_as_it_was(outcome: Lease | Wait | Finished) -> No
 
 def test_an_outcome_of_a_newer_learner_is_a_pause() -> None:
     assert isinstance(lease_outcome_from_pb(episode_pb2.LeaseResponse()), Wait)
+
+
+@pytest.mark.parametrize("parts", [(), TWO])
+def test_a_list_of_tasks_comes_back_as_it_was(parts: tuple[TaskPart, ...]) -> None:
+    tasks = TaskList(7, b"digest", parts)
+    assert task_list_from_pb(episode_pb2.LeaseRequest(tasks=task_list_to_pb(tasks))) == tasks
+    assert task_list_from_pb(episode_pb2.LeaseRequest()) is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        (TaskList(0, b"digest"), "tasks.count: must not be 0"),
+        (TaskList(8, b"digest", TWO), "tasks.parts: their counts do not add up to 8"),
+        (TaskList(7, b"digest", (*TWO, TaskPart(0, 1))), "tasks.parts: counts must not be 0"),
+        (TaskList(7, b"digest", (TWO[0], replace(TWO[1], share=0))), "shares are 1 to 1000"),
+        (TaskList(7, b"digest", (TWO[0], replace(TWO[1], share=1001))), "shares are 1 to 1000"),
+        (TaskList(101, b"digest", (TaskPart(1, 1),) * 101), "there are at most 100"),
+    ],
+)
+def test_a_list_whose_parts_do_not_make_it_up_is_refused(tasks: TaskList, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        task_list_from_pb(episode_pb2.LeaseRequest(tasks=task_list_to_pb(tasks)))

@@ -24,9 +24,11 @@ from learner.imitation.demonstrations import Formats, lesson
 from learner.imitation.steps import answer_order
 from learner.imitation.teachers import teacher_of
 from learner.imitation.teaching import WarmStart, WarmStartSettings, training_lessons, warm_start
+from play.broken import TooManyBrokenError
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
 from tests.byte_tokenizer import byte_tokenizer
+from tests.environments.breaking import BreakingBenchmark, guarded
 from tests.learner.tiny import tiny_model
 from trajectory.episode import Decision
 
@@ -88,6 +90,27 @@ def test_only_training_tasks_are_shown(base: ModelFolder, benchmark: Benchmark) 
     shown = training_lessons(SETTINGS.imitation, formats, benchmark, seed=0)
     assert len(shown) == 4
     assert {one.episode.key.task_id for one in shown} <= training
+
+
+def test_a_demonstration_whose_environment_breaks_is_left_out_and_two_of_four_are_too_many(
+    base: ModelFolder, benchmark: Benchmark, caplog: pytest.LogCaptureFixture
+) -> None:
+    formats = Formats.of(load_tokenizer(base.path), SERVER, SERVER)
+    first, second, *others = (
+        one.episode.key.task_id for one in training_lessons(SETTINGS.imitation, formats, benchmark, seed=0)
+    )
+
+    def lessons(*broken: str) -> list[str]:
+        breaking = guarded(BreakingBenchmark(benchmark, {(task, 0): "nan" for task in broken}))
+        taught = training_lessons(SETTINGS.imitation, formats, breaking, seed=0)
+        return [one.episode.key.task_id for one in taught]
+
+    assert lessons(first) == [second, *others]
+    assert (
+        f"a demonstration is left out: environment breaking, task {first}, turn 0: the reward" in caplog.text
+    )
+    with pytest.raises(TooManyBrokenError, match="2 of the 4 episodes of the demonstrations"):
+        lessons(first, second)
 
 
 def test_both_adapters_learn_and_peft_loads_them(base: ModelFolder, benchmark: Benchmark) -> None:

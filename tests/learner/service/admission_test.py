@@ -139,6 +139,30 @@ def test_a_batch_is_waited_for_until_it_is_whole_or_the_run_is_to_stop(admission
     assert admission.lease("run") == Finished()
 
 
+def test_a_place_whose_environment_broke_is_on_disk_once_and_the_batch_is_whole_without_it(
+    tmp_path: Path, admission: Admission, status: StatusBoard
+) -> None:
+    async def work() -> None:
+        broken, other = leased(admission), leased(admission)
+        with pytest.raises(PreconditionError, match="not other"):
+            await admission.set_aside("other", broken.lease_id, "turn 1: a bug")
+        with pytest.raises(InvalidInputError, match="reason: must not be empty"):
+            await admission.set_aside("run", broken.lease_id, " ")
+        with pytest.raises(LapsedError, match="lease 0.9.0 is not open"):
+            await admission.set_aside("run", "0.9.0", "turn 1: a bug")
+        for _ in range(2):  # as if the first answer had been lost
+            await admission.set_aside("run", broken.lease_id, "turn 1: a bug")
+        assert (status.now.episodes_stored, status.now.leases_open) == (0, 1)
+        with pytest.raises(LapsedError):
+            await admission.submit(as_leased(broken))
+        await admission.submit(as_leased(other))
+        assert await admission.whole_batch()
+
+    asyncio.run(work())
+    store = EpisodeStore.reading(RunFolder(tmp_path).episodes)
+    assert (store.those_set_aside(), store.numbers()) == ({0: "turn 1: a bug"}, {1})
+
+
 def test_token_ids_that_the_model_does_not_have_are_refused(tmp_path: Path, status: StatusBoard) -> None:
     admission = opened(tmp_path, status, vocabulary=3)
     with pytest.raises(InvalidInputError, match="episode 0: turn 0: plan"):

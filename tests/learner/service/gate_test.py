@@ -93,6 +93,29 @@ def test_leases_name_their_epoch():
     assert gate.renew([before.lease_id], 0.0) == (before.lease_id,)
 
 
+def test_a_place_that_is_set_aside_is_done_and_an_earlier_batch_is_not_leased_any_more():
+    gate = LeaseGate("run", schedule(updates=2), frozenset(), 0)
+    lease, *others = (gate.grant(0.0) for _ in range(4))
+    assert (gate.place(lease.lease_id), gate.place("0.9.0")) == (0, None)
+    gate.set_aside(0)
+    assert gate.place(lease.lease_id) is None
+    assert gate.renew([lease.lease_id], 0.0) == (lease.lease_id,)
+    for other in others:
+        assert not gate.batch_is_whole()
+        gate.complete(other.number)
+    assert gate.batch_is_whole() and gate.stored == 3
+    gate.advance(1)
+    assert gate.grant(0.0).number == 4
+    resumed = LeaseGate("run", schedule(updates=2), frozenset({1, 2, 3}), 0)
+    assert resumed.grant(0.0).number == 0, "it is tried again if its update is not made yet"
+    resumed = LeaseGate("run", schedule(updates=2), frozenset({1, 2, 3}), 0)
+    resumed.advance(1)
+    assert [resumed.grant(0.0).number for _ in range(4)] == [4, 5, 6, 7]
+    for number in range(4, 8):
+        resumed.complete(number)
+    assert isinstance(resumed.grant(0.0), Finished)
+
+
 class Renewals(RuleBasedStateMachine):
     """Orchestrators that come, renew, stop renewing and submit, in any order."""
 
@@ -104,7 +127,7 @@ class Renewals(RuleBasedStateMachine):
         self.now = 0.0
         self.renewed = {}
         """Time of the grant or last renewal of each lease that the learner must know."""
-        self.stored, self.freed, self.ids = set(), set(), []
+        self.stored, self.aside, self.freed, self.ids = set(), set(), set(), []
 
     @rule(seconds=st.integers(0, 10))
     def time_passes(self, seconds):
@@ -116,10 +139,11 @@ class Renewals(RuleBasedStateMachine):
         lapsed = self.freed or lapsed
         outcome = self.gate.grant(self.now)
         if not isinstance(outcome, Lease):
-            assert not lapsed and len(self.renewed) + len(self.stored) == self.EPISODES
-            assert isinstance(outcome, Finished) == (len(self.stored) == self.EPISODES)
+            done = len(self.stored | self.aside)
+            assert not lapsed and len(self.renewed) + done == self.EPISODES
+            assert isinstance(outcome, Finished) == (done == self.EPISODES)
             return
-        assert outcome.number not in self.stored
+        assert outcome.number not in self.stored | self.aside
         assert outcome.number in lapsed if lapsed else outcome.number not in self.renewed
         assert outcome.lease_id not in self.ids
         self.ids.append(outcome.lease_id)
@@ -142,6 +166,14 @@ class Renewals(RuleBasedStateMachine):
         assert self.gate.leased(number).lease_id == self.renewed.pop(number)[0]
         self.gate.complete(number)
         self.stored.add(number)
+
+    @precondition(lambda self: self.renewed)
+    @rule(data=st.data())
+    def one_is_set_aside(self, data):
+        number = data.draw(st.sampled_from(sorted(self.renewed)))
+        self.renewed.pop(number)
+        self.gate.set_aside(number)
+        self.aside.add(number)
 
     @precondition(lambda self: self.renewed)
     @rule(data=st.data())

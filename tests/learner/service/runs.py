@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from hiper.v1 import episode_pb2 as pb
@@ -15,6 +16,7 @@ from core.role import Role
 from learner.service.gate import Schedule
 from learner.service.run_parts import Publisher, Trainer, Update
 from learner.service.training_run import TrainingRun
+from play.broken import TooManyBrokenError
 from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore, TurnAdvantages
@@ -132,8 +134,8 @@ def played_episode(run: TrainingRun, lease: Lease) -> pb.Episode:
     return as_leased(lease, run.loop.folder.pair(lease.version).hashes())
 
 
-async def play(run: TrainingRun) -> None:
-    """Plays whatever the run leases until it has finished or failed."""
+async def play(run: TrainingRun, broken: Collection[int] = ()) -> None:
+    """Plays what the run leases until it has finished or failed; at the places `broken`, it breaks."""
     while True:
         try:
             outcome = run.admission.lease("run")
@@ -141,16 +143,20 @@ async def play(run: TrainingRun) -> None:
             return
         if isinstance(outcome, Finished):
             return
-        if isinstance(outcome, Lease):
+        if isinstance(outcome, Lease) and outcome.number in broken:
+            reason = f"task {outcome.number}, turn 1: a bug"
+            with contextlib.suppress(TooManyBrokenError):
+                await run.admission.set_aside("run", outcome.lease_id, reason)
+        elif isinstance(outcome, Lease):
             assert await run.admission.submit(played_episode(run, outcome))
         await asyncio.sleep(0)
 
 
-def played(run: TrainingRun) -> TrainingRun:
+def played(run: TrainingRun, broken: Collection[int] = ()) -> TrainingRun:
     """The run after its loop has ended, with somebody who plays."""
 
     async def work() -> None:
-        await asyncio.gather(run.loop.run(), play(run))
+        await asyncio.gather(run.loop.run(), play(run, broken))
 
     asyncio.run(work())
     return run

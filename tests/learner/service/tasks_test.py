@@ -10,7 +10,7 @@ from core.errors import PreconditionError
 from learner.service.tasks import RunTasks
 from play.schedule import index_for
 from tests.learner.service.runs import SCHEDULE
-from trajectory.lease import TaskList
+from trajectory.lease import TaskList, TaskPart
 
 LONG = replace(SCHEDULE, updates=5, episodes_per_update=4, group_size=2)
 THREE = TaskList(3, b"digest of three")
@@ -47,6 +47,19 @@ def test_the_same_place_of_another_pass_has_the_same_task() -> None:
     with pytest.raises(PreconditionError, match=r"key.task_id is other; task \d of the run's list is task"):
         tasks.take(12, 6, "other")
     tasks.take(12, 6, task(6))
+
+
+def test_the_tasks_of_a_mix_are_checked_in_its_own_order() -> None:
+    mix = TaskList(5, b"digest of five", (TaskPart(3, 1), TaskPart(2, 1)))
+    tasks = RunTasks(LONG, {})
+    tasks.check_list(mix, "host:1")
+    with pytest.raises(PreconditionError, match="host:2 plays 5 tasks"):
+        tasks.check_list(replace(mix, parts=()), "host:2")
+    played = [index_for(5, LONG.task_seed, group, mix.parts) for group in range(10)]
+    for group, index in enumerate(played[:9]):
+        tasks.take(2 * group, group, f"task {index}")
+    with pytest.raises(PreconditionError, match=f"task {played[9]} of the run's list is task {played[9]}"):
+        tasks.take(18, 9, "other")
 
 
 def test_the_tasks_of_stored_episodes_count_after_a_restart() -> None:

@@ -14,16 +14,18 @@ from pathlib import Path
 import pytest
 from hiper.v1 import episode_pb2 as pb
 
-from core.errors import DivergedError
+from core import exit_codes
+from core.errors import DivergedError, HiperError
 from core.progress import Progress
 from core.role import Role
 from learner.service.run_parts import Update
+from learner.service.training_run import TrainingRun
 from run_folder.folder import RunFolder
 from run_folder.metrics import Metrics, MetricsFile
 from run_folder.store import EpisodeStore
 from serving.adapters.folder import WEIGHTS_FILE
 from tests.learner.service.episodes import episode
-from tests.learner.service.runs import WARM, CountingTrainer, Shelf, open_run, played, played_episode
+from tests.learner.service.runs import WARM, CountingTrainer, Shelf, open_run, play, played, played_episode
 from tests.small_disk import files_of_at_most
 from trajectory.episode import Episode
 from trajectory.learner_status import Phase
@@ -85,6 +87,42 @@ def test_a_resumed_run_reminds_its_critic_of_the_last_batches(tmp_path: Path) ->
     assert remembered(3) == [], "a new run has no earlier batch"
     assert remembered(3) == [(0, [0, 1]), (1, [2, 3])]
     assert remembered(1) == [(1, [2, 3])]
+
+
+def test_places_whose_environment_broke_are_left_out_of_their_updates(tmp_path: Path) -> None:
+    run = played(open_run(tmp_path, trainer := CountingTrainer()), broken=[0, 3])
+    status = run.status.now
+    assert (status.phase, status.episodes_stored, status.episodes_trained) == (Phase.FINISHED, 2, 2)
+    assert trainer.seen == [1, 2]
+    assert [line["episode/set_aside"] for line in lines(tmp_path)] == [1, 1]
+    store = EpisodeStore.reading(RunFolder(tmp_path).episodes)
+    assert store.those_set_aside() == {0: "task 0, turn 1: a bug", 3: "task 3, turn 1: a bug"}
+    again = played(open_run(tmp_path, trainer := CountingTrainer()))
+    assert again.status.now.phase is Phase.FINISHED and trainer.seen == [1, 2], "nothing is left to play"
+
+
+def test_a_batch_with_too_many_broken_episodes_ends_the_run_and_a_mended_environment_resumes_it(
+    tmp_path: Path,
+) -> None:
+    run = open_run(tmp_path)
+    failure = asyncio.run(_failed(run, broken=[2, 3]))
+    assert exit_codes.of_error(failure) == exit_codes.REFUSED
+    status = run.status.now
+    assert (status.phase, status.version, status.episodes_trained) == (Phase.FAILED, 1, 2)
+    assert status.message == (
+        "the environment broke its contract in 2 of the 2 episodes of update 2, and at most 1 may be set "
+        "aside: task 2, turn 1: a bug; task 3, turn 1: a bug"
+    )
+    again = played(open_run(tmp_path, trainer := CountingTrainer()))
+    assert (again.status.now.phase, again.status.now.episodes_trained) == (Phase.FINISHED, 4)
+    assert trainer.seen == [0, 1, 2, 3]
+    assert EpisodeStore.reading(RunFolder(tmp_path).episodes).those_set_aside() == {}
+
+
+async def _failed(run: TrainingRun, broken: Sequence[int]) -> HiperError:
+    failure, _ = await asyncio.gather(run.loop.run(), play(run, broken))
+    assert failure is not None
+    return failure
 
 
 def test_stopping_ends_leases_and_keeps_what_was_stored(tmp_path: Path) -> None:

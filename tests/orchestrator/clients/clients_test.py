@@ -126,6 +126,7 @@ class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
         self.loads: dict[str, int] = {}
         self.tasks: TaskList | None = None
         self.submitted: list[episode_pb2.Episode] = []
+        self.reasons: dict[str, str] = {}
 
     async def Lease(
         self, request: episode_pb2.LeaseRequest, context: grpc.aio.ServicerContext
@@ -146,6 +147,13 @@ class EpisodeService(episode_pb2_grpc.EpisodeServiceServicer):
         duplicate = request.episode in self.submitted
         self.submitted.append(request.episode)
         return episode_pb2.SubmitResponse(duplicate=duplicate)
+
+    async def SetAside(
+        self, request: episode_pb2.SetAsideRequest, context: grpc.aio.ServicerContext
+    ) -> episode_pb2.SetAsideResponse:
+        assert (request.run_id, request.holder) == ("run", "host:1")
+        self.reasons[request.lease_id] = request.reason
+        return episode_pb2.SetAsideResponse()
 
 
 class LearnerService(learner_pb2_grpc.LearnerServiceServicer):
@@ -537,6 +545,16 @@ def test_an_episode_whose_lease_has_lapsed_is_told_from_other_refusals() -> None
             with pytest.raises(PreconditionError) as caught:
                 await client.submit(replace(short_episode(), number=4))
             assert not isinstance(caught.value, LapsedError)
+
+    run(work())
+
+
+def test_a_broken_environment_is_reported_with_its_lease() -> None:
+    async def work() -> None:
+        service = EpisodeService()
+        async with served("learner", episodes(service)) as connected:
+            await EpisodeClient(connected, "host:1").set_aside(lease(3), "task a, turn 2: a bug")
+        assert service.reasons == {"3.0": "task a, turn 2: a bug"}
 
     run(work())
 

@@ -24,8 +24,9 @@ from environments.errors import UnknownTaskTypeError
 from orchestrator.evaluate import evaluate
 from orchestrator.evaluation.display import EvaluationProgress, outcome_table
 from orchestrator.evaluation.files import EpisodeLog, identity
-from orchestrator.evaluation.games import Games, Played, chosen_tasks, outcomes, recurring_subgoals
+from orchestrator.evaluation.games import Broken, Games, Played, chosen_tasks, outcomes, recurring_subgoals
 from orchestrator.evaluation.request import read as read_request
+from play.broken import TooManyBrokenError
 from play.schedule import task_for
 from run_folder.adapters import AdapterChoice, found
 from tests.play.answers import act, keep, switch
@@ -95,6 +96,30 @@ def test_an_interrupted_evaluation_plays_what_is_left_with_the_seeds_it_would_ha
     assert len(kept) == 7
 
 
+def test_a_broken_episode_is_named_and_not_counted_and_two_of_fourteen_are_too_many() -> None:
+    async def first_two_break(games: Games) -> None:
+        for number in range(14):
+            lease = await games.lease()
+            assert isinstance(lease, Lease)
+            if number in (0, 7):
+                await games.set_aside(lease, f"turn {number}: a bug")
+            else:
+                await games.submit(played_episode(lease, task_for(TASKS, lease.task_seed, lease.group)))
+
+    games = Games(TASKS, 2, 3, (), lambda _: None)
+    with pytest.raises(
+        TooManyBrokenError, match="2 of the 14 episodes of the evaluation.*turn 0: a bug; turn"
+    ):
+        asyncio.run(first_two_break(games))
+    assert games.broken == [
+        Broken(task_for(TASKS, 3, number).id, sample, f"turn {number}: a bug")
+        for number, sample in ((0, 0), (7, 1))
+    ]
+    assert len(games.played) == 6
+    again = Games(TASKS, 2, 3, games.played, lambda _: None)
+    assert again.left == 8, "they are tried again"
+
+
 def test_what_is_kept_of_an_episode() -> None:
     games = Games(TASKS[:1], 1, 3, (), lambda _: None)
     lease = asyncio.run(games.lease())
@@ -112,6 +137,7 @@ def test_what_is_kept_of_an_episode() -> None:
         valid_actions=2,
         subgoals=("find a mug", "put it down"),
         seconds=3.0,
+        environment="alfworld",
     )
 
 
@@ -134,6 +160,13 @@ def test_outcomes_by_task_type_and_in_all() -> None:
     assert "66.7 % [20.8, 93.9]" in console.export_text()
 
 
+def test_outcomes_by_environment_where_there_are_several() -> None:
+    lost = replace(ONE, task_type="web/shop", environment="web", won=False, score=0.5)
+    found = outcomes([replace(ONE, environment="game"), lost, lost])
+    assert list(found) == ["heat", "web/shop", "all of game", "all of web", "all"]
+    assert (found["all of game"].won, found["all of web"].episodes, found["all"].episodes) == (1, 2, 3)
+
+
 def test_subgoals_that_recur() -> None:
     twelve = [replace(ONE, subgoals=(f"goal {number:02}", "x")) for number in range(12)]
     recurring = recurring_subgoals(twelve)
@@ -149,6 +182,11 @@ def test_more_games_contain_the_fewer(fewer: int, more: int, seed: int) -> None:
     assert len(many) == min(more, len(TASKS))
     assert set(few) <= set(many)
     assert list(many) == sorted(many)
+
+
+def test_games_are_drawn_from_each_environment() -> None:
+    drawn = chosen_tasks(TASKS, (), 2, 0, lambda task: task.type)
+    assert [task.type for task in drawn].count("heat") == [task.type for task in drawn].count("look") == 2
 
 
 def test_tasks_of_one_type() -> None:

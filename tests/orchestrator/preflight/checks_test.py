@@ -52,6 +52,21 @@ def test_another_split_and_environment() -> None:
     assert {task.split for task in inputs.tasks} == {"valid"}
 
 
+def test_a_mix_divides_every_batch_by_its_shares() -> None:
+    mix = {
+        "source": "generated",
+        "mix": ["alfworld=2", "webshop=1"],
+        "generator": {"games": 6, "products": 20},
+    }
+    inputs = check_inputs(
+        configuration(environment=mix, learner={"episodes_per_update": 12, "group_size": 2})
+    )
+    assert inputs.description.startswith("24 episodes of alfworld+webshop, ")
+    assert [part.share for part in inputs.parts] == [2, 1]
+    with pytest.raises(ConfigurationError, match="has 3 shares, into which the 4 groups of an update cannot"):
+        check_settings(configuration(environment=mix, learner={"episodes_per_update": 8, "group_size": 2}))
+
+
 def test_an_unknown_split_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownSplitError, match="Did you mean valid_seen"):
         check_inputs(configuration(orchestrator={"split": "valid_sen"}))
