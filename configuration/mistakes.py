@@ -38,9 +38,8 @@ def explanation(problem: Mapping[str, Any], names: Sequence[str], dashes: str = 
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}.{nearest(key, _beside(key, names)) or nearest(key, list(names))}"
     if problem["type"] == "missing" and isinstance(problem["loc"][-1], int):
-        return (
-            f"{key.rpartition('.')[0]} = {problem['input']!r}: accepted are {problem['loc'][-1] + 1} values"
-        )
+        whole, needed = key.rpartition(".")[0], problem["loc"][-1] + 1
+        return f"{whole} = {problem['input']!r}: accepted are {needed} values"
     if not key:
         return _message(problem)
     shown = f"{dashes}{key.replace('_', '-') if dashes else key} = {problem['input']!r}"

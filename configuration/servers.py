@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator, model_validator
 
 from configuration.section import Section
 
@@ -47,12 +47,16 @@ class ServerSettings(Section):
 
     @field_validator("address", "listen")
     @classmethod
-    def _is_host_and_port(cls, given: str | None) -> str | None:
-        for each in (given or "").split(","):
-            host, _, port = each.strip().rpartition(":")
-            if each.strip() and not (host and port.isdecimal() and int(port) <= _LAST_PORT):
-                raise ValueError("accepted is host:port, such as 127.0.0.1:50051")
+    def _is_host_and_port(cls, given: str | None, info: ValidationInfo) -> str | None:
+        parts = [each.strip() for each in (given or "").split(",") if each.strip()]
+        if not all(map(_is_address, parts)) or (info.field_name == "listen" and len(parts) != 1):
+            raise ValueError("accepted is host:port, such as 127.0.0.1:50051")
         return given
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) <= _LAST_PORT
 
 
 class ModelServerSettings(ServerSettings):
