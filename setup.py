@@ -46,7 +46,9 @@ def dependencies() -> tuple[list[str], dict[str, list[str]]]:
     """Dependencies, and those of each extra."""
     ours = {pin.partition("==")[0]: bounded(pin) for pin in pins("cpu.in", until="# Development")}
     run = [ours[name] for name in ours if name not in (*BASE, *NOT_INSTALLED)]
-    extras = {extra: [bounded(pin) for pin in pins(f"{extra}.in")] for extra in ("ray", "textarena")}
+    extras = {
+        extra: [bounded(pin) for pin in pins(f"{extra}.in")] for extra in ("export", "ray", "textarena")
+    }
     return [ours[name] for name in BASE], {"run": run, **extras}
 
 

@@ -11,6 +11,9 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from environments import command as environment_command
 
+_PLAYER = ("environment.", "planner.", "executor.")
+"""Sections of what plays an episode."""
+
 
 def script(arguments: Sequence[str]) -> str:
     """The script for a shell, to be sourced.
@@ -37,11 +40,13 @@ def accepted_options() -> dict[Options, dict[str, str]]:
     }
     environment = {key.name: key.help for key in keys(environment_command.EnvironmentOnly)}
     short = {name: environment[sets] for name, (sets,) in environment_command.SHORT_NAMES.items()}
+    player = {key: text for key, text in tree.items() if key.startswith(_PLAYER)}
     always = {"help": "everything that the command accepts"}
     config = {"config": "TOML file with keys of the configuration"}
     return {
         Options.RUN: {**always, **config, **shorthands, **tree},
         Options.ENVIRONMENT: {**always, **config, **short, **environment},
+        Options.PLAYER: {**always, **config, **player},
         Options.OWN: always,
     }
 

@@ -21,6 +21,8 @@ class Options(Enum):
     """All of them, such as `--learner.updates`."""
     ENVIRONMENT = "environment"
     """Those of the environment, also without its name: `--generator.games`."""
+    PLAYER = "player"
+    """Those of the environment and of both model servers, such as `--planner.model`."""
     OWN = "own"
     """None: the command only has options of its own."""
 
@@ -96,6 +98,8 @@ GROUPS = (
         (
             Command("show", "//orchestrator:show", _OWN),
             Command("report", "//orchestrator:report_run", _OWN),
+            Command("replay", "//orchestrator:replay", Options.PLAYER),
+            Command("export", "//orchestrator:export", _OWN),
         ),
     ),
     Group(

@@ -59,6 +59,11 @@ class RunFolder:
         return self.root / "evaluation"
 
     @property
+    def exports(self) -> Path:
+        """Folder of what was exported for use elsewhere, by format."""
+        return self.root / "export"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's event files, if the configuration asks for them."""
         return self.root / "tensorboard"

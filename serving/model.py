@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import InvalidInputError, NotFoundError
 from core.paths import user_path
-from serving.bundled_model import bundled_model
+from serving.bundled_model import BUNDLED_HUB_ID, bundled_model
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +71,13 @@ def resolve_model(name: str) -> ModelFolder:
         )
     _check_files(path, name)
     return ModelFolder(path=path, name=name, fingerprint=fingerprint(path))
+
+
+def hub_id(name: str) -> str | None:
+    """The id on the Hub of the model called `name`; None for a folder."""
+    if name == BUNDLED:
+        return BUNDLED_HUB_ID
+    return name if _HUB_ID.fullmatch(name) and not user_path(name).exists() else None
 
 
 def fingerprint(folder: Path) -> str:

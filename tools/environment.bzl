@@ -202,6 +202,7 @@ python_environment = repository_rule(
             allow_files = True,
             default = {
                 Label("//requirements:charts.lock"): "charts",
+                Label("//requirements:export.lock"): "export",
                 Label("//requirements:ray.lock"): "ray",
                 Label("//requirements:site.lock"): "site",
                 Label("//requirements:textarena.lock"): "textarena",

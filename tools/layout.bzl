@@ -31,6 +31,8 @@ MAY_IMPORT = {
         "environments",
         "play",
         "serving",
+        "planner",
+        "executor",
         "run_folder",
         "learner",
     ],
@@ -84,6 +86,8 @@ MAY_IMPORT = {
 ONLY_FROM = {
     ("learner", "planner"): ["learner/imitation"],
     ("learner", "executor"): ["learner/imitation"],
+    ("orchestrator", "planner"): ["orchestrator/replaying"],
+    ("orchestrator", "executor"): ["orchestrator/replaying"],
     ("orchestrator", "learner"): ["orchestrator/evaluation"],
 }
 

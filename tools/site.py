@@ -25,7 +25,12 @@ NAV: dict[str, tuple[str, ...]] = {
     "Start": ("README.md", "docs/tutorial.md", "docs/commands.md", "docs/pip.md", "docs/compare.md"),
     "Play": ("docs/environments.md", "docs/adding_an_environment.md", "docs/webshop.md"),
     "Train": ("docs/training.md", "docs/presets.md", "docs/nano.md", "learner/warm_start/README.md"),
-    "Look at a run": ("docs/runs.md", "docs/evaluation.md", "docs/exit_codes.md"),
+    "Look at a run": (
+        "docs/runs.md",
+        "docs/replay_and_export.md",
+        "docs/evaluation.md",
+        "docs/exit_codes.md",
+    ),
     "Deploy": ("docs/serving.md", "docs/deploy.md", "docs/reliability.md"),
     "Understand": ("docs/hae.md", "hae/README.md", "docs/architecture.md"),
     "Results": (

@@ -56,7 +56,10 @@ class ModelRunner:
         Returns:
             Logits [running + beginning, word], and the number of prompt tokens that were copied.
         """
-        segments = [self._begin(s, slot) for slot, s in enumerate(beginning, start=len(running))]
+        segments = [
+            self._begin(sequence.request.prompt_ids, slot)
+            for slot, sequence in enumerate(beginning, start=len(running))
+        ]
         newest = [sequence.token_ids[-1] for sequence in running]
         positions = [sequence.position for sequence in running]
         logits = self._logits(Step(self._cache, newest, positions, segments, self._dtype, self._device))
@@ -71,12 +74,27 @@ class ModelRunner:
         logits = self._logits(Step(self._probe_cache, [], [], [segment], self._dtype, self._device))
         return bool(logits.isfinite().all())
 
-    def _logits(self, step: Step) -> torch.Tensor:
-        """Logits [sequence, word] after the last token of each sequence."""
+    @torch.inference_mode()
+    def score(self, prompt_ids: tuple[int, ...], answer_ids: tuple[int, ...]) -> torch.Tensor:
+        """Computes a prompt with a given answer in one pass, in slot 0; no sequence may be running.
+
+        Returns:
+            Logits [answer token, word] from which each token of the answer would have been sampled.
+        """
+        prompt = self._begin(prompt_ids, 0)
+        segment = Segment(0, prompt.start, prompt.token_ids + answer_ids[:-1])
+        step = Step(self._cache, [], [], [segment], self._dtype, self._device)
+        first = len(segment.token_ids) - len(answer_ids)
+        logits = self._logits(step, torch.arange(first, len(segment.token_ids), device=self._device))
+        self._keep_prompt(0, prompt_ids)
+        return logits
+
+    def _logits(self, step: Step, after: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits [token, word] after these tokens of the step, by default after the last of each sequence."""
         output = self._model(
             input_ids=step.input_ids,
             position_ids=step.position_ids,
-            logits_to_keep=step.last,
+            logits_to_keep=step.last if after is None else after,
             use_cache=False,
             step=step,
         )
@@ -105,8 +123,7 @@ class ModelRunner:
         shared, _ = self.prefixes.longest(prompt_ids)
         return shared if shared >= _LEAST_COPY else 0
 
-    def _begin(self, sequence: Sequence, slot: int) -> Segment:
-        prompt_ids = sequence.request.prompt_ids
+    def _begin(self, prompt_ids: tuple[int, ...], slot: int) -> Segment:
         shared, prefix = self.prefixes.longest(prompt_ids)
         if prefix is None or shared < _LEAST_COPY:
             return Segment(slot, 0, prompt_ids)

@@ -44,6 +44,8 @@ def completed(typed: str, folder: Path) -> list[str]:
         ("hiper train --no-h", ["--no-hierarchy"]),
         ("hiper play --generator.g", ["--generator.games"]),
         ("hiper play --ppo.c", []),
+        ("hiper replay --planner.max_n", ["--planner.max_new_tokens"]),
+        ("hiper replay --ppo", []),
         ("hiper show --", ["--help"]),
         ("hiper nothing --", []),
         ("hiper rollout presets/", []),
