@@ -116,6 +116,7 @@ GROUPS = (
             Command("planner", "//planner:server"),
             Command("executor", "//executor:server"),
             Command("learner", "//learner:server"),
+            Command("serve", "//orchestrator:serve"),
             Command("pool", "//orchestrator:pool"),
             Command("push", "//orchestrator:push"),
             Command("ray", "//deploy/ray:command"),

@@ -15,8 +15,11 @@ from pydantic import ValidationError
 from configuration.files import chosen_file, read_toml
 from configuration.keys import Key
 from configuration.mistakes import explanation
-from configuration.syntax import FlagsT, NoFlags, Syntax, TreeT
+from configuration.run import RunSettings
+from configuration.section import Section
+from configuration.syntax import FlagsT, Given, NoFlags, Syntax, TreeT
 from configuration.tree import Configuration
+from configuration.vllm_options import text_as_option
 from core import exit_codes
 from core.errors import ConfigurationError, HiperError
 from core.paths import user_path
@@ -73,8 +76,29 @@ def read(
     Raises:
         ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
-    syntax = Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=SWITCHES)
-    return parse(argv, syntax, base)
+    return parse(argv, _syntax(program, flags), base)
+
+
+def read_run(
+    argv: Sequence[str], program: str, flags: type[FlagsT], base: Mapping[str, Any] | None = None
+) -> RunSettings:
+    """The `run` section alone of what `read` reads.
+
+    The other sections are not validated: those of a run that is resumed are only complete with what is saved
+    in its folder.
+    """
+    syntax = _syntax(program, flags)
+    _help_if_asked(argv, syntax)
+    tree = _tree(syntax.parsed(argv), syntax, base)
+    return _checked(_RunSection, {"run": tree.get("run", {})}, list(syntax.keys)).run
+
+
+class _RunSection(Section):
+    run: RunSettings = RunSettings()
+
+
+def _syntax(program: str, flags: type[FlagsT]) -> Syntax[Configuration, FlagsT]:
+    return Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=SWITCHES)
 
 
 def parse(
@@ -88,15 +112,9 @@ def parse(
     Raises:
         ConfigurationError: an argument is wrong; the message names it and the nearest accepted one.
     """
-    if "--help" in argv or "-h" in argv:
-        print(syntax.help(), flush=True)
-        sys.exit(0)
+    _help_if_asked(argv, syntax)
     given = syntax.parsed(argv)
-    tree = _merged({}, base or {})
-    if given.file is not None:
-        tree = _merged(tree, _of_interest(read_toml(chosen_file(given.file)), syntax))
-    for key, text in given.keys.items():
-        _place(tree, key, _value(syntax.keys[key], text))
+    tree = _tree(given, syntax, base)
     own = {key.name: key for key in syntax.own.values()}
     flags = {name: _value(own[name], text) for name, text in given.flags.items()}
     return CommandLine(
@@ -104,6 +122,24 @@ def parse(
         _checked(syntax.flags, flags, list(syntax.own), dashes="--"),
         given.arguments,
     )
+
+
+def _help_if_asked(argv: Sequence[str], syntax: Syntax[Any, Any]) -> None:
+    if "--help" in argv or "-h" in argv:
+        print(syntax.help(), flush=True)
+        sys.exit(0)
+
+
+def _tree(given: Given, syntax: Syntax[Any, Any], base: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The tables of the command's defaults, the file and the options, each overriding the ones before."""
+    tree = _merged({}, base or {})
+    if given.file is not None:
+        tree = _merged(tree, _of_interest(read_toml(chosen_file(given.file)), syntax))
+    for name, text in given.keys.items():
+        key = syntax.keys.get(name)
+        # What is not a key is an entry of a table.
+        _place(tree, name, text_as_option(text) if key is None else _value(key, text))
+    return tree
 
 
 def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
@@ -146,7 +182,10 @@ def _of_interest(file: dict[str, Any], syntax: Syntax[Any, Any]) -> dict[str, An
 
 
 def _value(key: Key, text: str) -> Any:
-    """The text as pydantic expects it: `none` for an optional value, commas between the items of a list."""
+    """The text as pydantic expects it: `none` for an optional value or an empty table, commas between the
+    items of a list."""
+    if key.is_table:
+        return {} if text.lower() == "none" else text_as_option(text)
     if text.lower() == "none" and key.default is None:
         return None
     if isinstance(key.default, tuple):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -29,6 +29,11 @@ class Key:
     @property
     def is_path(self) -> bool:
         return Path in (self.field.annotation, *get_args(self.field.annotation))
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the value is a table whose names are not ours, each of which can be set as `key.name`."""
+        return get_origin(self.field.annotation) is dict
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:

@@ -32,6 +32,9 @@ class LearnerSettings(ServerSettings):
     """CPU threads; if max_lag is 0, the model servers are idle during an update."""
     pack_tokens: int = Field(1024, ge=128)
     """Number of tokens computed together, at most: turns are packed without padding."""
+    gradient_checkpointing: bool = False
+    """Whether the forward pass keeps only each block's input, and the backward pass computes the rest again:
+    less memory, a third more work."""
     keep_checkpoints: int = Field(3, ge=1)
     """Number of newest checkpoints that are kept; adapters of all versions are kept."""
     ranks: int = Field(1, ge=1)
@@ -42,9 +45,23 @@ class LearnerSettings(ServerSettings):
     """ZeRO stage, what DeepSpeed shards over ranks: nothing (0), moments (1), also gradients (2), also its
     copy of the weights (3)."""
 
+    shard_base: bool = False
+    """Whether each rank holds only its part of the frozen base model's blocks, and gathers a block when it
+    computes it; needs several ranks and gradient_checkpointing."""
+
     @property
     def with_deepspeed(self) -> bool:
         return self.ranks > 1 or self.optimizer == "deepspeed"
+
+    @model_validator(mode="after")
+    def _shards_are_gathered_again(self) -> Self:
+        # Without checkpointing, the backward pass would keep all gathered weights.
+        if self.shard_base and not (self.ranks > 1 and self.gradient_checkpointing):
+            raise ValueError(
+                "learner.shard_base = true needs learner.ranks of 2 or more and "
+                "learner.gradient_checkpointing = true"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_deepspeed_shards(self) -> Self:

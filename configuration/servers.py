@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator, model_validator
 
 from configuration.section import Section
+from configuration.vllm_options import UTILIZATION, VllmOptions
 
 PromptFormat = Literal["compact", "nano", "paper", "transcript"]
 """Formats of prompts; for each there is a module in `planner/` and in `executor/`."""
@@ -87,7 +89,10 @@ class ModelServerSettings(ServerSettings):
     """Seconds without progress, while requests wait, after which the server reports that it has failed and
     ends; more than the longest step takes."""
     max_new_tokens: int = Field(24, ge=1)
-    """Longest answer, in tokens."""
+    """Longest answer, in tokens, without the thought before it."""
+    think: int = Field(0, ge=0)
+    """Longest thought before an answer, in tokens: a line of free text that is trained with the answer and
+    not shown to the other model. 0 is none, as in the paper."""
     temperature: float = Field(1.0, ge=0, le=100)
     """Sampling temperature, 0 or at least 0.01; the learner divides its logits by the same number."""
     prompt_format: PromptFormat = "compact"
@@ -106,16 +111,43 @@ class ModelServerSettings(ServerSettings):
     """PEFT folder of an adapter to start with; in a run, the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)
     """Highest rank of an adapter that is accepted; also the size of vLLM's buffers."""
+    vllm: VllmOptions = Field(default_factory=dict)
+    """Options of vLLM itself, any field of its AsyncEngineArgs: `--planner.vllm.enforce_eager true`. A value
+    is JSON or a text; `none` takes an option of a file back."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the servers that are already running."""
         return tuple(each.strip() for each in (self.address or "").split(",") if each.strip())
 
+    @property
+    def longest_answer(self) -> int:
+        """Largest number of tokens that are sampled for an answer, with the thought before it."""
+        return self.think + self.max_new_tokens
+
+    @property
+    def gpus_each(self) -> int:
+        """Number of GPUs that the engine of one server computes on together."""
+        if self.engine != "vllm":
+            return 1
+        sizes = (self.vllm.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size"))
+        return math.prod(size if isinstance(size, int) else 1 for size in sizes)
+
+    @property
+    def vllm_share(self) -> float | None:
+        """Share of each GPU that vLLM is told to fill; None if it is not configured."""
+        return self.vllm.get(UTILIZATION)
+
     @model_validator(mode="after")
     def _engine_computes_in_this_format(self) -> Self:
         if self.engine == "vllm" and self.dtype == "float64":
             raise ValueError("dtype = float64: engine = vllm takes auto, bfloat16 or float32")
+        return self
+
+    @model_validator(mode="after")
+    def _only_vllm_takes_its_options(self) -> Self:
+        if self.vllm and self.engine != "vllm":
+            raise ValueError(f"vllm.{next(iter(self.vllm))}: options of vLLM need engine = vllm")
         return self
 
     @field_validator("temperature")

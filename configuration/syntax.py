@@ -79,6 +79,11 @@ class Syntax(Generic[TreeT, FlagsT]):
         return {key.name: key for key in keys(self.tree)}
 
     @cached_property
+    def tables(self) -> tuple[str, ...]:
+        """Keys whose values are tables, so that `--key.name` is an option whatever the name."""
+        return tuple(name for name, key in self.keys.items() if key.is_table)
+
+    @cached_property
     def own(self) -> dict[str, Key]:
         """Keys of the flags, by the name of the option."""
         return {key.name.replace("_", "-"): key for key in keys(self.flags)}
@@ -140,12 +145,13 @@ class Syntax(Generic[TreeT, FlagsT]):
                 plain.append(word)
                 continue
             name, equals, value = word.removeprefix("--").partition("=")
-            if name.replace("-", "_") not in spelled:
+            known = spelled.get(name.replace("-", "_")) or self._in_a_table(name)
+            if known is None:
                 hint = nearest(name, names).replace("mean ", "mean --")
                 raise ConfigurationError(
                     f"unknown option {word.partition('=')[0]}.{hint} --help lists all of them"
                 )
-            name = spelled[name.replace("-", "_")]
+            name = known
             if not equals and self._stands_alone(name):
                 value = "true"
             elif not equals:
@@ -157,8 +163,21 @@ class Syntax(Generic[TreeT, FlagsT]):
 
     def _meaning(self, name: str) -> str:
         """The help of an option, with its default, to be put behind a message."""
+        if name == "config":
+            return ", a TOML file"
         key = self.own.get(name) or self.keys.get(self.short_names.get(name, (name,))[0])
-        return f": {key.help} [{_shown(key.default)}]" if key is not None else ", a TOML file"
+        return f": {key.help} [{_shown(key.default)}]" if key is not None else ""
+
+    def _in_a_table(self, name: str) -> str | None:
+        """The key of an option that is a table's entry, or an entry of its entry; None for other options."""
+        parts = name.split(".")
+        for table in self.tables:
+            size = table.count(".") + 1
+            own = [part.replace("-", "_") for part in parts[: size + 1]]
+            if len(parts) > size and ".".join(own[:size]) == table and all(parts):
+                # Names below the entry may have dashes.
+                return ".".join([*own, *parts[size + 1 :]])
+        return None
 
     def _stands_alone(self, name: str) -> bool:
         """Whether an option may be given without a value, which then is true.
@@ -195,4 +214,6 @@ class Syntax(Generic[TreeT, FlagsT]):
 def _shown(default: Any) -> str:
     if isinstance(default, tuple):
         return ",".join(str(item) for item in default) or "empty"
+    if default == {}:
+        return "empty"
     return "not set" if default is None or default == "" else str(default)

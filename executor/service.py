@@ -27,16 +27,17 @@ class ExecutorService:
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: ModelServerSettings
     ) -> None:
-        self._parser = ExecutorParser(tokenizer)
+        self._parser = ExecutorParser(tokenizer, thinks=settings.think > 0)
         # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
         # tokens takes half a second.
-        self._sampler = Sampler(engine, settings, self._parser.stop_ids)
+        self._sampler = Sampler(engine, settings, self._parser.stop_ids, self._parser.end_ids)
         self._prompt = ExecutorPrompt(
             tokenizer,
             settings.prompt_format,
             settings.history,
             engine.context_length,
             settings.max_new_tokens,
+            settings.think,
         )
         self._rendering = PromptThread()
 

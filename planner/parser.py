@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from planner.prompt import FIRST_TURN_PREFIX
+from serving.text import thoughts
 from serving.text.chat import Chat, first_line
 from trajectory.episode import EMPTY_SPAN, Decision, Span
 
@@ -33,8 +34,8 @@ class ParsedPlan:
     valid: bool
     """Whether the answer has one of the two forms; if not, decision and subgoal are the fallback."""
     decision_span: Span
-    """Tokens of a SWITCH up to its decision word, all tokens of a KEEP; empty at turn 0, which has no
-    decision."""
+    """Tokens of a SWITCH up to its decision word, all tokens of a KEEP, with the thought before them; empty
+    at turn 0, which has no decision."""
     subgoal_span: Span
     """Tokens after the decision, with the one that ends the answer; empty for a KEEP."""
 
@@ -42,13 +43,20 @@ class ParsedPlan:
 class PlannerParser:
     """Reads answers, and writes answers for demonstrations that it reads back as the same plan."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, thinks: bool = False) -> None:
+        """`thinks`: a thought is before each answer; then also the first answer begins with its decision."""
         self._chat = Chat(tokenizer)
+        self._thinks = thinks
 
     @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
         return self._chat.line_end_ids
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Those of `stop_ids` that end the model's turn."""
+        return self._chat.turn_end_ids
 
     @cached_property
     def keep_ids(self) -> tuple[int, ...]:
@@ -58,24 +66,29 @@ class PlannerParser:
     def answer_ids(self, decision: Decision, subgoal: str, turn: int) -> tuple[int, ...]:
         """The answer to a prompt of `PlannerPrompt.render` that `parse` reads as this plan.
 
-        `subgoal` only matters for SWITCH. At turn 0 the decision is already part of the prompt.
+        `subgoal` only matters for SWITCH. At turn 0 the decision is already part of the prompt, unless there
+        is a thought before it, which is empty.
         """
+        thought = self._chat.encode(thoughts.CLOSING) if self._thinks else ()
         if decision is Decision.KEEP and turn > 0:
-            return self.keep_ids
-        prefix = self._chat.encode(FIRST_TURN_PREFIX) if turn > 0 else ()
-        return (*prefix, *self._chat.encode(" " + self._subgoal(subgoal)), self._chat.end_id)
+            return (*thought, *self.keep_ids)
+        prefix = self._chat.encode(FIRST_TURN_PREFIX) if turn > 0 or self._thinks else ()
+        return (*thought, *prefix, *self._chat.encode(" " + self._subgoal(subgoal)), self._chat.end_id)
 
     def parse(self, token_ids: Sequence[int], turn: int, goal: str, subgoal: str) -> ParsedPlan:
         """Reads the answer sampled at `turn`, where `subgoal` was in force.
 
         An answer that cannot be read keeps the subgoal; at turn 0, where there is none, the goal becomes the
-        subgoal.
+        subgoal. A thought belongs to the decision that it leads to, at turn 0 to the subgoal.
         """
-        line = first_line(self._chat.decode(token_ids))
+        begin = thoughts.length_of(token_ids, self.stop_ids) if self._thinks else 0
+        line = first_line(self._chat.decode(token_ids[begin:]))
+        found = _SWITCH.match(line)
         if turn == 0:
-            return self._parse_first(line, len(token_ids), goal)
-        if (found := _SWITCH.match(line)) and (named := self._subgoal(found["subgoal"])):
-            return self._switch(token_ids, named)
+            said = line if not self._thinks else found["subgoal"] if found else ""
+            return self._parse_first(said, len(token_ids), goal)
+        if found and (named := self._subgoal(found["subgoal"])):
+            return self._switch(token_ids, begin, named)
         valid = _KEEP.fullmatch(line) is not None
         return ParsedPlan(Decision.KEEP, subgoal, valid, Span(0, len(token_ids)), EMPTY_SPAN)
 
@@ -85,13 +98,15 @@ class PlannerParser:
             Decision.SWITCH, named or self._subgoal(goal), bool(named), EMPTY_SPAN, Span(0, length)
         )
 
-    def _switch(self, token_ids: Sequence[int], subgoal: str) -> ParsedPlan:
+    def _switch(self, token_ids: Sequence[int], begin: int, subgoal: str) -> ParsedPlan:
         # The spans are in tokens, and a token can hold parts of several words: the shortest run of tokens
         # whose text contains the decision word is the decision.
-        decided = next(
-            n for n in range(1, len(token_ids) + 1) if _DECISION_WORD.match(self._chat.decode(token_ids[:n]))
-        )
         whole = len(token_ids)
+        decided = next(
+            n
+            for n in range(begin + 1, whole + 1)
+            if _DECISION_WORD.match(self._chat.decode(token_ids[begin:n]))
+        )
         return ParsedPlan(Decision.SWITCH, subgoal, True, Span(0, decided), Span(decided, whole))
 
     def _subgoal(self, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from configuration.servers import PromptFormat
 from planner import compact_format, nano_format, paper_format, transcript_format
+from serving.text import thoughts
 from serving.text.chat import Chat, fit
 from trajectory.episode import TurnContext
 
@@ -35,9 +36,12 @@ class PlannerPrompt:
         history: int,
         context_length: int,
         max_new_tokens: int = 24,
+        think: int = 0,
     ) -> None:
-        """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer."""
-        self._room = context_length - max_new_tokens
+        """Prompts leave `max_new_tokens` of the `context_length` tokens free for the answer, and `think` for
+        the thought before it, which they ask for unless it is 0."""
+        self._room = context_length - max_new_tokens - think
+        self._think = think
         self._chat = Chat(tokenizer, self._room)
         self._format = _FORMATS[format]
         self._history = history
@@ -56,4 +60,5 @@ class PlannerPrompt:
     def _render(self, context: TurnContext) -> tuple[int, ...]:
         message = self._format.message(self._chat, context)
         forced = FIRST_TURN_PREFIX if context.turn == 0 else ""
-        return self._chat.prompt_ids(self._format.INSTRUCTIONS, message, forced)
+        instructions = thoughts.asked_for(self._format.INSTRUCTIONS, self._think)
+        return self._chat.prompt_ids(instructions, message, thoughts.OPENING if self._think else forced)

@@ -24,16 +24,17 @@ class PlannerService:
     """Plans with the model behind `engine`; has no state between calls."""
 
     def __init__(self, engine: Engine, tokenizer: PreTrainedTokenizerBase, settings: PlannerSettings) -> None:
-        self._parser = PlannerParser(tokenizer)
+        self._parser = PlannerParser(tokenizer, thinks=settings.think > 0)
         # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
         # tokens takes half a second.
-        self._sampler = Sampler(engine, settings, self._parser.stop_ids)
+        self._sampler = Sampler(engine, settings, self._parser.stop_ids, self._parser.end_ids)
         self._prompt = PlannerPrompt(
             tokenizer,
             settings.prompt_format,
             settings.history,
             engine.context_length,
             settings.max_new_tokens,
+            settings.think,
         )
         self._hierarchy = settings.hierarchy
         self._rendering = PromptThread()

@@ -11,7 +11,7 @@ from typing import Any
 from configuration import command
 from configuration.command import CommandLine
 from configuration.keys import keys, value_of
-from configuration.run import PoolSettings
+from configuration.run import PoolSettings, RunSettings
 from configuration.syntax import FlagsT
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
@@ -45,12 +45,23 @@ _MODEL_KEYS = (
     "max_pushes",
     "push_idle_seconds",
 )
+_VLLM_OPTIONS = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "gpu_memory_utilization",
+    "enforce_eager",
+    "max_num_batched_tokens",
+    "cpu_offload_gb",
+    "disable_log_stats",
+)
 _LEARNER_KEYS = (
     "updates",
     "lease_seconds",
     "threads",
     "pack_tokens",
+    "gradient_checkpointing",
     "ranks",
+    "shard_base",
     "zero_stage",
     "optimizer",
     "keep_checkpoints",
@@ -59,6 +70,7 @@ _LEARNER_KEYS = (
 MAY_CHANGE: frozenset[str] = frozenset(
     [f"{section}.{key}" for section in ("planner", "executor", "learner") for key in _SERVER_KEYS]
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
+    + [f"{section}.vllm.{key}" for section in ("planner", "executor") for key in _VLLM_OPTIONS]
     + [f"pool.{key}" for key in PoolSettings.model_fields]
     + ["run.dir", "run.resume", "run.tensorboard", "run.wandb"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
@@ -73,10 +85,10 @@ diverges or hardly learns.
 """
 
 
-def choose(configuration: Configuration, now: Callable[[], datetime] = datetime.now) -> Path:
+def choose(run: RunSettings, now: Callable[[], datetime] = datetime.now) -> Path:
     """The folder that the configuration names; otherwise a new one in runs/."""
-    if configuration.run.dir is not None:
-        return user_path(configuration.run.dir)
+    if run.dir is not None:
+        return user_path(run.dir)
     stem = now().strftime("%Y%m%d-%H%M%S")
     names = (f"{stem}-{number}" for number in range(1_000_000))
     return next(path for name in names if not (path := user_path("runs") / name).exists())
@@ -105,13 +117,13 @@ def open_run(
         ConfigurationError: the run cannot be played in this folder; the message says what is accepted.
         CorruptDataError: the run cannot be resumed, because a file is damaged; the message names it.
     """
-    line = command.read(argv, program, flags, base=None if names_file(argv) else defaults)
-    root = choose(line.configuration)
-    resume = RunFolder(root).episodes.exists() if resumes else line.configuration.run.resume
-    if resume and line.configuration.run.dir is None:
+    base = None if names_file(argv) else defaults
+    run = command.read_run(argv, program, flags, base)
+    root = choose(run)
+    resume = RunFolder(root).episodes.exists() if resumes else run.resume
+    if resume and run.dir is None:
         raise ConfigurationError("--resume needs --run-dir, the folder of the run to continue")
-    if resume:
-        line = command.read(argv, program, flags, base=saved_configuration.read(root))
+    line = command.read(argv, program, flags, saved_configuration.read(root) if resume else base)
     placed = line.configuration.run.model_copy(update={"dir": root, "resume": resume})
     configuration = line.configuration.model_copy(update={"run": placed})
     check(root, configuration)
@@ -154,11 +166,12 @@ def _is_foreign(folder: RunFolder, path: Path) -> bool:
 
 
 def _check_same_run(root: Path, configuration: Configuration) -> None:
-    saved = Configuration.model_validate(saved_configuration.read(root))
+    before = _values(Configuration.model_validate(saved_configuration.read(root)))
+    now = _values(configuration)
     differences = [
-        f"{key.name} was {value_of(saved, key.name)!r}, not {value_of(configuration, key.name)!r}"
-        for key in keys(Configuration)
-        if key.name not in MAY_CHANGE and value_of(saved, key.name) != value_of(configuration, key.name)
+        f"{name} was {before.get(name)!r}, not {now.get(name)!r}"
+        for name in dict.fromkeys((*before, *now))
+        if name not in MAY_CHANGE and before.get(name) != now.get(name)
     ]
     if differences:
         raise ConfigurationError(
@@ -167,6 +180,18 @@ def _check_same_run(root: Path, configuration: Configuration) -> None:
         )
     # The learner would say so too, but only after loading its model.
     MetricsFile(RunFolder(root).metrics).lines()
+
+
+def _values(configuration: Configuration) -> dict[str, Any]:
+    """Values by key; those of a table by the key of each entry."""
+    values: dict[str, Any] = {}
+    for key in keys(Configuration):
+        value = value_of(configuration, key.name)
+        if key.is_table:
+            values |= {f"{key.name}.{name}": item for name, item in value.items()}
+        else:
+            values[key.name] = value
+    return values
 
 
 class HeldFolder:

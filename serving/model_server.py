@@ -33,6 +33,7 @@ from serving.rpc.channel import open_channel
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from serving.rpc.server import GrpcServer, ServerFlags, Service, serve_until_stopped
+from serving.vllm_options import check_options
 from trajectory.pool import Replica
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run_model_server(
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     use_gpus(configuration.model_server(role).gpus)
+    check_options(role.value, configuration.model_server(role).vllm)
     keep_freed_memory()
     asyncio.run(serve_model(role, configuration, flags, make_service))
     return 0

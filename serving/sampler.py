@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configuration.servers import ModelServerSettings
 from core.errors import BehindError
-from serving.engine import BASE_VERSION, Engine, FinishReason, GenerationRequest, LoadedAdapter
+from core.seeds import derive
+from serving.engine import (
+    BASE_VERSION,
+    Engine,
+    FinishReason,
+    GenerationRequest,
+    GenerationResult,
+    LoadedAdapter,
+)
 from trajectory.episode import Generation
 from trajectory.fence import Fence
 
@@ -20,6 +28,8 @@ class Sampler:
     settings: ModelServerSettings
     stop_ids: frozenset[int]
     """Tokens that end an answer."""
+    end_ids: frozenset[int] = frozenset()
+    """Those of them that end the model's turn, not only a line; no answer follows a thought that they end."""
 
     async def sample(
         self,
@@ -37,16 +47,7 @@ class Sampler:
         """
         began = time.perf_counter()
         _check(fence, self.engine.adapter)
-        result = await self.engine.generate(
-            GenerationRequest(
-                prompt_ids=prompt_ids,
-                max_new_tokens=self.settings.max_new_tokens,
-                temperature=self.settings.temperature,
-                seed=seed,
-                stop_ids=self.stop_ids,
-                complete_answers=complete_answers,
-            )
-        )
+        result = await self.generate(prompt_ids, seed, complete_answers)
         # Again, as what is served may have changed while the request waited.
         _check(fence, result.adapter)
         return Generation(
@@ -60,6 +61,41 @@ class Sampler:
             adapter_epoch=result.adapter.epoch if result.adapter else 0,
             adapter_sha256=result.adapter.sha256 if result.adapter else b"",
         )
+
+    async def generate(
+        self, prompt_ids: tuple[int, ...], seed: int, complete_answers: frozenset[tuple[int, ...]]
+    ) -> GenerationResult:
+        """The engine's answer, with the thought before it if the settings ask for one."""
+        request = GenerationRequest(
+            prompt_ids=prompt_ids,
+            max_new_tokens=self.settings.max_new_tokens,
+            temperature=self.settings.temperature,
+            seed=seed,
+            stop_ids=self.stop_ids,
+            complete_answers=complete_answers,
+        )
+        if not self.settings.think:
+            return await self.engine.generate(request)
+        while True:
+            thought = await self.engine.generate(
+                replace(
+                    request,
+                    max_new_tokens=self.settings.think,
+                    # Not the answer's seed, which would draw the same random numbers again.
+                    seed=derive(seed, "thought"),
+                    complete_answers=frozenset(),
+                )
+            )
+            if thought.finish_reason is FinishReason.LENGTH or thought.token_ids[-1] in self.end_ids:
+                return thought
+            answer = await self.engine.generate(replace(request, prompt_ids=prompt_ids + thought.token_ids))
+            # An adapter that was pushed in between would make half of the answer another model's.
+            if answer.adapter == thought.adapter:
+                return replace(
+                    answer,
+                    token_ids=thought.token_ids + answer.token_ids,
+                    logprobs=thought.logprobs + answer.logprobs,
+                )
 
     def given(
         self, prompt_ids: tuple[int, ...], token_ids: tuple[int, ...], fence: Fence | None = None

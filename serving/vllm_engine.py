@@ -32,6 +32,7 @@ from serving.engine import (
 from serving.model import ModelFolder
 from serving.progress import ProgressWatch
 from serving.vllm_adapters import Closing, ServedAdapters
+from serving.vllm_options import engine_arguments
 
 _SEED_LIMIT = 1 << 63
 """Upper limit of seeds, which vLLM takes as signed 64-bit numbers."""
@@ -48,18 +49,7 @@ class VllmEngine:
 
     def __init__(self, model: ModelFolder, settings: ModelServerSettings) -> None:
         self._settings = settings
-        self._arguments = AsyncEngineArgs(
-            model=str(model.path),
-            dtype=settings.dtype,
-            max_model_len=settings.context_length,
-            max_num_seqs=settings.max_batch,
-            enable_prefix_caching=True,
-            enable_lora=True,
-            max_loras=2,
-            max_lora_rank=settings.max_lora_rank,
-            # Log-probabilities of the distribution that is sampled from, with the temperature applied.
-            logprobs_mode="processed_logprobs",
-        )
+        self._arguments = AsyncEngineArgs(**engine_arguments(model.path, settings))
         self._llm: AsyncLLM | None = None
         self._adapters = ServedAdapters(_lora_request)
         self._closing = Closing()

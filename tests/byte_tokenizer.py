@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -11,13 +13,19 @@ _TEMPLATE = (
 )
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """256 bytes and two special tokens, with a chat template."""
+def byte_tokenizer(
+    template: str = _TEMPLATE,
+    specials: Sequence[str] = ("<|im_start|>", "<|im_end|>"),
+    eos: str = "<|im_end|>",
+    words: Sequence[str] = (),
+) -> PreTrainedTokenizerFast:
+    """256 bytes and the special tokens, with a chat template; `words` are tokens that are not special."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
-    made.chat_template = _TEMPLATE
+    tokenizer.add_special_tokens([AddedToken(special) for special in specials])
+    tokenizer.add_tokens([AddedToken(word) for word in words])
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos)
+    made.chat_template = template
     return made

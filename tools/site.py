@@ -31,7 +31,7 @@ NAV: dict[str, tuple[str, ...]] = {
         "docs/evaluation.md",
         "docs/exit_codes.md",
     ),
-    "Deploy": ("docs/serving.md", "docs/deploy.md", "docs/reliability.md"),
+    "Deploy": ("docs/serving.md", "docs/endpoint.md", "docs/deploy.md", "docs/reliability.md"),
     "Understand": ("docs/hae.md", "hae/README.md", "docs/architecture.md"),
     "Results": (
         "docs/results/nano_hae.md",

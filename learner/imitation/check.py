@@ -16,8 +16,9 @@ from learner.imitation.teachers import teacher_of
 from learner.imitation.teaching import WarmStartSettings
 from serving.adapters.pair import AdapterPair
 from serving.embedded.engine import EmbeddedEngine
-from serving.engine import GenerationRequest, GenerationResult, LoadedAdapter
+from serving.engine import GenerationResult, LoadedAdapter
 from serving.model import ModelFolder, load_tokenizer
+from serving.sampler import Sampler
 from trajectory.episode import Episode, Turn
 
 
@@ -123,18 +124,11 @@ async def _asked(
     await engine.start()
     try:
         await engine.switch(LoadedAdapter(f"check/{role.value}@0", 0, adapters.of(role)))
-        requests = [
-            GenerationRequest(
-                prompt_ids=(turn.plan if planner else turn.act).generation.prompt_ids,
-                max_new_tokens=server.max_new_tokens,
-                temperature=server.temperature,
-                seed=seed + index,
-                stop_ids=parser.stop_ids,
-                complete_answers=complete,
-            )
-            for index, turn in enumerate(turns)
-        ]
-        results = await asyncio.gather(*map(engine.generate, requests))
+        sampler = Sampler(engine, server, parser.stop_ids, parser.end_ids)
+        prompts = [(turn.plan if planner else turn.act).generation.prompt_ids for turn in turns]
+        results = await asyncio.gather(
+            *(sampler.generate(prompt, seed + index, complete) for index, prompt in enumerate(prompts))
+        )
     finally:
         await engine.close()
     readings = [read(index, result) for index, result in enumerate(results)]

@@ -27,11 +27,12 @@ def shipped_pair(
 
     A pair is in a folder named by benchmark and prompt format, such as `alfworld_transcript`; what follows in
     the name after another `_` distinguishes pairs of other shapes. All of these pairs were taught with
-    subgoals, so there is none without a hierarchy.
+    subgoals and without thoughts, so there is none without a hierarchy, or for models that think.
     """
     prompt_format = settings.planner.prompt_format
     alike = settings.executor.prompt_format == prompt_format
-    if not (settings.imitation.shipped and alike and settings.planner.hierarchy):
+    thinks = settings.planner.think or settings.executor.think
+    if not (settings.imitation.shipped and alike and settings.planner.hierarchy) or thinks:
         return None
     named = f"{benchmark}_{prompt_format}"
     found = sorted(each for each in folder.iterdir() if f"{each.name}_".startswith(f"{named}_"))

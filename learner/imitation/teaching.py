@@ -169,7 +169,14 @@ def _teach(
     steps = {role: imitation.steps_of(role) for role in Role}
     torch.set_num_threads(learner.threads)
     progress(0.0, "loading the model")
-    model = AdaptedModel(base.path, settings.lora, compute_dtype(learner.dtype), compute_device(), seed)
+    model = AdaptedModel(
+        base.path,
+        settings.lora,
+        compute_dtype(learner.dtype),
+        compute_device(),
+        seed,
+        checkpointed=learner.gradient_checkpointing,
+    )
     losses = checkpoints.restore(model)
     before = sum(map(len, losses.values()))
     resumed = f" (resumed after {before} of {sum(steps.values())} steps)" if before else ""

@@ -54,7 +54,7 @@ def _by_environment(episodes: Sequence[Episode]) -> dict[str, float]:
     found = sorted({episode.benchmark for episode in episodes})
     if len(found) < 2:
         return {}
-    line = {}
+    line: dict[str, float] = {}
     for name in found:
         own = [episode for episode in episodes if episode.benchmark == name]
         values = {

@@ -61,6 +61,9 @@ class FeatureReader:
             for done, one in enumerate(own, start=1):
                 whole[rows[list(one.members)]] = self._of(one, self.adapters[role])
                 advance((number + done / len(own)) / len(Role))
+            if self._model.in_step:
+                for _ in range(self._ranks.idle(range(len(packs)))):
+                    self._of(packs[0], self.adapters[role])
         # Each rank fills the rows of its own packs and leaves 0 elsewhere: the sum puts them together.
         summed = self._ranks.sum(torch.from_numpy(whole).to(self._model.device))
         return summed.cpu().numpy(), computed

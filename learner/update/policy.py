@@ -18,7 +18,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from configuration.learner import LoraSettings
 from core.errors import InvalidInputError
 from learner.update import attention
+from learner.update.checkpointing import checkpoint_blocks
 from learner.update.packing import Pack
+from learner.update.ranks import ALONE, Ranks
+from learner.update.sharding import shard_blocks
 
 PLANNER, EXECUTOR = "planner", "executor"
 ADAPTERS = (PLANNER, EXECUTOR)
@@ -56,18 +59,47 @@ class AdaptedModel:
         device: torch.device,
         seed: int,
         in_one_call: bool | None = None,
+        checkpointed: bool = False,
+        shards: Ranks = ALONE,
     ) -> None:
-        """`in_one_call`: attention of a whole pack at once, not branch by branch; None: only on a GPU."""
+        """Loads the base model.
+
+        Args:
+            folder: Folder of the base model.
+            lora: Shape of the adapters.
+            dtype: Number format that the base computes in.
+            device: Where it computes.
+            seed: Seed of the adapters' first weights.
+            in_one_call: Attention of a whole pack at once, not branch by branch; None: only on a GPU.
+            checkpointed: Whether the forward pass keeps only the inputs of the blocks, and the backward pass
+                computes the rest again (arXiv 1604.06174).
+            shards: Ranks that divide the blocks of the base among them; needs `checkpointed`.
+
+        Raises:
+            InvalidInputError: the adapters do not fit the model.
+        """
+        self.in_step = shards.count > 1
+        """Whether all ranks must compute equally many packs, because they gather blocks together."""
         base = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
+            folder,
+            dtype=dtype,
+            attn_implementation=attention.NAME,
+            # The device need not hold the whole base if it is divided.
+            device_map="cpu" if self.in_step else device,
         ).eval()
         config = lora_config(base, lora)
         self.device = device
         self._dtype = dtype
         self._in_one_call = device.type == "cuda" if in_one_call is None else in_one_call
         self._backbone = base.get_decoder()
+        if self.in_step:
+            base.requires_grad_(False)
+            shard_blocks(self._backbone.layers, shards, device)
+            base.to(device)
         self._head = base.get_output_embeddings().weight.detach().float()
         self.peft = _with_adapters(base, config, seed)
+        if checkpointed:
+            checkpoint_blocks(self._backbone.layers, casts=dtype is torch.float32)
         layers = int(base.config.num_hidden_layers)
         self._feature_layers = sorted({math.ceil(share * layers) for share in _FEATURE_DEPTHS})
 

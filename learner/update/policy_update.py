@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -86,11 +86,14 @@ class PolicyUpdate:
             place: self._prepared(packs[place], samples, advance, share)
             for place, share in _with_share(own, 0.0, 0.3)
         }
+        spare = self._spare(packs, samples, batches)
         settings = self._settings
         minibatches = list(dealt(len(packs), settings.minibatches, settings.epochs, generator))
         sums, steps = [], []
         for places, share in _with_share(minibatches, 0.3, 1.0):
             minibatch = [batches[place] for place in places if place in batches]
+            if spare is not None:
+                minibatch += [spare] * self._ranks.idle(map(int, places))
             minibatch_sums, step = self._step(minibatch, int(learning[places].sum()))
             sums.append(minibatch_sums)
             steps.append(step)
@@ -118,6 +121,22 @@ class PolicyUpdate:
             old = self._model.answer_scores(pack, self._adapter, tokens.temperatures).logprobs
         advance(share)
         return PolicyBatch(pack, tokens, reference, old)
+
+    def _spare(
+        self, packs: Sequence[Pack], samples: Sequence[AnswerSample], batches: Mapping[int, PolicyBatch]
+    ) -> PolicyBatch | None:
+        """A batch without learning tokens, to be computed while another rank has one more; None if ranks need
+        not compute in step.
+
+        Called when all batches have been prepared, so that all ranks have then prepared equally many.
+        """
+        if not self._model.in_step:
+            return None
+        made = list(batches.values())
+        for _ in range(self._ranks.idle(range(len(packs)))):
+            made.append(self._prepared(packs[0], samples, lambda share: None, 0.0))
+        nothing = replace(made[0].tokens, learns=torch.zeros_like(made[0].tokens.learns))
+        return replace(made[0], tokens=nothing)
 
     def _step(self, minibatch: Sequence[PolicyBatch], total: int) -> tuple[TokenSums, Step]:
         """Takes a step on this rank's part of a minibatch with `total` learning tokens on all ranks."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,6 +33,11 @@ class Ranks:
     def owns(self, place: int) -> bool:
         """Whether this rank computes the part of the work with this number."""
         return place % self.count == self.rank
+
+    def idle(self, places: Iterable[int]) -> int:
+        """Number of these parts that another rank computes more than this one, the rank with the most."""
+        parts = Counter(place % self.count for place in places)
+        return max(parts.values(), default=0) - parts[self.rank]
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Adds up the tensors of all ranks, in place; returns the same tensor."""

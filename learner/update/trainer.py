@@ -104,7 +104,13 @@ class Trainer:
         self._seed = seed
         self._ranks = ranks
         self._model = AdaptedModel(
-            model.path, settings.lora, compute_dtype(settings.learner.dtype), _device(), seed
+            model.path,
+            settings.lora,
+            compute_dtype(settings.learner.dtype),
+            _device(),
+            seed,
+            checkpointed=settings.learner.gradient_checkpointing,
+            shards=ranks if settings.learner.shard_base else ALONE,
         )
         self._optimizers = {
             role: self._optimizer(

@@ -15,6 +15,7 @@ from orchestrator.servers.replicas import replica_plans
 from play.schedule import parts_of
 from run_folder.sinks import check_wandb
 from serving.model import BUNDLED, resolve_model
+from serving.vllm_options import check_options
 from trajectory.lease import TaskPart
 
 
@@ -58,8 +59,8 @@ def check_settings(configuration: Configuration) -> None:
 
     Raises:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
-            servers would listen on one port, a batch cannot be divided by the shares of a mix, or a package
-            that is asked for is not installed.
+            servers would listen on one port, vLLM lacks an option, a batch cannot be divided by the shares
+            of a mix, or a package that is asked for is not installed.
         NotFoundError: the model's folder is missing.
         InvalidInputError: the model's folder lacks files.
     """
@@ -70,12 +71,14 @@ def check_settings(configuration: Configuration) -> None:
                 f"lora.rank = {configuration.lora.rank}: the {role} accepts at most {role}.max_lora_rank = "
                 f"{server.max_lora_rank}"
             )
-        if server.max_new_tokens >= server.context_length:
+        if server.longest_answer >= server.context_length:
+            thought = f" and {role}.think = {server.think} leave" if server.think else " leaves"
             raise ConfigurationError(
-                f"{role}.max_new_tokens = {server.max_new_tokens} leaves no room for a prompt: "
+                f"{role}.max_new_tokens = {server.max_new_tokens}{thought} no room for a prompt: "
                 f"{role}.context_length = {server.context_length}"
             )
         replica_plans(Role(role), server)
+        check_options(role, server.vllm)
     _check_shares(configuration)
     check_model(configuration.planner.model)
     check_wandb(configuration.run.wandb)

@@ -10,6 +10,7 @@ from pathlib import Path
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.role import Role
+from orchestrator.servers.gpu_memory import divisions, gpu_users
 from orchestrator.servers.replicas import ReplicaPlan, replica_plans
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
@@ -31,12 +32,13 @@ class Machine:
 
 
 def pools(configuration: Configuration) -> list[str]:
-    """A line for each pool: its servers, and the GPUs of each.
+    """A line for each pool, its servers and the GPUs of each; then one for each GPU that vLLM shares.
 
     Raises:
         ConfigurationError: the servers of a pool cannot be started as configured.
     """
-    return [_pool(role, configuration.model_server(role), configuration) for role in Role]
+    lines = [_pool(role, configuration.model_server(role), configuration) for role in Role]
+    return [*lines, *divisions(gpu_users(configuration))]
 
 
 def _pool(role: Role, settings: ModelServerSettings, configuration: Configuration) -> str:

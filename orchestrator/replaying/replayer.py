@@ -10,6 +10,7 @@ from typing import Self
 import torch
 
 from configuration.servers import ModelServerSettings
+from core.errors import PreconditionError
 from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task, TextEnvironment
@@ -107,7 +108,13 @@ class Replayer:
             BenchmarkError: the environment is unknown, or its data is missing; says which.
             NotFoundError: the base model is missing.
             InvalidInputError: the base model cannot be run.
+            PreconditionError: the models think before they answer.
         """
+        if settings.planner.think or settings.executor.think:
+            raise PreconditionError(
+                "the models of this run think before they answer (planner.think, executor.think): each of "
+                "their answers was sampled in two parts, which a replay cannot compute yet"
+            )
         benchmark = registry.load(settings.environment)
         model = resolve_model(settings.planner.model)
         roles = {Role.PLANNER: settings.planner, Role.EXECUTOR: settings.executor}

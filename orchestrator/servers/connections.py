@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 
 from hiper.v1 import learner_pb2
 
 from configuration.servers import ServerSettings
 from configuration.tree import Configuration
+from configuration.vllm_options import UTILIZATION
 from core.errors import UnavailableError
 from core.role import Role
 from core.seeds import derive
 from core.together import together
 from orchestrator.clients.identity import check_role
+from orchestrator.servers.gpu_memory import gpu_users, take_turns, vllm_shares
 from orchestrator.servers.replicas import replica_plans
 from orchestrator.servers.services import ServiceSpec, server_command
 from orchestrator.servers.supervisor import NEVER, Restarts, Supervisor
@@ -39,6 +43,8 @@ class Connector:
     supervisor: Supervisor
     say: Callable[[str], None]
     """Callback for remarks."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the server that is starting, if others must wait for it."""
 
     async def learner(self) -> Connection:
         """A connection to the learner, which is started unless the configuration has its address.
@@ -64,7 +70,7 @@ class Connector:
     async def _pool(self, role: Role) -> tuple[Connection, ...]:
         if addresses := self.configuration.model_server(role).addresses:
             return await self._those_there(role, addresses)
-        addresses = await self._started(role, {})
+        addresses = await self._started(role, {}, learner=False)
         return tuple(await together(*(connect(self.configuration, role.value, each) for each in addresses)))
 
     async def members(self, learner: str) -> None:
@@ -82,13 +88,27 @@ class Connector:
             for connection in await self._those_there(role, addresses):
                 await connection.channel.close()
         else:
-            await self._started(role, {"learner.address": learner})
+            await self._started(role, {"learner.address": learner}, learner=True)
 
-    async def _started(self, role: Role, overrides: Mapping[str, str]) -> tuple[str, ...]:
-        """Starts all servers of a role; returns their addresses."""
-        plans = replica_plans(role, self.configuration.model_server(role))
-        starts = (self._start(plan.name, role.value, {**plan.overrides, **overrides}) for plan in plans)
+    async def _started(self, role: Role, overrides: Mapping[str, str], learner: bool) -> tuple[str, ...]:
+        """Starts all servers of a role, beside a learner or not; returns their addresses."""
+        users = gpu_users(self.configuration, learner)
+        shares, in_turn = vllm_shares(users), take_turns(users)
+        starts = (
+            self._start_in_turn(
+                self._turn if plan.name in in_turn else contextlib.nullcontext(),
+                *(plan.name, role.value),
+                {**plan.overrides, **overrides, **_share(role, shares.get(plan.name))},
+            )
+            for plan in replica_plans(role, self.configuration.model_server(role))
+        )
         return tuple(await together(*starts))
+
+    async def _start_in_turn(
+        self, turn: AbstractAsyncContextManager[None], name: str, section: str, overrides: Mapping[str, str]
+    ) -> str:
+        async with turn:
+            return await self._start(name, section, overrides)
 
     async def _those_there(self, role: Role, addresses: tuple[str, ...]) -> tuple[Connection, ...]:
         outcomes = await together(*(self._if_there(role, address) for address in addresses))
@@ -113,6 +133,10 @@ class Connector:
         spec = ServiceSpec(name, command, self.folder.log(name), ready_file, **kept)
         service = await self.supervisor.start(spec)
         return await service.address(self.configuration.orchestrator.start_seconds)
+
+
+def _share(role: Role, share: float | None) -> dict[str, str]:
+    return {} if share is None else {f"{role.value}.vllm.{UTILIZATION}": f"{share:g}"}
 
 
 async def connect(configuration: Configuration, name: str, address: str) -> Connection:

@@ -44,7 +44,12 @@ class ModelPools:
     @contextmanager
     def playing(self, lease: Lease) -> Iterator[tuple[Planner, Executor]]:
         """Planner and executor of one episode, which is bound to a server of each role in the block."""
-        episode = lease.lease_id
+        with self.bound(lease.lease_id) as pair:
+            yield pair
+
+    @contextmanager
+    def bound(self, episode: str) -> Iterator[tuple[PlannerClient, ExecutorClient]]:
+        """Planner and executor for calls that belong together, under a name that no others have now."""
         try:
             yield (
                 PlannerClient(EpisodeCalls(self.planners, episode), self.planner_time),

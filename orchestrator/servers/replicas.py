@@ -33,11 +33,16 @@ def replica_plans(role: Role, settings: ModelServerSettings) -> tuple[ReplicaPla
     shares = gpu_shares(settings.gpus, count)
     return tuple(
         ReplicaPlan(
-            role.value if count == 1 else f"{role.value}-{number}",
+            server_name(role, number, count),
             {f"{role.value}.gpus": ",".join(map(str, share))} if share else {},
         )
         for number, share in enumerate(shares)
     )
+
+
+def server_name(role: Role, number: int, replicas: int) -> str:
+    """The name of the server with this number among `replicas` of its role."""
+    return role.value if replicas == 1 else f"{role.value}-{number}"
 
 
 def gpu_shares(gpus: Sequence[int], replicas: int) -> tuple[tuple[int, ...], ...]:

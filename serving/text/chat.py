@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from jinja2 import TemplateError
 
 from core.errors import PromptTooLongError
 from core.text import one_line, printable
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CUT_MARK = " ... "
+_MARK = "qzx"
+"""Text to recognise in what a template makes of it."""
+_TEMPLATE_OPTIONS: dict[str, Any] = {
+    # Qwen3 would think aloud before it answers.
+    "enable_thinking": False,
+    # Llama 3 would tell the model today's date, so that prompts change from day to day; this is its default.
+    "date_string": "26 Jul 2024",
+}
+"""Variables that templates of known models read; other templates ignore them."""
 _COMPOSED = 4
 """Largest number of characters that a tokenizer's normaliser, such as Unicode's NFC, combines into one."""
 
@@ -33,17 +44,35 @@ class Chat:
 
     @cached_property
     def end_id(self) -> int:
-        """The token with which the chat template ends the assistant's turn."""
+        """The token with which the chat template ends the assistant's turn.
+
+        It is usually the tokenizer's end-of-text token; in Gemma's template it is another.
+        """
+        chat = [*self._messages(_MARK, _MARK), {"role": "assistant", "content": _MARK}]
+        text = self._templated(chat, add_generation_prompt=False)
+        after = self.encode(text.rpartition(_MARK)[2])
+        added = self._tokenizer.added_tokens_decoder
+        if after and after[0] in added and added[after[0]].special:
+            return after[0]
         return int(self._tokenizer.eos_token_id)
 
     @cached_property
     def line_end_ids(self) -> frozenset[int]:
-        """The end-of-turn token, and every token whose text contains a line break."""
+        """The tokens that end a turn or the text, and every token whose text contains a line break."""
         texts = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
-        return frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | {self.end_id}
+        return (
+            frozenset(i for i, text in enumerate(texts) if "\n" in text or "\r" in text) | self.turn_end_ids
+        )
+
+    @cached_property
+    def turn_end_ids(self) -> frozenset[int]:
+        """The tokens that end a turn or the text."""
+        return frozenset({self.end_id, int(self._tokenizer.eos_token_id)})
 
     def prompt_ids(self, instructions: str, message: str, forced_answer: str = "") -> tuple[int, ...]:
         """Token ids of a one-message chat, up to the point where the model continues `forced_answer`.
+
+        The instructions are the system's message, or the beginning of the user's where the template has none.
 
         Texts that come from outside must have gone through `clean`: special tokens in them would otherwise be
         read as such.
@@ -52,13 +81,32 @@ class Chat:
             PromptTooLongError: the text has more characters than `room` tokens can represent. This is found
                 before tokenising, which takes a second per megabyte.
         """
-        chat = [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
-        text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        text = self._templated(self._messages(instructions, message), add_generation_prompt=True)
         if self._room is not None and len(text) > self._longest_text:
             raise PromptTooLongError(
                 f"the prompt has {len(text)} characters, more than {self._room} tokens stand for"
             )
-        return self.encode(cast(str, text)) + self.encode(forced_answer)
+        return self.encode(text) + self.encode(forced_answer)
+
+    def _messages(self, instructions: str, message: str) -> list[dict[str, str]]:
+        if self._takes_a_system:
+            return [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
+        return [{"role": "user", "content": f"{instructions}\n\n{message}"}]
+
+    @cached_property
+    def _takes_a_system(self) -> bool:
+        """Whether the template shows a system's message; some refuse it, others leave it out."""
+        chat = [{"role": "system", "content": _MARK}, {"role": "user", "content": ""}]
+        try:
+            return _MARK in self._templated(chat, add_generation_prompt=True)
+        except TemplateError:
+            return False
+
+    def _templated(self, chat: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+        text = self._tokenizer.apply_chat_template(
+            chat, add_generation_prompt=add_generation_prompt, tokenize=False, **_TEMPLATE_OPTIONS
+        )
+        return cast(str, text)
 
     @cached_property
     def _longest_text(self) -> float:

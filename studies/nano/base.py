@@ -175,4 +175,5 @@ def _prompts(settings: ModelServerSettings) -> list[str | int]:
         settings.history,
         settings.context_length,
         settings.max_new_tokens,
+        *([settings.think] if settings.think else []),
     ]

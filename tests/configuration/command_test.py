@@ -209,6 +209,64 @@ def test_flags_are_lists_paths_and_switches_like_keys(tmp_path, monkeypatch):
     assert parse(["--out", "none"], Syntax("test", NoSections, Options)).flags == Options()
 
 
+def vllm_options(*words):
+    return read(["--engine", "vllm", *words], "test").configuration.planner.vllm
+
+
+def test_options_of_vllm_are_entries_of_a_table(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("[planner.vllm]\nenforce_eager = true\nquantization = 'fp8'\nhf_overrides = {a = 1}\n")
+    given = vllm_options(
+        *("--config", str(file), "--planner.vllm.tensor-parallel-size", "2"),
+        *("--planner.vllm.quantization=none", "--planner.vllm.hf_overrides.rope-scaling", "x"),
+    )
+    assert given == {
+        "enforce_eager": True,
+        "tensor_parallel_size": 2,
+        "hf_overrides": {"a": 1, "rope-scaling": "x"},
+    }
+    assert vllm_options("--config", str(file), "--planner.vllm", "none") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2", 2),
+        ("0.4", 0.4),
+        ("True", True),
+        ("fp8", "fp8"),
+        ("NaN", "NaN"),
+        ("[1, 2]", [1, 2]),
+        ('{"level": 3}', {"level": 3}),
+        ('"2"', "2"),
+        ("{3", "{3"),
+    ],
+)
+def test_the_value_of_an_option_of_vllm_is_json_or_a_text(text, value):
+    assert vllm_options("--planner.vllm.some_option", text) == {"some_option": value}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--planner.vllm.max_model_len", "9"], "vLLM's max_model_len is set by the key context_length"),
+        (["--planner.vllm.dtype", "half"], "vLLM's dtype is set by the key dtype"),
+        (["--planner.vllm.enable_lora", "false"], "vLLM's enable_lora cannot be set: adapters are always"),
+        (["--planner.vllm.gpu_memory_utilization", "1.2"], "a share above 0 and up to 1 is needed"),
+        (["--planner.vllm.gpu_memory_utilization", "true"], "a share above 0 and up to 1 is needed"),
+        (["--planner.vllm.x", "[null]"], "a list with null in it"),
+        (["--planner.vllm", "3"], "planner.vllm = 3: accepted is a section with keys of its own"),
+        (["--planner.vllm.", "3"], "unknown option --planner.vllm.."),
+        (["--planner.vlm.x", "3"], "unknown option --planner.vlm.x. Did you mean --planner.vllm?"),
+        (["--planner.engine", "embedded", "--planner.vllm.x", "3"], "need engine = vllm"),
+    ],
+)
+def test_options_that_vllm_must_not_be_given_are_refused(words, message):
+    with pytest.raises(ConfigurationError) as refused:
+        vllm_options(*words)
+    assert message in str(refused.value)
+
+
 def test_a_command_without_sections_has_no_file():
     with pytest.raises(ConfigurationError, match="unknown option --config"):
         parse(["--config", "x"], Syntax("test", NoSections, Options))

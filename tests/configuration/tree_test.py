@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ SLOW_TO_DRAW = settings(
 COMPANIONS = {
     "learner.group_size": ("--learner.episodes_per_update=24",),
     "learner.zero_stage": ("--learner.optimizer=deepspeed",),
+    "learner.shard_base": ("--learner.ranks=2", "--learner.gradient_checkpointing=true"),
     "imitation.mistakes": ("--imitation.teacher=adviser",),
+    "planner.vllm": ("--planner.engine=vllm",),
+    "executor.vllm": ("--executor.engine=vllm",),
     "planner.hierarchy": ("--estimator.keep_penalty.mode=none",),
 }
 """Options that a key needs beside it, because not every value goes with the defaults of the others."""
@@ -33,6 +37,8 @@ def typed(value: Any) -> str:
     """A value as it is typed on a command line."""
     if isinstance(value, tuple):
         return ",".join(map(typed, value))
+    if isinstance(value, dict):
+        return json.dumps(value)
     return "none" if value is None else str(value)
 
 

@@ -15,6 +15,8 @@ from configuration.tree import Configuration
 KEYS = {key.name: key for key in keys(Configuration)}
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 _WORD = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6)
+_ITEM = st.booleans() | st.integers(-(2**31), 2**31) | st.floats(0.0, 1.0) | _WORD
+_OPTIONS = st.dictionaries(_WORD, _ITEM | st.dictionaries(_WORD, _ITEM, max_size=2), max_size=3)
 _PATH = st.lists(_WORD, min_size=1, max_size=3).map(lambda parts: Path("/", *parts))
 
 
@@ -29,6 +31,8 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
         return st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=3).map(tuple)
     if key.name == "ppo.importance_band":
         return st.tuples(st.floats(0, 1), st.floats(1, 9))
+    if key.is_table:
+        return _OPTIONS
     return _values(key.field.annotation, key.field.metadata)
 
 
@@ -53,6 +57,9 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     same = dict.fromkeys(("planner.model", "executor.model"), values["learner.model"])
     groups = values["learner.episodes_per_update"] * values["learner.group_size"]
     changed = {**values, **same, "learner.episodes_per_update": groups}
+    if values["learner.shard_base"]:
+        changed["learner.ranks"] = values["learner.ranks"] + 1
+        changed["learner.gradient_checkpointing"] = True
     if values["learner.zero_stage"]:
         changed["learner.optimizer"] = "deepspeed"
     if not values["planner.hierarchy"]:
@@ -60,6 +67,8 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     for section in ("planner", "executor"):
         if values[f"{section}.dtype"] == "float64":
             changed[f"{section}.engine"] = "embedded"
+        if changed.get(f"{section}.engine", values[f"{section}.engine"]) == "embedded":
+            changed[f"{section}.vllm"] = {}
     if values["imitation.mistakes"]:
         changed["imitation.teacher"] = "adviser"
     return changed

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configuration.keys import keys, value_of
+from configuration.run import RunSettings
 from configuration.section import Section
 from configuration.tree import Configuration
 from core.errors import ConfigurationError, CorruptDataError, HiperError, InvalidInputError
@@ -56,10 +57,10 @@ def test_default_folders_are_named_by_time_and_never_taken_twice(
 ) -> None:
     monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
     now = lambda: datetime(2026, 11, 22, 9, 5, 7)  # noqa: E731
-    first = opening.choose(Configuration(), now)
+    first = opening.choose(RunSettings(), now)
     assert first == tmp_path / "runs" / "20261122-090507-0"
     first.mkdir(parents=True)
-    assert opening.choose(Configuration(), now) == tmp_path / "runs" / "20261122-090507-1"
+    assert opening.choose(RunSettings(), now) == tmp_path / "runs" / "20261122-090507-1"
 
 
 def test_a_run_is_not_overwritten_and_both_ways_out_are_named(tmp_path: Path) -> None:
@@ -184,7 +185,19 @@ def test_only_what_may_change_differs_in_a_resumed_run(name: str, number: int) -
 
 
 def test_keys_that_may_change_exist() -> None:
-    assert {key.name for key in keys(Configuration)} >= opening.MAY_CHANGE
+    tables = tuple(f"{key.name}." for key in keys(Configuration) if key.is_table)
+    changing = {name for name in opening.MAY_CHANGE if not name.startswith(tables)}
+    assert {key.name for key in keys(Configuration)} >= changing
+
+
+def test_of_vllm_s_options_only_those_of_place_and_speed_may_change(tmp_path: Path) -> None:
+    vllm = {"engine": "vllm", "vllm": {"quantization": "fp8", "enforce_eager": True}}
+    started(tmp_path, executor=vllm)
+    again = ["--run-dir", tmp_path, "--resume", "--executor.vllm.tensor_parallel_size", 2]
+    changed = opened(*again, "--executor.vllm.enforce_eager", "none").executor.vllm
+    assert changed == {"quantization": "fp8", "tensor_parallel_size": 2}
+    with pytest.raises(ConfigurationError, match=r"executor.vllm.quantization was 'fp8', not None"):
+        opened(*again, "--executor.vllm.quantization", "none")
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -76,6 +76,52 @@ def test_greedy_answers_carry_the_logprobs_of_temperature_one(
     assert answers["free"].logprobs == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.fixture(scope="module")
+def thoughts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Generation]:
+    """Answers after thoughts at temperature 0; the third token of a thought ends its line."""
+    engine = EmbeddedEngine(
+        tiny_model(tmp_path_factory.mktemp("model")), "float32", context_length=64, max_batch=2
+    )
+    settings = ModelServerSettings(max_new_tokens=4, think=5, temperature=0)
+
+    async def work() -> dict[str, Generation]:
+        await engine.start()
+        try:
+            free = await Sampler(engine, settings.model_copy(update={"think": 0}), frozenset()).sample(
+                PROMPT, 0
+            )
+            stop = frozenset({free.token_ids[2]})
+            begun = (*PROMPT, *free.token_ids[: free.token_ids.index(free.token_ids[2]) + 1])
+            plain = Sampler(engine, settings.model_copy(update={"think": 0}), stop)
+            return {
+                "thought": await Sampler(engine, settings, stop).sample(PROMPT, 0),
+                "answer": await plain.sample(begun, 0),
+                "no answer": await Sampler(engine, settings, stop, stop).sample(PROMPT, 0),
+                "endless": await Sampler(engine, settings, frozenset()).sample(PROMPT, 0),
+            }
+        finally:
+            await engine.close()
+
+    return asyncio.run(work())
+
+
+def test_an_answer_follows_the_line_of_its_thought(thoughts: dict[str, Generation], tmp_path: Path) -> None:
+    whole, answer = thoughts["thought"], thoughts["answer"]
+    assert whole.prompt_ids == PROMPT
+    assert PROMPT + whole.token_ids == answer.prompt_ids + answer.token_ids
+    model = AutoModelForCausalLM.from_pretrained(tiny_model(tmp_path).path)
+    assert whole.logprobs == pytest.approx(plain_logprobs(model, PROMPT, whole.token_ids), abs=1e-3)
+
+
+def test_no_answer_follows_a_thought_that_ends_the_turn_or_does_not_end(
+    thoughts: dict[str, Generation],
+) -> None:
+    whole, none = thoughts["thought"], thoughts["no answer"]
+    assert none.token_ids == whole.token_ids[: len(none.token_ids)] and not none.length_limited
+    assert len(none.token_ids) <= 3 < len(whole.token_ids)
+    assert len(thoughts["endless"].token_ids) == 5 and thoughts["endless"].length_limited
+
+
 def test_a_prompt_and_an_answer_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     async def work() -> None:
         engine = EmbeddedEngine(tiny_model(tmp_path), "float32", context_length=64, max_batch=1)

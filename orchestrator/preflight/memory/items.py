@@ -53,4 +53,4 @@ class ServiceMemory:
 
 def number_bytes(dtype: str) -> int:
     """Bytes of a number; `auto` counts as bfloat16, which it is on the GPUs that the estimates are for."""
-    return {"float64": 8, "float32": 4}.get(dtype, 2)
+    return {"float64": 8, "float32": 4, "fp8": 1}.get(dtype, 2)

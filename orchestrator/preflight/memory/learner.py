@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configuration.learner import LearnerSettings
 from configuration.tree import Configuration
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
 from orchestrator.preflight.memory.shapes import ModelShape
 
 ADAPTERS = 2
@@ -19,8 +19,9 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     Adapters, their gradients and AdamW's two moments are float32: 16 bytes for each parameter of the adapter
     that is being updated, 12 for each parameter of the other one. The frozen base has neither gradients nor
     moments. Neither have the adapters of version 0, which the critic reads the prompts with and which are the
-    KL reference; they are held if either is used. Every rank holds the base and the adapters; which of
-    DeepSpeed's additional copies are sharded depends on ZeRO's stage (arXiv 1910.02054).
+    KL reference; they are held if either is used. Every rank holds the adapters, and the base unless its
+    blocks are divided; which of DeepSpeed's additional copies are sharded depends on ZeRO's stage
+    (arXiv 1910.02054).
     """
     lora, learner = configuration.lora, configuration.learner
     size = number_bytes(learner.dtype)
@@ -30,11 +31,13 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     context, answer = _longest(configuration)
     tokens = max(learner.pack_tokens, context)
     saved = activation_bytes(adapted, tokens, size, lora.rank, lora.targets)
+    inputs = checkpointed_bytes(adapted, tokens, size, saved)
+    kept, otherwise = (inputs, saved) if learner.gradient_checkpointing else (saved, inputs)
     answers = max(tokens // context, 1) * answer
     return ServiceMemory(
         "learner",
         (
-            Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})"),
+            _weights(shape, learner, size),
             Item("output head", head, "a float32 copy, for exact log-probabilities"),
             Item(
                 "adapters",
@@ -44,7 +47,12 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             *_reference_items(configuration, adapter),
             Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
             *_optimizer_items(learner, adapter),
-            Item("activations", saved, f"a pack of {tokens} tokens, sequences of {context}"),
+            Item(
+                "activations",
+                kept,
+                f"a pack of {tokens} tokens, sequences of {context}; {otherwise / GIB:.2f} "
+                f"{'without' if learner.gradient_checkpointing else 'with'} learner.gradient_checkpointing",
+            ),
             Item("attention mask", tokens * tokens * size, f"{tokens} × {tokens} tokens, for all layers"),
             Item(
                 "activations, in flight",
@@ -59,6 +67,20 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
             Item("CUDA context", CONTEXT_BYTES, "assumed"),
         ),
         ranks=learner.ranks,
+    )
+
+
+def _weights(shape: ModelShape, learner: LearnerSettings, size: int) -> Item:
+    how = f"{shape.parameters:,} × {size} bytes ({shape.source})"
+    if not learner.shard_base:
+        return Item("weights", shape.parameters * size, how)
+    blocks, block = shape.layers * shape.block_parameters, shape.block_parameters
+    held = shape.parameters - blocks + blocks // learner.ranks + block
+    return Item(
+        "weights",
+        held * size,
+        f"{how}: 1/{learner.ranks} of the blocks and one whole block; {shape.parameters * size / GIB:.2f} "
+        "without learner.shard_base",
     )
 
 
@@ -122,7 +144,19 @@ def activation_bytes(shape: ModelShape, tokens: int, size: int, rank: int, targe
     return shape.layers * tokens * (numbers * size + floats * _FLOAT)
 
 
+def checkpointed_bytes(shape: ModelShape, tokens: int, size: int, saved: int) -> int:
+    """Bytes at the peak of an update with gradient checkpointing: every block's input, and one whole block.
+
+    Args:
+        shape: Shape of the base model.
+        tokens: Number of tokens in a pack.
+        size: Bytes of a number in the base model's format.
+        saved: Bytes without checkpointing, see `activation_bytes`.
+    """
+    return shape.layers * tokens * shape.hidden * size + saved // shape.layers
+
+
 def _longest(configuration: Configuration) -> tuple[int, int]:
     """Number of tokens of the longest prompt with its answer, and of the longest answer."""
     servers = (configuration.planner, configuration.executor)
-    return max(one.context_length for one in servers), max(one.max_new_tokens for one in servers)
+    return max(one.context_length for one in servers), max(one.longest_answer for one in servers)

@@ -6,11 +6,9 @@ from configuration.learner import LoraSettings
 from configuration.servers import ModelServerSettings
 from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
 from orchestrator.preflight.memory.shapes import ModelShape
+from orchestrator.servers.gpu_memory import VLLM_SHARE
+from serving.vllm_options import ADAPTERS
 
-VLLM_SHARE = 0.92
-"""Share of the GPU that vLLM fills: the default of `gpu_memory_utilization` in vllm/config/cache.py."""
-VLLM_ADAPTERS = 2
-"""Value of `max_loras` in our engine: an old version completes its requests while the new one serves."""
 VLLM_STEP_TOKENS = 8192
 """Number of tokens that vLLM computes in a step. An assumption: the default depends on version and GPU."""
 
@@ -20,9 +18,9 @@ def kv_token_bytes(shape: ModelShape, dtype: str) -> int:
     return 2 * shape.layers * shape.key_size * number_bytes(dtype)
 
 
-def vllm_bytes(gpu_bytes: int) -> int:
+def vllm_bytes(gpu_bytes: int, share: float = VLLM_SHARE) -> int:
     """Bytes that vLLM takes of a GPU, however much it needs."""
-    return int(VLLM_SHARE * gpu_bytes)
+    return int(share * gpu_bytes)
 
 
 def server_memory(
@@ -31,22 +29,25 @@ def server_memory(
     settings: ModelServerSettings,
     lora: LoraSettings,
     gpu_bytes: int,
+    share: float = VLLM_SHARE,
 ) -> ServiceMemory:
-    """The memory of a model server's engine.
+    """The memory of a model server's engine, on each of its GPUs.
 
     Args:
         role: Name of the role, `planner` or `executor`.
         shape: Shape of the base model.
         settings: Settings of the server.
         lora: Shape of the adapters.
-        gpu_bytes: Memory of one GPU, of which vLLM takes its share however much it needs.
+        gpu_bytes: Memory of one GPU.
+        share: Part of it that vLLM takes, however much it needs.
     """
-    make = _vllm if settings.engine == "vllm" else _embedded
-    return make(role, shape, settings, lora, gpu_bytes)
+    if settings.engine == "vllm":
+        return _vllm(role, shape, settings, lora, gpu_bytes, share)
+    return _embedded(role, shape, settings, lora)
 
 
 def _embedded(
-    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, _: int
+    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings
 ) -> ServiceMemory:
     """serving/embedded: one merged adapter, a preallocated cache, recent prompts in a quarter of its size.
 
@@ -60,7 +61,7 @@ def _embedded(
     return ServiceMemory(
         role,
         (
-            _weights(shape, size),
+            _weights(shape, size, gpus=1),
             Item(
                 "adapter, staged",
                 shape.adapted(lora.last_layers).adapted_parameters(lora.targets) * size,
@@ -85,21 +86,28 @@ def _embedded(
 
 
 def _vllm(
-    role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings, gpu_bytes: int
+    role: str,
+    shape: ModelShape,
+    settings: ModelServerSettings,
+    lora: LoraSettings,
+    gpu_bytes: int,
+    share: float,
 ) -> ServiceMemory:
     """vLLM fills its share of the GPU: what weights, adapters and activations leave free becomes KV cache.
 
-    Its LoRA buffers hold `max_loras` adapters padded to `max_lora_rank`.
+    Its LoRA buffers hold `max_loras` adapters padded to `max_lora_rank`. GPUs that compute together divide
+    weights and cache; buffers and activations are counted whole, which is too much rather than too little.
     """
-    size, cache = number_bytes(settings.dtype), kv_token_bytes(shape, settings.dtype)
+    size, gpus = number_bytes(settings.dtype), settings.gpus_each
+    cache = kv_token_bytes(shape, "fp8" if _cache_in_fp8(settings) else settings.dtype)
     rank = settings.max_lora_rank
     step_tokens = max(VLLM_STEP_TOKENS, settings.context_length)
     fixed = (
-        _weights(shape, size),
+        _weights(shape, size, gpus),
         Item(
             "adapters",
-            VLLM_ADAPTERS * shape.adapter_parameters(rank, lora.targets) * size,
-            f"buffers of {VLLM_ADAPTERS} versions (serving, staged), padded to rank {rank}",
+            ADAPTERS * shape.adapter_parameters(rank, lora.targets) * size,
+            f"buffers of {ADAPTERS} versions (serving, staged), padded to rank {rank}",
         ),
         Item(
             "a step's activations",
@@ -109,29 +117,43 @@ def _vllm(
         Item("logits, sampling", settings.max_batch * shape.words * 12, f"{settings.max_batch} sequences"),
         Item("CUDA context", CONTEXT_BYTES, "assumed"),
     )
-    share = vllm_bytes(gpu_bytes)
+    filled = vllm_bytes(gpu_bytes, share)
     needed = sum(item.bytes for item in fixed)
-    left = max(share - needed, 0)
-    tokens = left // cache
+    left = max(filled - needed, 0)
+    tokens = left * gpus // cache
     full = tokens // settings.context_length
     kv_cache = Item(
-        "KV cache", left, f"the rest of vLLM's {VLLM_SHARE:.0%}: {tokens:,} tokens of {cache:,} bytes"
+        "KV cache",
+        left,
+        f"the rest of vLLM's {share:.0%}: {tokens:,} tokens of {cache:,} bytes{_divided(gpus)}",
     )
     warnings = _context_warnings(role, shape, settings)
     if not full and needed <= gpu_bytes:
         warnings += (
             f"the {role} does not fit: with one sequence of {settings.context_length} tokens it needs "
-            f"{(needed + settings.context_length * cache) / GIB:.1f} GiB, and vLLM takes {share / GIB:.1f} "
-            f"of the GPU's {gpu_bytes / GIB:.1f} GiB",
+            f"{(needed + settings.context_length * cache // gpus) / GIB:.1f} GiB, and vLLM takes "
+            f"{filled / GIB:.1f} of the GPU's {gpu_bytes / GIB:.1f} GiB",
         )
     remark = f"the {role}'s KV cache holds {full} sequences of {settings.context_length} tokens"
     if full < settings.max_batch:
         remark += f", less than max_batch = {settings.max_batch}: shared prefixes apart, the rest waits"
-    return ServiceMemory(role, (*fixed, kv_cache), (remark,) if full else (), warnings)
+    remarks = [remark] if full else []
+    if method := settings.vllm.get("quantization"):
+        remarks.append(f"the {role}'s weights are counted as {settings.dtype}; {method} makes them smaller")
+    return ServiceMemory(role, (*fixed, kv_cache), tuple(remarks), warnings)
 
 
-def _weights(shape: ModelShape, size: int) -> Item:
-    return Item("weights", shape.parameters * size, f"{shape.parameters:,} × {size} bytes ({shape.source})")
+def _cache_in_fp8(settings: ModelServerSettings) -> bool:
+    return str(settings.vllm.get("kv_cache_dtype", "")).startswith("fp8")
+
+
+def _divided(gpus: int) -> str:
+    return f", over {gpus} GPUs" if gpus > 1 else ""
+
+
+def _weights(shape: ModelShape, size: int, gpus: int) -> Item:
+    how = f"{shape.parameters:,} × {size} bytes ({shape.source}){_divided(gpus)}"
+    return Item("weights", shape.parameters * size // gpus, how)
 
 
 def _context_warnings(role: str, shape: ModelShape, settings: ModelServerSettings) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -13,9 +14,9 @@ from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory
 from orchestrator.preflight.memory.learner import learner_memory
-from orchestrator.preflight.memory.model_server import VLLM_SHARE, server_memory, vllm_bytes
+from orchestrator.preflight.memory.model_server import server_memory, vllm_bytes
 from orchestrator.preflight.memory.shapes import ModelShape, UnknownShapeError, find_shape
-from orchestrator.servers.replicas import gpu_shares
+from orchestrator.servers.gpu_memory import VLLM_SHARE, GpuUser, gpu_users, together, vllm_shares
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class MemoryReport:
     """Services without an address, which a rollout starts on its own machine."""
     crowded: tuple[str, ...] = ()
     """Lines about GPUs that several processes are given and that cannot hold all of them."""
+    shared_gpus: int = 0
+    """Number of GPUs that the processes share; 0 if each process is meant to have one of its own."""
     unknown: str = ""
     """Reason why everything that depends on the model is left out; empty if its shape is known."""
 
@@ -43,7 +46,12 @@ class MemoryReport:
     def remarks(self) -> tuple[str, ...]:
         """Lines to print below the table."""
         count = sum(service.ranks for service in self.services)
-        gpus = f"{count} GPUs of {self.gpu_bytes / GIB:g} GiB, one for each process"
+        size = f"{self.gpu_bytes / GIB:g} GiB"
+        gpus = f"{count} GPUs of {size}, one for each process"
+        if self.shared_gpus:
+            gpus = (
+                f"{self.shared_gpus} GPU{'s' * (self.shared_gpus > 1)} of {size}, shared by {count} processes"
+            )
         unknown = (self.unknown,) if self.unknown else ()
         return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
@@ -84,16 +92,34 @@ def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:
     except UnknownShapeError as error:
         return MemoryReport(_without_model(configuration, gpu_bytes), gpu_bytes, here, unknown=str(error))
     services = _services(configuration, shape, gpu_bytes)
-    return MemoryReport(services, gpu_bytes, here, _crowded(configuration, services, gpu_bytes))
+    gpus = together(gpu_users(configuration))
+    shared = {gpu: those for gpu, those in gpus.items() if len(those) > 1}
+    # Without vLLM or `gpus`, the processes share the first GPU only where there is no other.
+    meant = {
+        gpu: those for gpu, those in shared.items() if any(_placed(user, configuration) for user in those)
+    }
+    divided = any(user.vllm for those in shared.values() for user in those)
+    return MemoryReport(
+        services,
+        gpu_bytes,
+        here,
+        _crowded(meant, services, gpu_bytes),
+        len(gpus) if meant or divided else 0,
+    )
 
 
 def _services(configuration: Configuration, shape: ModelShape, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
     lora = configuration.lora
-    servers = {"planner": configuration.planner, "executor": configuration.executor}
+    servers, shares = (
+        {"planner": configuration.planner, "executor": configuration.executor},
+        _shares(configuration),
+    )
     return (
         *(
             replace(
-                server_memory(role, shape, settings, lora, gpu_bytes), ranks=_count(settings), kind="replicas"
+                server_memory(role, shape, settings, lora, gpu_bytes, shares[role]),
+                ranks=_count(settings) * settings.gpus_each,
+                kind="replicas" if settings.gpus_each == 1 else "GPUs",
             )
             for role, settings in servers.items()
         ),
@@ -106,36 +132,46 @@ def _count(settings: ModelServerSettings) -> int:
     return len(settings.addresses) or settings.replicas
 
 
+def _placed(user: GpuUser, configuration: Configuration) -> bool:
+    """Whether the configuration gives the process its GPUs."""
+    return bool(getattr(configuration, user.section).gpus)
+
+
 def _crowded(
-    configuration: Configuration, services: tuple[ServiceMemory, ...], gpu_bytes: int
+    shared: Mapping[int, tuple[GpuUser, ...]], services: tuple[ServiceMemory, ...], gpu_bytes: int
 ) -> tuple[str, ...]:
     """Warnings about GPUs that are too small for all the processes that are started on them."""
-    pools = (configuration.planner, configuration.executor)
-    shares = [() if pool.addresses else gpu_shares(pool.gpus, pool.replicas) for pool in pools]
-    learner = configuration.learner
-    ranks = [] if learner.address else [(gpu,) for gpu in learner.gpus[: learner.ranks]]
-    users: dict[int, list[ServiceMemory]] = {}
-    for service, processes in zip(services, (*shares, ranks), strict=True):
-        for gpu in (gpu for share in processes for gpu in share):
-            users.setdefault(gpu, []).append(service)
+    size = {service.service: service.bytes for service in services}
     return tuple(
-        f"GPU {gpu} is shared by {', '.join(service.service for service in those)}: together they need "
+        f"GPU {gpu} is shared by {', '.join(user.section for user in those)}: together they need "
         f"{needed / GIB:.1f} GiB, which do not fit into its {gpu_bytes / GIB:g} GiB"
-        for gpu, those in sorted(users.items())
-        if len(those) > 1 and (needed := sum(service.bytes for service in those)) > gpu_bytes
+        for gpu, those in shared.items()
+        if (needed := sum(size[user.section] for user in those)) > gpu_bytes
     )
+
+
+def _shares(configuration: Configuration) -> dict[str, float]:
+    """The smallest share of a GPU that a vLLM of each role is given, here or elsewhere."""
+    settings = {"planner": configuration.planner, "executor": configuration.executor}
+    shares = {role: each.vllm_share or VLLM_SHARE for role, each in settings.items()}
+    users = gpu_users(configuration)
+    given = vllm_shares(users)
+    for user in users:
+        if user.vllm:
+            shares[user.section] = min(shares[user.section], given[user.name])
+    return shares
 
 
 def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
     """The items that do not depend on the model's shape."""
     context = Item("CUDA context", CONTEXT_BYTES, "assumed")
-    filled = Item("vLLM's share", vllm_bytes(gpu_bytes), f"{VLLM_SHARE:.0%}, whatever the model")
+    shares = _shares(configuration)
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     return (
         *(
             ServiceMemory(
                 role,
-                (filled if settings.engine == "vllm" else context,),
+                (_filled(gpu_bytes, shares[role]) if settings.engine == "vllm" else context,),
                 ranks=_count(settings),
                 kind="replicas",
             )
@@ -143,6 +179,10 @@ def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[Servic
         ),
         ServiceMemory("learner", (context,)),
     )
+
+
+def _filled(gpu_bytes: int, share: float) -> Item:
+    return Item("vLLM's share", vllm_bytes(gpu_bytes, share), f"{share:.0%}, whatever the model")
 
 
 def render(report: MemoryReport) -> RenderableType:

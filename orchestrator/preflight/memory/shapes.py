@@ -72,12 +72,17 @@ class ModelShape:
         }
 
     @property
+    def block_parameters(self) -> int:
+        """Number of parameters of one block."""
+        block = sum(fan_in * fan_out for fan_in, fan_out in self.linears.values()) + 2 * self.hidden
+        biases = (self.query_size + 2 * self.key_size) * self.biased
+        return block + biases + 2 * self.head_size * self.normed_heads
+
+    @property
     def parameters(self) -> int:
         """Number of parameters of the whole model; a tied head is counted once."""
-        block = sum(fan_in * fan_out for fan_in, fan_out in self.linears.values()) + 2 * self.hidden
-        block += (self.query_size + 2 * self.key_size) * self.biased + 2 * self.head_size * self.normed_heads
         embeddings = self.words * self.hidden * (1 if self.tied else 2)
-        return embeddings + self.layers * block + self.hidden
+        return embeddings + self.layers * self.block_parameters + self.hidden
 
     def adapted(self, last_layers: int | None) -> ModelShape:
         """The shape of only the blocks that have an adapter: the last `last_layers`, or all if it is None."""

@@ -41,11 +41,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 def model(base: ModelFolder, request: pytest.FixtureRequest) -> AdaptedModel:
     """With adapters that change something."""
     made = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0, in_one_call=request.param)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for adapter in (PLANNER, EXECUTOR):
-            for parameter in made.parameters_of(adapter).values():
-                parameter.normal_(0, 0.2, generator=generator)
+    for adapter in (PLANNER, EXECUTOR):
+        _filled(made, adapter)
     return made
 
 
@@ -92,6 +89,50 @@ def test_packed_gradients_are_those_of_separate_passes(
     assert own.keys() == expected.keys()
     for name, parameter in own.items():
         torch.testing.assert_close(parameter.grad, expected[name], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("in_one_call", [False, True])
+def test_checkpointed_blocks_give_the_same_gradients(
+    base: ModelFolder, dtype: torch.dtype, in_one_call: bool
+) -> None:
+    plain, checkpointed = (
+        AdaptedModel(base.path, LORA, dtype, CPU, seed=0, in_one_call=in_one_call, checkpointed=checkpointed)
+        for checkpointed in (False, True)
+    )
+    found = []
+    for one in (plain, checkpointed):
+        computed = _counted(one)
+        parameters = _filled(one, PLANNER)
+        with torch.no_grad():
+            packed_logprobs(one, PLANNER, 100)
+        first = len(computed)
+        logprobs = packed_logprobs(one, PLANNER, 100)
+        sum(p.square().sum() for p in logprobs).backward()
+        found.append((torch.cat(logprobs), parameters, first, len(computed)))
+    (scores, gradients, _, once), (same, again, without, twice) = found
+    # Two blocks, without a gradient and with one; only with one, each is computed a second time.
+    assert (once, without, twice) == (4, 2, 6)
+    assert torch.equal(scores, same)
+    for name, parameter in gradients.items():
+        torch.testing.assert_close(again[name].grad, parameter.grad, atol=1e-6, rtol=1e-5)
+
+
+def _counted(model: AdaptedModel) -> list[None]:
+    """A list that grows by one with each computation of a block's MLP."""
+    counted: list[None] = []
+    for layer in model.peft.get_base_model().model.layers:
+        layer.mlp.register_forward_pre_hook(lambda *_: counted.append(None))
+    return counted
+
+
+def _filled(model: AdaptedModel, adapter: str) -> dict[str, torch.nn.Parameter]:
+    """The adapter's parameters, which now change something."""
+    generator, parameters = torch.Generator().manual_seed(1), model.parameters_of(adapter)
+    with torch.no_grad():
+        for parameter in parameters.values():
+            parameter.normal_(0, 0.2, generator=generator)
+    return parameters
 
 
 def test_without_an_adapter_it_is_the_base_model(model: AdaptedModel, base: ModelFolder) -> None:

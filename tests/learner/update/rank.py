@@ -1,4 +1,7 @@
-"""What a rank of ranks_test does: `rank.py FOLDER BASE STAGE…`, two updates with each ZeRO stage."""
+"""What a rank of ranks_test does: `rank.py FOLDER BASE STAGE…`, two updates with each ZeRO stage.
+
+The stage `sharded` is stage 0 with the blocks of the base model divided among the ranks.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from run_folder.store import EpisodeStore
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, fingerprint
 from tests.learner import tiny
+
+SHARDED = "sharded"
 
 
 def trainer_settings(**learner: object) -> TrainerSettings:
@@ -40,8 +45,9 @@ def lead(trainer: LeadingTrainer, folder: Path) -> Update:
     return trainer.update(episodes, lambda share, message: None)
 
 
-def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int, says_end: bool) -> None:
-    settings = trainer_settings(ranks=ranks.count, zero_stage=stage)
+def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: str, says_end: bool) -> None:
+    how = {"shard_base": True, "gradient_checkpointing": True} if stage == SHARDED else {"zero_stage": stage}
+    settings = trainer_settings(ranks=ranks.count, **how)
     trainer, channel = Trainer(settings, base, 0, ranks), CommandChannel(ranks)
     if ranks.leads:
         leading = LeadingTrainer(trainer, channel)
@@ -54,7 +60,7 @@ def train(ranks: Ranks, folder: Path, base: ModelFolder, stage: int, says_end: b
         follow(trainer, channel, lambda: EpisodeStore(folder / "episodes.sqlite"))
 
 
-def main(folder: Path, base: Path, stages: list[int]) -> None:
+def main(folder: Path, base: Path, stages: list[str]) -> None:
     ranks = join(int(os.environ["WORLD_SIZE"]))
     model = ModelFolder(base, "tiny", fingerprint(base))
     for stage in stages:
@@ -63,4 +69,4 @@ def main(folder: Path, base: Path, stages: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), [int(stage) for stage in sys.argv[3:]])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

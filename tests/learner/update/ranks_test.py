@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from core.errors import DivergedError
 from core.role import Role
@@ -17,15 +18,16 @@ from learner.service.launch import launcher_command, launcher_environment
 from learner.update.deepspeed_optimizer import DeepSpeedOptimizer
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.ranks import Ranks, join
+from learner.update.sharding import shard_blocks
 from learner.update.trainer import Trainer
 from run_folder.store import EpisodeStore
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 from tests.learner import tiny
-from tests.learner.update.rank import trainer_settings
+from tests.learner.update.rank import SHARDED, trainer_settings
 from trajectory.wire import episode_to_pb
 
-STAGES = (0, 1, 2, 3)
+STAGES = ("0", "1", "2", "3", SHARDED)
 
 
 def silent(share: float, message: str) -> None: ...
@@ -52,14 +54,14 @@ def alone(base: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def together(base: ModelFolder, alone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same by two ranks, at each stage of ZeRO."""
+    """The same by two ranks, at each stage of ZeRO, and with a divided base model."""
     folder = tmp_path_factory.mktemp("together")
     (folder / "start").symlink_to(alone / "start")
     store = EpisodeStore(folder / "episodes.sqlite", "run")
     for episode in tiny.episodes(base):
         store.add(episode_to_pb(episode))
     store.close()
-    arguments = [str(folder), str(base.path), *map(str, STAGES)]
+    arguments = [str(folder), str(base.path), *STAGES]
     command = launcher_command(range(2), "tests.learner.update.rank", arguments)
     environment = launcher_environment() | {"DS_ACCELERATOR": "cpu"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -76,12 +78,12 @@ def assert_same_checkpoint(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_two_ranks_come_to_what_one_does(together: Path, alone: Path, stage: int) -> None:
+def test_two_ranks_come_to_what_one_does(together: Path, alone: Path, stage: str) -> None:
     assert_same_checkpoint(together / f"stage {stage}", alone / "2")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_metrics_are_of_both_ranks_together(together: Path, alone: Path, stage: int) -> None:
+def test_metrics_are_of_both_ranks_together(together: Path, alone: Path, stage: str) -> None:
     expected, found = torch.load(alone / "metrics"), torch.load(together / f"metrics {stage}")
     assert found.keys() == expected.keys()
     for name, value in found.items():
@@ -144,3 +146,25 @@ def test_a_step_that_is_not_finite_is_skipped_there_too(only_rank: Ranks) -> Non
         parameter.grad = torch.full((3,), math.nan)
         with pytest.raises(DivergedError, match="planner's gradient was not finite in 3 steps in a row"):
             optimizer.step(1.0)
+
+
+def test_a_divided_block_has_its_weights_only_while_it_is_computed(
+    base: ModelFolder, only_rank: Ranks
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(base.path).requires_grad_(False)
+    tokens = torch.tensor([[3, 5, 7]])
+    expected, blocks = model(tokens).logits, model.model.layers
+    sizes = [sum(weight.nbytes for weight in block.parameters()) for block in blocks]
+    assert shard_blocks(blocks, only_rank, torch.device("cpu")) == sum(sizes)
+    seen: list[int] = []
+    blocks[1].mlp.register_forward_pre_hook(
+        lambda *_: seen.extend(sum(weight.nbytes for weight in block.parameters()) for block in blocks)
+    )
+    torch.testing.assert_close(model(tokens).logits, expected)
+    assert seen == [0, sizes[1]]
+    assert [weight.numel() for block in blocks for weight in block.parameters() if weight.numel()] == []
+
+
+def test_ranks_without_a_part_wait_for_those_with_one() -> None:
+    assert [Ranks(rank, 3).idle([0, 3, 1]) for rank in range(3)] == [0, 1, 2]
+    assert [Ranks(rank, 3).idle([]) for rank in range(3)] == [0, 0, 0]

@@ -52,6 +52,23 @@ def test_another_split_and_environment() -> None:
     assert {task.split for task in inputs.tasks} == {"valid"}
 
 
+def test_an_option_that_vllm_does_not_have_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = configuration(executor={"engine": "vllm", "vllm": {"quantisation": "fp8"}})
+    monkeypatch.setattr("serving.vllm_options._known_options", lambda: None)
+    check_settings(chosen)
+    monkeypatch.setattr("serving.vllm_options._known_options", lambda: frozenset({"quantization"}))
+    with pytest.raises(ConfigurationError, match=r"executor.vllm.quantisation: .* Did you mean quantization"):
+        check_settings(chosen)
+
+
+def test_a_thought_takes_room_from_the_prompt() -> None:
+    check_settings(configuration(planner={"think": 999, "context_length": 1024}))
+    with pytest.raises(ConfigurationError, match=r"planner.think = 1000 leave no room for a prompt"):
+        check_settings(configuration(planner={"think": 1000, "context_length": 1024}))
+
+
 def test_a_mix_divides_every_batch_by_its_shares() -> None:
     mix = {
         "source": "generated",

@@ -19,10 +19,16 @@ from learner.update.packing import TokenSequence, pack
 from learner.update.policy import PLANNER, AdaptedModel
 from orchestrator.preflight.dry_run import dry_run
 from orchestrator.preflight.memory.items import GIB
-from orchestrator.preflight.memory.learner import activation_bytes, learner_memory
+from orchestrator.preflight.memory.learner import activation_bytes, checkpointed_bytes, learner_memory
 from orchestrator.preflight.memory.model_server import kv_token_bytes, server_memory
 from orchestrator.preflight.memory.report import memory_report
-from orchestrator.preflight.memory.shapes import PUBLISHED, UnknownShapeError, find_shape, read_shape
+from orchestrator.preflight.memory.shapes import (
+    BUNDLED_NAME,
+    PUBLISHED,
+    UnknownShapeError,
+    find_shape,
+    read_shape,
+)
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.adapters.origin import AdapterOrigin
 from serving.bundled_model import bundled_model
@@ -125,6 +131,26 @@ def test_activations_are_what_autograd_keeps(tmp_path: Path, dtype: torch.dtype)
     estimate = activation_bytes(shape, tokens, size, 4, TARGETS) + tokens * tokens * size
     assert len(packed.token_ids) == 3 * 109
     assert estimate == pytest.approx(kept, rel=0.04)
+
+
+def test_checkpointed_blocks_keep_their_inputs_and_one_is_computed_again(tmp_path: Path) -> None:
+    folder = tiny_qwen(tmp_path)
+    model = AdaptedModel(
+        folder, LoraSettings(rank=4, alpha=8), torch.float32, CPU, seed=0, in_one_call=True, checkpointed=True
+    )
+    (packed,) = pack([TokenSequence(tuple(range(90)), (5,))], 1024, CPU)
+    inputs: list[torch.Tensor] = []
+    blocks = model.peft.get_base_model().model.layers
+    for block in blocks:
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    kept = _kept_bytes(model, packed)
+    shape, tokens = find_shape(str(folder)), len(packed.token_ids)
+    saved = activation_bytes(shape, tokens, 4, 4, TARGETS)
+    of_blocks = sum(tensor.nbytes for tensor in inputs)
+    assert len(inputs) == 3
+    assert checkpointed_bytes(shape, tokens, 4, saved) == of_blocks + saved // 3
+    # Of the rest of the model, little is kept: the last norm and the scores of one answer.
+    assert kept < 0.1 * saved
 
 
 def _kept_bytes(model: AdaptedModel, packed) -> int:
@@ -252,6 +278,31 @@ def test_a_folder_that_is_no_decoder_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UnknownShapeError, match="cannot be read"):
         find_shape(str(tmp_path))
+
+
+def test_the_table_says_what_checkpointing_saves() -> None:
+    shape = find_shape("Qwen/Qwen2.5-1.5B-Instruct")
+    whole, less = (
+        learner_memory(shape, Configuration.model_validate({"learner": {"gradient_checkpointing": on}}))
+        for on in (False, True)
+    )
+    assert less.of("activations") < 0.1 * whole.of("activations")
+    (of_whole,), (of_less,) = (
+        [item.how for item in memory.items if item.what == "activations"] for memory in (whole, less)
+    )
+    assert of_whole.endswith(f"; {less.of('activations') / GIB:.2f} with learner.gradient_checkpointing")
+    assert of_less.endswith(f"; {whole.of('activations') / GIB:.2f} without learner.gradient_checkpointing")
+
+
+def test_ranks_that_divide_the_base_hold_a_part_of_each_block_and_one_whole() -> None:
+    shape = find_shape("bundled")
+    shared = {"ranks": 4, "shard_base": True, "gradient_checkpointing": True, "dtype": "bfloat16"}
+    estimate = learner_memory(shape, Configuration.model_validate({"learner": shared}))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**PUBLISHED_CONFIGS[BUNDLED_NAME]))
+    blocks = [sum(p.numel() for p in block.parameters()) for block in model.model.layers]
+    others = sum(p.numel() for p in model.parameters()) - sum(blocks)
+    assert estimate.of("weights") == 2 * (others + sum(blocks) // 4 + blocks[0])
 
 
 def test_blocks_without_an_adapter_keep_nothing_for_a_backward_pass() -> None:

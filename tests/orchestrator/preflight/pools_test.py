@@ -27,6 +27,15 @@ def test_each_server_is_named_with_its_gpus() -> None:
     assert lacking(node, LARGE) == []
 
 
+def test_how_vllms_share_a_gpu_is_said() -> None:
+    both = {"engine": "vllm", "gpus": [0]}
+    node = configuration(planner=both, executor=both, learner={"gpus": [1]})
+    assert pools(node)[2:] == [
+        "GPU 0 is shared: planner (gpu_memory_utilization = 0.46, by default), "
+        "executor (gpu_memory_utilization = 0.46, by default)"
+    ]
+
+
 def test_servers_elsewhere_are_named_by_their_addresses() -> None:
     there = configuration(planner={"address": "a:1,b:2", "replicas": 9}, executor={"address": "c:3"})
     assert pools(there) == ["planners: 2, running at a:1, b:2", "executors: 1, running at c:3"]

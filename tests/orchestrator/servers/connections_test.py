@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -19,6 +20,7 @@ from core.role import Role
 from orchestrator.clients.identity import WrongRoleError
 from orchestrator.servers import connections
 from orchestrator.servers.connections import Connector, connect
+from orchestrator.servers.services import ServiceSpec
 from orchestrator.servers.supervisor import Supervisor
 from run_folder.folder import RunFolder
 
@@ -114,3 +116,48 @@ def test_servers_that_are_away_are_told_of_unless_all_of_a_role_are(tmp_path: Pa
     assert "the planner at 127.0.0.1:1 is not there" in remark and "the others of its role are used" in remark
     with pytest.raises(UnavailableError, match="the planner at 127.0.0.1:1 is not there"):
         asyncio.run(work(["127.0.0.1:1"]))
+
+
+class Starting(Supervisor):
+    """Notes the options of servers that are started, and how many start at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.commands: dict[str, tuple[str, ...]] = {}
+        self.most = self._now = 0
+
+    async def start(self, spec: ServiceSpec) -> Any:
+        self.commands[spec.name] = spec.command
+        self._now += 1
+        self.most = max(self.most, self._now)
+        return self
+
+    async def address(self, seconds: float) -> str:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        self._now -= 1
+        return "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(("executor_gpu", "share", "at_once"), [(0, "0.46", 1), (1, "0.92", 2)])
+def test_vllms_on_one_gpu_are_given_a_share_and_start_in_turn(
+    tmp_path: Path, executor_gpu: int, share: str, at_once: int
+) -> None:
+    configuration = Configuration.model_validate(
+        {
+            "planner": {"engine": "vllm", "gpus": [0]},
+            "executor": {"engine": "vllm", "gpus": [executor_gpu]},
+            "learner": {"gpus": [2]},
+        }
+    )
+    supervisor = asyncio.run(_members(configuration, RunFolder(tmp_path)))
+    assert supervisor.most == at_once
+    for name in ("planner", "executor"):
+        words = supervisor.commands[name]
+        assert words[words.index(f"--{name}.vllm.gpu_memory_utilization") + 1] == share
+
+
+async def _members(configuration: Configuration, folder: RunFolder) -> Starting:
+    supervisor = Starting()
+    await Connector(configuration, folder, supervisor, lambda _: None).members("127.0.0.1:2")
+    return supervisor

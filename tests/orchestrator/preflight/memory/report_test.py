@@ -80,12 +80,37 @@ def test_replicas_on_one_gpu_share_it_and_ranks_do_not() -> None:
 def test_gpus_that_are_given_to_more_than_they_hold_are_named(
     gpus: dict[str, list[int]], crowded: list[str]
 ) -> None:
-    sections: dict[str, Any] = {role: {"gpus": those, "engine": "vllm"} for role, those in gpus.items()}
+    sections: dict[str, Any] = {role: {"gpus": those} for role, those in gpus.items()}
     sections["executor"]["replicas"] = 4
-    found = memory_report(Configuration.model_validate({**sections, "learner": {"gpus": [9]}}), 80).warnings
-    assert [line.partition(":")[0] for line in found] == crowded
+    chosen = Configuration.model_validate({**sections, "learner": {"gpus": [9]}})
+    alone = max(memory_report(chosen, 80).services[:2], key=lambda service: service.bytes).bytes / GIB
+    found = memory_report(chosen, 1.5 * alone)
+    assert [line.partition(":")[0] for line in found.crowded] == crowded
     elsewhere = {role: {**section, "address": "a:1"} for role, section in sections.items()}
-    assert memory_report(Configuration.model_validate(elsewhere), 80).crowded == ()
+    assert memory_report(Configuration.model_validate(elsewhere), 1.5 * alone).crowded == ()
+
+
+def test_vllms_that_share_a_gpu_are_given_what_fits() -> None:
+    sections: dict[str, Any] = {role: {"gpus": [0], "engine": "vllm"} for role in ("planner", "executor")}
+    found = memory_report(Configuration.model_validate({**sections, "learner": {"gpus": [0]}}), 80)
+    assert [one.bytes for one in found.services[:2]] == pytest.approx([0.30 * 80 * GIB] * 2, abs=1)
+    assert found.warnings == ()
+    assert found.remarks[0] == "1 GPU of 80 GiB, shared by 3 processes"
+    sections["planner"]["vllm"] = {"gpu_memory_utilization": 0.8}
+    found = memory_report(Configuration.model_validate({**sections, "learner": {"gpus": [0]}}), 80)
+    assert [one.bytes / GIB for one in found.services[:2]] == pytest.approx([64.0, 4.8])
+
+
+def test_gpus_that_compute_together_divide_weights_and_cache() -> None:
+    two = {"engine": "vllm", "address": "a:1", "vllm": {"tensor_parallel_size": 2}}
+    alone = {"engine": "vllm", "address": "a:1"}
+    sections = {"planner": two, "executor": alone, "learner": {"address": "b:1"}}
+    found = memory_report(Configuration.model_validate(sections), 80)
+    divided, whole, _ = found.services
+    assert divided.title == "planner, each of 2 GPUs"
+    assert 2 * divided.of("weights") == whole.of("weights")
+    assert divided.bytes == whole.bytes
+    assert found.remarks[0] == "4 GPUs of 80 GiB, one for each process"
 
 
 def test_the_table_has_a_row_for_each_item_and_the_sum() -> None:
@@ -117,7 +142,9 @@ def test_services_with_an_address_or_a_gpu_of_their_own_do_not_share(
 
 
 def test_services_are_planner_executor_and_learner() -> None:
-    configuration = Configuration.model_validate({"executor": {"engine": "vllm"}, "learner": {"ranks": 2}})
+    configuration = Configuration.model_validate(
+        {"executor": {"engine": "vllm", "gpus": [2]}, "learner": {"ranks": 2}}
+    )
     found = memory_report(configuration, 80)
     assert [one.title for one in found.services] == ["planner", "executor", "learner, each of 2 ranks"]
     assert found.services[1].bytes == pytest.approx(0.92 * 80 * GIB, abs=1)

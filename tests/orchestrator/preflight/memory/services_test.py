@@ -76,6 +76,15 @@ def test_vllm_s_step_has_room_for_the_longest_prompt() -> None:
     assert server("vllm", context_length=10_000).of("a step's activations") == 10_000 * 68 * 4
 
 
+def test_vllm_s_own_options_count() -> None:
+    plain, half = server("vllm"), server("vllm", vllm={"kv_cache_dtype": "fp8_e4m3"})
+    assert plain.bytes == half.bytes
+    # 448,619,998 bytes left, 16 for each token in place of 64.
+    assert half.remarks == ("the planner's KV cache holds 438105 sequences of 64 tokens",)
+    quantised = server("vllm", vllm={"quantization": "fp8"})
+    assert quantised.remarks[1:] == ("the planner's weights are counted as float32; fp8 makes them smaller",)
+
+
 def test_vllm_without_room_for_one_sequence_says_what_it_needs() -> None:
     # 0.5 GiB of context alone are more than 92 % of 0.52 GiB, and less than 0.52 GiB.
     memory = server("vllm", gpu_gib=0.52)
