@@ -47,7 +47,8 @@ def dependencies() -> tuple[list[str], dict[str, list[str]]]:
     ours = {pin.partition("==")[0]: bounded(pin) for pin in pins("cpu.in", until="# Development")}
     run = [ours[name] for name in ours if name not in (*BASE, *NOT_INSTALLED)]
     extras = {
-        extra: [bounded(pin) for pin in pins(f"{extra}.in")] for extra in ("export", "ray", "textarena")
+        extra: [bounded(pin) for pin in pins(f"{extra}.in")]
+        for extra in ("export", "openenv", "ray", "textarena")
     }
     return [ours[name] for name in BASE], {"run": run, **extras}
 

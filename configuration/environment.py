@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from configuration.section import Section
 
@@ -31,8 +31,8 @@ class EnvironmentSettings(Section):
     """Everything that decides which tasks exist, and the rules of an episode."""
 
     name: str = "alfworld"
-    """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`, or
-    `gymnasium:ID`."""
+    """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`,
+    `gymnasium:ID`, `textarena:GAME`, or `openenv:URL`."""
     mix: tuple[str, ...] = ()
     """Several environments with their shares of the groups, such as `alfworld=3,webshop=1`, in place of
     `name`."""
@@ -83,12 +83,3 @@ class EnvironmentSettings(Section):
         if len(set(names)) < len(names) or len(names) == 1:
             raise ValueError("at least two environments are needed, each of them once")
         return mix
-
-    @model_validator(mode="after")
-    def _each_part_finds_its_own_data(self) -> Self:
-        if self.mix and self.data is not None:
-            raise ValueError(
-                "data names the folder of one environment; with a mix, the variables ALFWORLD_DATA and "
-                "WEBSHOP_DATA name those of each"
-            )
-        return self

@@ -66,6 +66,6 @@ def _accepted(problem: Mapping[str, Any]) -> str:
         if limit in context:
             return f"{words} {context[limit]}"
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"])
+        choices = [each for each in re.findall(r"'([^']*)'", context["expected"]) if each]
         return f"{' or '.join(', '.join(choices).rsplit(', ', 1))}.{nearest(str(problem['input']), choices)}"
     return _KINDS.get(kind, "") or _KINDS.get(re.sub(r"_(parsing|type|from_float).*", "", kind), "")

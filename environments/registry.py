@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from configuration.environment import EnvironmentSettings
 from core.paths import user_path
-from environments.errors import BrokenEnvironmentError, MissingDependencyError, UnknownEnvironmentError
+from environments.errors import (
+    BrokenEnvironmentError,
+    EnvironmentDataError,
+    MissingDependencyError,
+    UnknownEnvironmentError,
+)
 
 if TYPE_CHECKING:
     # It imports gymnasium, which the user's Python that runs //environments/webshop:nouns may lack.
@@ -28,6 +33,7 @@ LOADERS: dict[str, str] = {
 FAMILIES: dict[str, str] = {
     "gymnasium": "environments.gymnasium_text:load",
     "textarena": "environments.textarena_text:load",
+    "openenv": "environments.openenv_text:load",
 }
 """`module:function` by the word before the colon in names such as `gymnasium:Game-v0`."""
 
@@ -55,6 +61,7 @@ def load(settings: EnvironmentSettings) -> Benchmark:
 
     Raises:
         UnknownEnvironmentError: there is no environment of that name.
+        EnvironmentDataError: a mix is given the data of a single environment.
         MissingDependencyError: its module cannot be found.
         BrokenEnvironmentError: the module has no such function, or the function gives something else than a
             benchmark; says what is missing.
@@ -69,6 +76,11 @@ def load(settings: EnvironmentSettings) -> Benchmark:
 def _mixed(settings: EnvironmentSettings) -> Benchmark:
     from environments.mixed import MixedBenchmark
 
+    if settings.data is not None:
+        raise EnvironmentDataError(
+            "environment.data names the files of one environment; with environment.mix, the variables "
+            "ALFWORLD_DATA and WEBSHOP_DATA name those of each"
+        )
     return MixedBenchmark({name: load(settings.part(name)) for name in settings.shares}, settings.shares)
 
 

@@ -206,6 +206,7 @@ python_environment = repository_rule(
                 Label("//requirements:ray.lock"): "ray",
                 Label("//requirements:site.lock"): "site",
                 Label("//requirements:textarena.lock"): "textarena",
+                Label("//requirements:openenv.lock"): "openenv",
             },
         ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),

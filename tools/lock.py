@@ -79,6 +79,7 @@ LOCKS = (
     Lock("charts", "kubernetes-validate==", extra=True),
     Lock("site", "mkdocs-material==", extra=True),
     Lock("textarena", "textarena==", extra=True),
+    Lock("openenv", "openenv-core==", extra=True),
     Lock("export", "pyarrow==", extra=True),
 )
 """All locks; those that others are constraints of come first."""

@@ -137,7 +137,6 @@ def test_temperatures_that_the_learner_accepts_can_be_set(temperature: float) ->
         ({"mix": ["=2", "webshop=1"]}, "'=2' is not an environment with its share"),
         ({"mix": ["alfworld=2"]}, "at least two environments are needed"),
         ({"mix": ["alfworld=2", "alfworld=1"]}, "each of them once"),
-        ({"mix": ["alfworld=2", "webshop=1"], "data": "/data"}, "ALFWORLD_DATA and WEBSHOP_DATA name those"),
     ],
 )
 def test_a_mix_names_environments_with_shares(values: dict[str, Any], message: str) -> None:

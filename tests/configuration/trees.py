@@ -27,6 +27,9 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
     if key.name.endswith((".address", ".listen")):
         there = st.builds("{}:{}".format, _WORD, st.integers(0, 65535))
         return there | st.none() if key.default is None else there
+    if key.name == "environment.mix":
+        names = st.lists(_WORD, min_size=2, max_size=3, unique=True)
+        return names.map(lambda those: tuple(f"{name}={share}" for share, name in enumerate(those, 1)))
     if key.name == "critic.penalties":
         return st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=3).map(tuple)
     if key.name == "ppo.importance_band":

@@ -208,6 +208,7 @@ SYNTAXES: tuple[Syntax, ...] = tuple(
 )
 VALUES = {
     "name": "webshop",
+    "mix": "alfworld=3,webshop=1",
     "data": "/data",
     "source": "generated",
     "backend": "textworld",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from environments.benchmark import Benchmark, ReferencedBenchmark, name_of, telling_of
 from environments.contract import check
-from environments.errors import UnknownEnvironmentError, UnknownTaskError
+from environments.errors import EnvironmentDataError, UnknownEnvironmentError, UnknownTaskError
 from environments.evaluation import evaluate
 from environments.registry import load
 
@@ -75,3 +77,5 @@ def test_what_is_in_no_part_is_refused(mixed: Benchmark) -> None:
         mixed.environment().reset(options={"task": "chess/1"})
     with pytest.raises(UnknownEnvironmentError, match="Did you mean webshop"):
         loaded("alfworld=3", "webshp=1")
+    with pytest.raises(EnvironmentDataError, match="ALFWORLD_DATA and WEBSHOP_DATA name those of each"):
+        load(EnvironmentSettings(mix=("alfworld=3", "webshop=1"), data=Path("/data")))
