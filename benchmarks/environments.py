@@ -1,4 +1,4 @@
-"""Compares our environments with the original engines: steps, resets and memory, on the same games.
+"""Compares our environments with the original engines: steps, resets and memory.
 
 `bazel run //benchmarks:environments -- [--games 6] [--steps 20] [--environments 1000] [--data PATH]`
 """

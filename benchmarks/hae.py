@@ -1,4 +1,4 @@
-"""Times the computation of advantages against a plain loop over turns with the same equations and batches."""
+"""Times the computation of advantages against a plain loop over turns with the same equations."""
 
 from __future__ import annotations
 

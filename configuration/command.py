@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +12,9 @@ from typing import Any, Generic, NoReturn
 
 from pydantic import ValidationError
 
-from configuration.files import read_toml
-from configuration.keys import Key, nearest
+from configuration.files import chosen_file, read_toml
+from configuration.keys import Key
+from configuration.mistakes import explanation
 from configuration.run import RunSettings
 from configuration.section import Section
 from configuration.syntax import FlagsT, Given, NoFlags, Syntax, TreeT
@@ -117,14 +120,14 @@ def parse(
     flags = {name: _value(own[name], text) for name, text in given.flags.items()}
     return CommandLine(
         _checked(syntax.tree, tree, list(syntax.keys)),
-        _checked(syntax.flags, flags, list(syntax.own)),
+        _checked(syntax.flags, flags, list(syntax.own), dashes="--"),
         given.arguments,
     )
 
 
 def _help_if_asked(argv: Sequence[str], syntax: Syntax[Any, Any]) -> None:
     if "--help" in argv or "-h" in argv:
-        print(syntax.help())
+        print(syntax.help(), flush=True)
         sys.exit(0)
 
 
@@ -132,7 +135,7 @@ def _tree(given: Given, syntax: Syntax[Any, Any], base: Mapping[str, Any] | None
     """The tables of the command's defaults, the file and the options, each overriding the ones before."""
     tree = _merged({}, base or {})
     if given.file is not None:
-        tree = _merged(tree, _of_interest(read_toml(user_path(given.file)), syntax))
+        tree = _merged(tree, _of_interest(read_toml(chosen_file(given.file)), syntax))
     for name, text in given.keys.items():
         key = syntax.keys.get(name)
         # What is not a key is an entry of a table.
@@ -144,6 +147,7 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command, and exits with its code; an error is printed with its notes, and decides the code."""
     try:
         code = run(sys.argv[1:])
+        sys.stdout.flush()
     except HiperError as error:
         _say(f"error: {error}", error)
         code = exit_codes.of_error(error)
@@ -152,7 +156,21 @@ def main(run: Callable[[Sequence[str]], int]) -> NoReturn:
         code = interruption.exit_code
     except KeyboardInterrupt:
         code = exit_codes.of_signal(signal.SIGINT)
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        code = exit_codes.of_signal(signal.SIGPIPE)
     sys.exit(code)
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the output any more, as behind `| head`; drops what is still to print."""
+    output, watch = sys.stdout.fileno(), select.poll()
+    watch.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in watch.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 def _say(text: str, error: Exception) -> None:
@@ -196,16 +214,9 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _checked(section: type[TreeT], tree: dict[str, Any], names: list[str]) -> TreeT:
+def _checked(section: type[TreeT], tree: dict[str, Any], names: list[str], dashes: str = "") -> TreeT:
     try:
         return section.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_explain(problem, names) for problem in error.errors())) from error
-
-
-def _explain(problem: Any, names: list[str]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}.{nearest(key, names)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key} = {problem['input']!r}: {message}" if key else message
+        lines = [explanation(problem, names, dashes) for problem in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error

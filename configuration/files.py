@@ -8,7 +8,30 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from configuration.keys import nearest
 from core.errors import ConfigurationError
+from core.paths import user_path
+
+PRESETS = Path(__file__).parents[1] / "presets"
+"""Configuration files of this repository; a wheel has them beside this folder, too."""
+
+
+def chosen_file(text: str) -> Path:
+    """The file that `--config` names: relative to where the command was typed, or else one of the presets.
+
+    Raises:
+        ConfigurationError: there is no such file; the message lists the presets.
+    """
+    path = user_path(text)
+    if path.exists():
+        return path
+    presets = {f"presets/{file.name}": file for file in sorted(PRESETS.glob("*.toml"))}
+    if text in presets:
+        return presets[text]
+    accepted = "a TOML file" + (f", such as one of the presets: {', '.join(presets)}" if presets else "")
+    raise ConfigurationError(
+        f"--config {text}: there is no file {path}.{nearest(text, list(presets))} Accepted is {accepted}"
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -6,13 +6,15 @@ import math
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator, model_validator
 
 from configuration.section import Section
 from configuration.vllm_options import UTILIZATION, VllmOptions
 
 PromptFormat = Literal["compact", "nano", "paper", "transcript"]
 """Formats of prompts; for each there is a module in `planner/` and in `executor/`."""
+
+_LAST_PORT = 65535
 
 
 class TlsSettings(Section):
@@ -35,7 +37,7 @@ class ServerSettings(Section):
     """Address `host:port` of a server that is already running; without it, the run starts one."""
     listen: str = "127.0.0.1:0"
     """Address on which a server that is started listens; port 0 means a free port."""
-    metrics_port: int | None = None
+    metrics_port: int | None = Field(None, ge=0, le=_LAST_PORT)
     """Port for Prometheus, on the same host as `listen`; 0 means a free port, none turns it off."""
     drain_seconds: float = Field(10.0, gt=0)
     """Seconds that calls in flight have to finish after the signal to stop."""
@@ -44,6 +46,19 @@ class ServerSettings(Section):
     max_calls: int = Field(1024, ge=1)
     """Number of calls handled at once; more are refused with RESOURCE_EXHAUSTED, except those of health."""
     tls: TlsSettings = TlsSettings()
+
+    @field_validator("address", "listen")
+    @classmethod
+    def _is_host_and_port(cls, given: str | None, info: ValidationInfo) -> str | None:
+        parts = [each.strip() for each in (given or "").split(",") if each.strip()]
+        if not all(map(_is_address, parts)) or (info.field_name == "listen" and len(parts) != 1):
+            raise ValueError("accepted is host:port, such as 127.0.0.1:50051")
+        return given
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) <= _LAST_PORT
 
 
 class ModelServerSettings(ServerSettings):

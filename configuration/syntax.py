@@ -157,9 +157,16 @@ class Syntax(Generic[TreeT, FlagsT]):
             elif not equals:
                 following = next(rest, None)
                 if following is None:
-                    raise ConfigurationError(f"--{name} needs a value")
+                    raise ConfigurationError(f"--{name} needs a value{self._meaning(name)}")
                 value = following
             yield name, value
+
+    def _meaning(self, name: str) -> str:
+        """The help of an option, with its default, to be put behind a message."""
+        if name == "config":
+            return ", a TOML file"
+        key = self.own.get(name) or self.keys.get(self.short_names.get(name, (name,))[0])
+        return f": {key.help} [{_shown(key.default)}]" if key is not None else ""
 
     def _in_a_table(self, name: str) -> str | None:
         """The key of an option that is a table's entry, or an entry of its entry; None for other options."""

@@ -1,4 +1,4 @@
-"""`bazel run //environments:conformance -- alfworld|webshop FILE [--data PATH] [--seed S]`."""
+"""`bazel run //environments:conformance -- alfworld|webshop FILE`: compares an engine with a recording."""
 
 from __future__ import annotations
 

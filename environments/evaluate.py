@@ -1,4 +1,4 @@
-"""`bazel run //environments:evaluate -- alfworld --policy rule --split valid_unseen`."""
+"""`bazel run //environments:evaluate -- BENCHMARK --policy NAME`: evaluates a scripted player on a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small but complete training loop that uses `hae`: `bazel run //hae:example_loop`.
+"""`bazel run //hae:example_loop`: a small but complete training loop that uses `hae`.
 
 A corridor of seven cells has a key at its left end and a door at its right end. An episode begins in the
 middle and is won by going through the door with the key, within 24 turns. At each turn the planner keeps its

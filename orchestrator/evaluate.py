@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:evaluate -- --checkpoint RUN_DIR --split valid_seen,valid_unseen`."""
+"""`bazel run //orchestrator:evaluate -- --checkpoint RUN_DIR`: evaluates adapters, with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bazel run //orchestrator:push -- --checkpoint RUN_DIR --planner.address … --executor.address …`."""
+"""`bazel run //orchestrator:push -- --checkpoint RUN_DIR`: gives a run's adapters to running servers."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from rich.console import Console
 
 from configuration import command
+from core import shown
 from orchestrator import rollout
 from orchestrator.preflight.dry_run import dry_run
 from orchestrator.run import StopRequest
@@ -40,7 +41,7 @@ def train(argv: Sequence[str]) -> int:
 
 def resume_command(root: Path) -> str:
     """The command line that resumes the run in a folder."""
-    return f"./bazelw run //orchestrator:train -- --run-dir {root}"
+    return f"{shown.command('//orchestrator:train')} --run-dir {root}"
 
 
 if __name__ == "__main__":

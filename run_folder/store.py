@@ -184,7 +184,9 @@ class EpisodeStore:
 
     def _open(self, path: Path, mode: str) -> None:
         if not path.exists():
-            raise NotFoundError(f"no episodes at {path}")
+            raise NotFoundError(
+                f"no episodes at {path}: the folder of a run has this file once its learner has started"
+            )
         self._path = path
         self._lock = threading.Lock()
         with _errors_of(path):
@@ -260,11 +262,18 @@ class EpisodeStore:
         with self._lock:
             row = self._db.execute("SELECT message FROM episodes WHERE number = ?", (number,)).fetchone()
         if row is None:
-            raise NotFoundError(f"no episode {number} in {self._path}")
+            raise NotFoundError(f"no episode {number} in {self._path}, which has {self._extent()}")
         try:
             return pb.Episode.FromString(row[0])
         except DecodeError as error:
             raise CorruptDataError(f"episode {number} in {self._path} cannot be decoded: {error}") from error
+
+    def _extent(self) -> str:
+        """The places that have an episode, in words."""
+        with self._lock:
+            query = "SELECT COUNT(*), MIN(number), MAX(number) FROM episodes"
+            count, first, last = self._db.execute(query).fetchone()
+        return f"{count} episodes, from {first} to {last}" if count else "none yet"
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Notes why these places are not trained on, in place of earlier reasons."""

@@ -1,4 +1,4 @@
-"""Compares the estimators with exact policy gradients on a tabular task: bias, variance, squared error."""
+"""Compares the estimators with exact policy gradients on a tabular task: bias and variance."""
 
 from __future__ import annotations
 

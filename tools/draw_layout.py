@@ -28,6 +28,7 @@ _BOXES = {
     "studies": (1.5, "experiments with their commands"),
     "benchmarks": (1.5, "speed, as ratios"),
     "deploy": (0.0, "Ray, Kubernetes, Slurm"),
+    "commands": (1.5, "hiper: the table of all commands"),
     "tools": (3.0, "the build; no imports of ours"),
 }
 """Column of a folder's box, and what the folder holds."""

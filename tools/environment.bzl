@@ -204,6 +204,7 @@ python_environment = repository_rule(
                 Label("//requirements:charts.lock"): "charts",
                 Label("//requirements:export.lock"): "export",
                 Label("//requirements:ray.lock"): "ray",
+                Label("//requirements:site.lock"): "site",
                 Label("//requirements:textarena.lock"): "textarena",
                 Label("//requirements:openenv.lock"): "openenv",
             },

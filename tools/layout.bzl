@@ -66,6 +66,19 @@ MAY_IMPORT = {
         "studies",
     ],
     "deploy": ["core", "configuration", "trajectory", "serving"],
+    "commands": [
+        "core",
+        "hae",
+        "configuration",
+        "environments",
+        "planner",
+        "executor",
+        "learner",
+        "orchestrator",
+        "studies",
+        "benchmarks",
+        "deploy",
+    ],
     "tools": [],
 }
 

@@ -77,6 +77,7 @@ LOCKS = (
     Lock("gpu", "vllm=="),
     Lock("ray", "ray==", extra=True),
     Lock("charts", "kubernetes-validate==", extra=True),
+    Lock("site", "mkdocs-material==", extra=True),
     Lock("textarena", "textarena==", extra=True),
     Lock("openenv", "openenv-core==", extra=True),
     Lock("export", "pyarrow==", extra=True),

@@ -1,4 +1,4 @@
-"""`bazel run //environments/alfworld:count_placements -- --data PATH`: writes `placements.json` anew."""
+"""`bazel run //environments/alfworld:count_placements -- --data PATH`: counts `placements.json`."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ def open_source(path: Path) -> GameSource:
     if path.is_file():
         return ArchiveSource(path)
     if not path.is_dir():
-        raise DataNotFoundError(f"no ALFWorld data at {path}: there is no such file or folder")
+        raise DataNotFoundError(
+            f"no ALFWorld data at {path}: there is no such file or folder; environment.data or ALFWORLD_DATA "
+            "names a tree made by alfworld-download, or the packed archive"
+        )
     for root in (path, path / "json_2.1.1"):
         if any((root / split).is_dir() for split in SPLITS):
             return TreeSource(root)

@@ -130,7 +130,8 @@ def find_files(data: Path) -> WebShopFiles:
     """The files in a folder, or beside a product file; the small setting's if a folder holds both."""
     if not data.exists():
         raise DataNotFoundError(
-            f"{data} does not exist; it should be a folder with WebShop's files, or its product file"
+            f"{data} does not exist; it should be a folder with WebShop's files, or its product file "
+            "(environment.data or WEBSHOP_DATA)"
         )
     folder = data if data.is_dir() else data.parent
     setting = _setting(data, folder)

@@ -1,4 +1,4 @@
-"""`bazel run //environments/webshop:fit_likelihood -- --data PATH`: writes `likelihood.json` anew.
+"""`bazel run //environments/webshop:fit_likelihood -- --data PATH`: fits the adviser's `likelihood.json`.
 
 For training goals, both of the adviser's searches are made, and every product that they show is opened, read,
 and bought. Three logistic regressions predict whether this purchase earns the full reward: from the cues of

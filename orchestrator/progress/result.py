@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from core import shown
 from orchestrator.clients.models import CallTime
 from orchestrator.progress.tally import Tally
 from run_folder import metric_names as names
@@ -107,8 +108,8 @@ def show(
 
 
 def show_command(root: Path) -> str:
-    return f"./bazelw run //orchestrator:show -- {shlex.quote(str(root))}"
+    return f"{shown.command('//orchestrator:show')} {shlex.quote(str(root))}"
 
 
 def resume_command(root: Path) -> str:
-    return f"./bazelw run //orchestrator:rollout -- --run-dir {shlex.quote(str(root))} --resume"
+    return f"{shown.command('//orchestrator:rollout')} --run-dir {shlex.quote(str(root))} --resume"

@@ -29,7 +29,10 @@ class MetricsPort:
             else:
                 self._server, self._thread = _start_https_server(host, port, registry, tls)
         except OSError as error:
-            raise AddressInUseError(f"cannot listen on metrics_port {port}: {error.strerror}") from error
+            raise AddressInUseError(
+                f"cannot listen on metrics_port = {port}: {error.strerror}; 0 chooses a free port, and none "
+                "turns it off"
+            ) from error
         self.port = self._server.server_port
 
     def stop(self) -> None:

@@ -115,7 +115,7 @@ class GrpcServer:
 
         Raises:
             AddressInUseError: a port is in use, or cannot be bound.
-            InvalidInputError: `listen` is not host:port, or the TLS files are not usable.
+            InvalidInputError: the TLS files are not usable.
         """
         self._bind()
         self._start_metrics()
@@ -134,9 +134,6 @@ class GrpcServer:
 
     def _bind(self) -> None:
         listen, credentials = self._settings.listen, server_credentials(self._settings.tls)
-        host, _, port = listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise InvalidInputError(f"listen = {listen!r}: host:port is accepted, such as 127.0.0.1:0")
         check_exposure(listen, self._settings.tls)
         try:
             if credentials is None:
@@ -145,9 +142,10 @@ class GrpcServer:
                 bound = self._server.add_secure_port(listen, credentials)
         except RuntimeError as error:
             raise AddressInUseError(
-                f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
+                f"cannot listen on {listen}: the port is in use, or the address is not of this machine. "
+                "`listen` takes another one; with port 0, a free port is chosen"
             ) from error
-        self.address = f"{host}:{bound}"
+        self.address = f"{listen.rpartition(':')[0]}:{bound}"
 
     async def _watch_expiry(self) -> None:
         """Says in the log that the certificate expires soon, or has expired; at the start `_bind` does."""

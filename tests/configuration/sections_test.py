@@ -150,3 +150,13 @@ def test_the_parts_of_a_mix_have_its_settings() -> None:
     part = settings.part("alfworld")
     assert (part.name, part.mix, part.step_limit) == ("alfworld", (), 9)
     assert (settings.title, part.title) == ("alfworld=3, textarena:FrozenLake-v0=1", "alfworld")
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:http", ":80", "127.0.0.1:70000", "", "a:1,b:2"])
+def test_a_server_listens_at_one_host_and_port(listen: str) -> None:
+    refused(ModelServerSettings, "accepted is host:port", listen=listen)
+
+
+@pytest.mark.parametrize("address", [None, "", "host:1", "a:1, b:2", "[::1]:50051"])
+def test_servers_have_addresses_or_none(address: str | None) -> None:
+    assert ModelServerSettings(address=address).address == address

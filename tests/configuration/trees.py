@@ -24,6 +24,9 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
     """Values of a key that satisfy its own bounds, though not what must hold between keys."""
     if key.name == "planner.temperature" or key.name == "executor.temperature":
         return st.just(0.0) | st.floats(0.01, 100.0)
+    if key.name.endswith((".address", ".listen")):
+        there = st.builds("{}:{}".format, _WORD, st.integers(0, 65535))
+        return there | st.none() if key.default is None else there
     if key.name == "environment.mix":
         names = st.lists(_WORD, min_size=2, max_size=3, unique=True)
         return names.map(lambda those: tuple(f"{name}={share}" for share, name in enumerate(those, 1)))

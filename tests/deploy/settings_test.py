@@ -45,7 +45,7 @@ def test_the_learner_has_the_same_port_after_each_start() -> None:
         (["scale"], "usage: ray scale executor=12"),
         (["down", "now"], "usage: ray scale executor=12"),
         (["up", "--planner.replica=2"], "planner.replicas"),
-        (["up", "--place-seconds=0"], "place_seconds"),
+        (["up", "--place-seconds=0"], "--place-seconds = '0': accepted is more than 0"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:

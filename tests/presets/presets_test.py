@@ -203,7 +203,7 @@ def to_tables(tree: Configuration) -> dict[str, object]:
         (["--executor.max_new_tokens", "2112"], "executor.max_new_tokens = 2112 leaves no room for a prompt"),
         (["--environment.name", "chess"], "unknown environment 'chess'"),
         (["--model", "./nothing"], "no model at"),
-        (["--gpu-memory", "0"], "gpu_memory = '0'"),
+        (["--gpu-memory", "0"], "--gpu-memory = '0'"),
     ],
 )
 def test_an_unsound_configuration_is_refused(options: list[str], message: str) -> None:

@@ -14,8 +14,9 @@ from runfiles import Runfiles
 from tests.shared_data import shared
 
 PARTS = {
-    *("benchmarks", "configuration", "core", "deploy", "environments", "executor", "hae", "hiper", "learner"),
-    *("orchestrator", "planner", "play", "run_folder", "serving", "studies", "tests", "tools", "trajectory"),
+    *("benchmarks", "commands", "configuration", "core", "deploy", "environments", "executor", "hae"),
+    *("hiper", "learner", "orchestrator", "planner", "play", "run_folder", "serving", "studies", "tests"),
+    *("tools", "trajectory"),
 }
 
 

@@ -12,6 +12,7 @@ import hiper
 PARTS = (
     *(
         "benchmarks",
+        "commands",
         "configuration",
         "core",
         "deploy",

@@ -182,7 +182,7 @@ def test_nothing_is_overwritten(run: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ([], "--to is needed: jsonl, parquet, hf or hub"),
-        (["--to=csv"], "Input should be"),
+        (["--to=csv"], "--to = 'csv': accepted is jsonl, parquet, hf or hub"),
         (["--to=jsonl", "--version=1"], "--version chooses the adapters of --to hub"),
     ],
 )

@@ -279,12 +279,6 @@ def test_a_port_in_use_is_an_error_that_names_it() -> None:
         asyncio.run(play())
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:http", ":80", "127.0.0.1:70000"])
-def test_an_address_that_is_none_is_refused(listen: str) -> None:
-    with pytest.raises(InvalidInputError, match="host:port"):
-        asyncio.run(called(fine, listen=listen))
-
-
 def test_metrics_count_calls_by_status() -> None:
     async def play() -> str:
         server = make_server(fine, metrics_port=0)

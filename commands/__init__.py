@@ -1,0 +1,1 @@
+"""The command `hiper`, which names all other commands and passes on to them."""

@@ -1,0 +1,22 @@
+"""The command `hiper` of an installation with pip.
+
+The wheel has our folders in one of its own, `hiper_rl`, because names such as `core` would be in the way of
+other packages. Only `hae` is a package for everybody.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Makes our folders importable in this process and in those that it starts, and runs the command."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+    from commands.hiper import main as run
+    from core.shown import INSTALLED
+
+    os.environ[INSTALLED] = "1"
+    run()
