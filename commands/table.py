@@ -98,6 +98,7 @@ GROUPS = (
         (
             Command("show", "//orchestrator:show", _OWN),
             Command("report", "//orchestrator:report_run", _OWN),
+            Command("watch", "//orchestrator:watch", _OWN),
             Command("replay", "//orchestrator:replay", Options.PLAYER),
             Command("export", "//orchestrator:export", _OWN),
         ),
