@@ -123,13 +123,23 @@ def rpcs() -> list[Rpc]:
     ]
 
 
-def messages(effort: Effort) -> list[Row]:
-    """The rows of all of `rpcs`."""
+def models(effort: Effort) -> list[Row]:
+    """The rows of the methods of planner and executor."""
+    return drills([rpc for rpc in rpcs() if rpc.server != "learner"], effort)
+
+
+def learner(effort: Effort) -> list[Row]:
+    """The rows of the learner's methods."""
+    return drills([rpc for rpc in rpcs() if rpc.server == "learner"], effort)
+
+
+def drills(wanted: Sequence[Rpc], effort: Effort) -> list[Row]:
+    """A row for each of the methods, on real servers."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()
         with system(folder, tiny_model(folder / "model")) as servers:
-            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in rpcs()]
+            return [asyncio.run(_drill(rpc, servers[rpc.server], effort)) for rpc in wanted]
 
 
 async def _drill(rpc: Rpc, server: Server, effort: Effort) -> Row:
