@@ -38,6 +38,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "tensorboard": ("run.tensorboard",),
     "wandb": ("run.wandb",),
     "trackio": ("run.trackio",),
+    "trace": ("run.trace",),
 }
 """Options without a section, and the keys that they set."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configuration.section import Section
+
+_COLLECTOR = re.compile(r"https?://[^\s/:]+:\d{1,5}/?|https?://\[[0-9a-fA-F:]+\]:\d{1,5}/?")
 
 
 class RunSettings(Section):
@@ -25,6 +28,16 @@ class RunSettings(Section):
     """Project of Weights & Biases to which the metrics are also sent; needs the package wandb."""
     trackio: str | None = None
     """Project of Trackio to which the metrics are also written; needs the package trackio."""
+    trace: str | None = None
+    """URL of an OpenTelemetry collector, such as http://127.0.0.1:4317, to which a trace of each episode is
+    sent; needs HIPER_EXTRAS=otel."""
+
+    @field_validator("trace")
+    @classmethod
+    def _trace_is_a_url(cls, given: str | None) -> str | None:
+        if given is not None and not _COLLECTOR.fullmatch(given):
+            raise ValueError("accepted is http://host:port, or https://host:port with TLS")
+        return given
 
 
 class OrchestratorSettings(Section):

@@ -18,6 +18,7 @@ from hiper.v1 import episode_pb2_grpc, learner_pb2_grpc, pool_pb2_grpc
 from configuration import command
 from configuration.files import to_toml
 from configuration.tree import Configuration
+from core import tracing
 from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
 from core.role import Role
@@ -204,7 +205,8 @@ def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str])
     keep_freed_memory()
     ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
     if ranks.leads:
-        asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))
+        with tracing.traced(configuration.run.trace, "learner"):
+            asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))
     else:
         follow_rank_0(configuration, ranks)
 

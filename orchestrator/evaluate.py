@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from configuration import command
+from core import tracing
 from core.exit_codes import Interrupted
 from environments.benchmark import ReferencedBenchmark
 from orchestrator.evaluation.display import comparison_table, outcome_table, subgoal_table
@@ -51,7 +52,8 @@ def play(request: Request, console: Console) -> None:
         request.configuration, request.benchmark, held.folder, console, finished, request.take_over
     )
     try:
-        ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
+        with tracing.traced(request.configuration.run.trace, "orchestrator"):
+            ending.run(run.play(list(zip(request.jobs, logs, strict=True))))
     except Interrupted as interruption:
         interruption.add_note("The same command plays the remaining episodes")
         raise

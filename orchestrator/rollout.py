@@ -13,6 +13,7 @@ from rich.console import Console
 from configuration import command
 from configuration.section import Section
 from configuration.tree import Configuration
+from core import tracing
 from core.errors import HiperError
 from core.exit_codes import Interrupted
 from orchestrator.preflight.checks import check_inputs
@@ -86,7 +87,8 @@ def play(
     try:
         with display_for(console, tally, episodes) as display:
             run = Run(configuration, inputs, held.folder, Report(tally, display), stop or StopRequest())
-            ending.run(run.play(), on_first=stop.ask if stop else lambda: False)
+            with tracing.traced(configuration.run.trace, "orchestrator"):
+                ending.run(run.play(), on_first=stop.ask if stop else lambda: False)
     except (HiperError, Interrupted) as error:
         if isinstance(error, Interrupted) and tally.stopping:
             _write_report(root, updates(root, tally), console)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core import tracing
 from core.errors import LapsedError
 from core.together import together
 from environments.benchmark import Benchmark, Task, TextEnvironment
@@ -125,6 +126,14 @@ class Dispatcher:
 
     async def _episode(self, lease: Lease, environment: TextEnvironment, held: HeldLeases) -> None:
         task = task_for(self.tasks, lease.task_seed, lease.group, self.parts)
+        with tracing.span("episode", _attributes(lease, task)) as span:
+            episode = await self._submitted(lease, task, environment, held)
+            span.set_attributes({"hiper.outcome": episode.ending, "hiper.turns": len(episode.turns)})
+        self.observer.episode(episode)
+
+    async def _submitted(
+        self, lease: Lease, task: Task, environment: TextEnvironment, held: HeldLeases
+    ) -> Episode:
         self.observer.episode_began()
         try:
             episode = await held.unless_lapsed(lease, self.players.play(lease, task, environment))
@@ -133,5 +142,16 @@ class Dispatcher:
         if episode is None:
             raise LapsedError(f"lease {lease.lease_id} has lapsed while its episode was played")
         # Not cancelled where the lease lapses now: the episode may be stored already, and the answer lost.
-        await self.episodes.submit(episode)
-        self.observer.episode(episode)
+        with tracing.span("submit"):
+            await self.episodes.submit(episode)
+        return episode
+
+
+def _attributes(lease: Lease, task: Task) -> tracing.Attributes:
+    return {
+        "hiper.run_id": lease.run_id,
+        "hiper.episode": lease.number,
+        "hiper.attempt": lease.attempt,
+        "hiper.task": task.id,
+        "hiper.task_type": task.type,
+    }

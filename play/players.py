@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.seeds import derive
+from core.tracing import span
 from environments.benchmark import Benchmark, StepInfo, Task, name_of, telling_of
 from environments.guarded import blamed
 from environments.telling import Telling
@@ -137,13 +138,14 @@ class Players:
 
     async def _played(self, episode: _Episode) -> Episode:
         started, options = self.clock(), {"task": episode.task.id}
-        with episode.blamed("reset"):
+        with span("reset"), episode.blamed("reset"):
             observation, info = episode.environment.reset(seed=episode.lease.seed, options=options)
             goal = info["goal"]
             first = told(episode.telling, "", observation, goal)
         state: Planning | Finished = begin(self._assignment(episode), goal, observation, first)
         while isinstance(state, Planning):
-            state, info = await self._turn(state, episode, info)
+            with span("turn", {"hiper.turn": state.context.turn}):
+                state, info = await self._turn(state, episode, info)
             self.on_turn(state.progress.turns[-1])
         seconds = self.clock() - started
         if self.final_prompts and state.truncated:
@@ -155,16 +157,16 @@ class Players:
     ) -> tuple[Planning | Finished, StepInfo]:
         began, number, seed = self.clock(), state.context.turn, episode.lease.seed
         may_plan, may_act = self._fences(episode.lease, state.progress.turns)
-        acting: Acting = state.planned(
-            await episode.planner.plan(state.context, derive(seed, "planner", number), may_plan)
-        )
-        stepping: Stepping = acting.acted(
-            await episode.executor.act(
+        with span("plan"):
+            plan = await episode.planner.plan(state.context, derive(seed, "planner", number), may_plan)
+        acting: Acting = state.planned(plan)
+        with span("act"):
+            act = await episode.executor.act(
                 acting.context, episode.shown(info), derive(seed, "executor", number), may_act
             )
-        )
+        stepping: Stepping = acting.acted(act)
         stepped = self.clock()
-        with episode.blamed(f"turn {number}"):
+        with span("environment"), episode.blamed(f"turn {number}"):
             observation, reward, terminated, truncated, after = episode.environment.step(stepping.action)
             ended = self.clock()
             shortened = told(episode.telling, state.progress.observation, observation, state.progress.goal)
@@ -192,10 +194,11 @@ class Players:
     async def _final_prompts(
         self, state: Finished, episode: _Episode, info: StepInfo
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return (
-            await episode.planner.prompt(state.context),
-            await episode.executor.prompt(state.context, episode.shown(info)),
-        )
+        with span("final prompts"):
+            return (
+                await episode.planner.prompt(state.context),
+                await episode.executor.prompt(state.context, episode.shown(info)),
+            )
 
     def _assignment(self, episode: _Episode) -> Assignment:
         lease, task = episode.lease, episode.task

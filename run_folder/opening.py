@@ -72,7 +72,7 @@ MAY_CHANGE: frozenset[str] = frozenset(
     + [f"{section}.{key}" for section in ("planner", "executor") for key in _MODEL_KEYS]
     + [f"{section}.vllm.{key}" for section in ("planner", "executor") for key in _VLLM_OPTIONS]
     + [f"pool.{key}" for key in PoolSettings.model_fields]
-    + ["run.dir", "run.resume", "run.tensorboard", "run.wandb", "run.trackio"]
+    + ["run.dir", "run.resume", "run.tensorboard", "run.wandb", "run.trackio", "run.trace"]
     + [f"orchestrator.{key}" for key in ("concurrency", "call_seconds", "patience_seconds", "start_seconds")]
     + [f"pool.{key}" for key in PoolSettings.model_fields]
     + [f"learner.{key}" for key in _LEARNER_KEYS]

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from configuration.files import to_toml
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
+from core import tracing
 from core.errors import HiperError
 from core.freed_memory import keep_freed_memory
 from core.paths import user_path
@@ -62,7 +63,8 @@ def run_model_server(
     use_gpus(configuration.model_server(role).gpus)
     check_options(role.value, configuration.model_server(role).vllm)
     keep_freed_memory()
-    asyncio.run(serve_model(role, configuration, flags, make_service))
+    with tracing.traced(configuration.run.trace, role.value):
+        asyncio.run(serve_model(role, configuration, flags, make_service))
     return 0
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from configuration.servers import ModelServerSettings
+from core import tracing
 from core.errors import BehindError
 from core.seeds import derive
 from serving.engine import (
@@ -50,6 +51,13 @@ class Sampler:
         result = await self.generate(prompt_ids, seed, complete_answers)
         # Again, as what is served may have changed while the request waited.
         _check(fence, result.adapter)
+        tracing.note(
+            {
+                "gen_ai.usage.input_tokens": len(prompt_ids),
+                "gen_ai.usage.output_tokens": len(result.token_ids),
+                "hiper.adapter_version": result.adapter_version,
+            }
+        )
         return Generation(
             prompt_ids=prompt_ids,
             token_ids=result.token_ids,

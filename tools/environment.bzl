@@ -207,6 +207,7 @@ python_environment = repository_rule(
                 Label("//requirements:site.lock"): "site",
                 Label("//requirements:textarena.lock"): "textarena",
                 Label("//requirements:openenv.lock"): "openenv",
+                Label("//requirements:otel.lock"): "otel",
             },
         ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),

@@ -81,6 +81,7 @@ LOCKS = (
     Lock("textarena", "textarena==", extra=True),
     Lock("openenv", "openenv-core==", extra=True),
     Lock("export", "pyarrow==", extra=True),
+    Lock("otel", "opentelemetry-sdk==", extra=True),
 )
 """All locks; those that others are constraints of come first."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from configuration.tree import Configuration
+from core import tracing
 from core.errors import ConfigurationError
 from core.paths import user_path
 from core.role import Role
@@ -82,6 +83,8 @@ def check_settings(configuration: Configuration) -> None:
     _check_shares(configuration)
     check_model(configuration.planner.model)
     check_packages(configuration.run)
+    if configuration.run.trace is not None:
+        tracing.check_packages(configuration.run.trace)
 
 
 def _check_shares(configuration: Configuration) -> None:

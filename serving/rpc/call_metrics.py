@@ -42,12 +42,13 @@ class CallMetrics(grpc.aio.ServerInterceptor):
                 yield
                 ended_with = "OK"
             except grpc.aio.AbortError:
-                ended_with = _name(context.code())
+                ended_with = code_name(context.code())
                 raise
             finally:
                 self._calls.labels(method, ended_with).inc()
                 self._seconds.labels(method).observe(time.perf_counter() - began)
 
 
-def _name(code: Any) -> str:
+def code_name(code: Any) -> str:
+    """The name of a status code that a servicer's context has: `NOT_FOUND`."""
     return code.name if isinstance(code, grpc.StatusCode) else str(code)

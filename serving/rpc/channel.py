@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from configuration.servers import TlsSettings
 from core.errors import UnavailableError
+from serving.rpc.call_traces import client_interceptors
 from serving.rpc.renewing_channel import RenewingChannel
 from serving.rpc.tls import channel_credentials, channel_files
 
@@ -68,11 +69,14 @@ def open_channel(
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    files = channel_files(tls)
+    files, interceptors = channel_files(tls), client_interceptors()
     if files is None:
-        return grpc.aio.insecure_channel(address, options=options)
+        return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     return RenewingChannel(
-        files, lambda found: grpc.aio.secure_channel(address, channel_credentials(found), options=options)
+        files,
+        lambda found: grpc.aio.secure_channel(
+            address, channel_credentials(found), options=options, interceptors=interceptors
+        ),
     )
 
 

@@ -22,11 +22,13 @@ from prometheus_client import CollectorRegistry
 
 from configuration.section import Section
 from configuration.servers import ServerSettings
+from core import tracing
 from core.errors import AddressInUseError, HiperError, InvalidInputError
 from core.paths import user_path
 from serving.rpc.access import AccessControl
 from serving.rpc.call_limit import CallLimit
 from serving.rpc.call_metrics import CallMetrics
+from serving.rpc.call_traces import CallTraces
 from serving.rpc.certificates import CertificateFiles
 from serving.rpc.channel import MESSAGE_BYTES, Keepalive
 from serving.rpc.metrics_port import MetricsPort
@@ -180,7 +182,8 @@ def _interceptors(
 ) -> tuple[grpc.aio.ServerInterceptor, ...]:
     """The interceptors of all calls; the first one is the outermost."""
     access = (AccessControl(),) if settings.tls.authority is not None else ()
-    return (CallMetrics(registry), StatusInterceptor(), *access, limit)
+    traces = (CallTraces(),) if tracing.is_on() else ()
+    return (CallMetrics(registry), *traces, StatusInterceptor(), *access, limit)
 
 
 Failure = Callable[[], Awaitable[HiperError]]

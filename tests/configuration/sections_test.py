@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from configuration.environment import EnvironmentSettings
 from configuration.learner import ImitationSettings, LearnerSettings, PpoSettings
+from configuration.run import RunSettings
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.role import Role
@@ -160,3 +161,15 @@ def test_a_server_listens_at_one_host_and_port(listen: str) -> None:
 @pytest.mark.parametrize("address", [None, "", "host:1", "a:1, b:2", "[::1]:50051"])
 def test_servers_have_addresses_or_none(address: str | None) -> None:
     assert ModelServerSettings(address=address).address == address
+
+
+@pytest.mark.parametrize("url", ["http://host:4317", "https://a.b-c.org:4317/", "http://[::1]:4317", None])
+def test_traces_go_to_a_url(url: str | None) -> None:
+    assert RunSettings(trace=url).trace == url
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host:4317", "http://host", "http://host:4318/v1/traces", "ftp://host:1"]
+)
+def test_what_is_not_the_url_of_a_collector_is_refused(url: str) -> None:
+    refused(RunSettings, "accepted is http://host:port", trace=url)

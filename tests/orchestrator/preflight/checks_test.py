@@ -162,3 +162,5 @@ def test_a_package_that_is_asked_for_must_be_installed(monkeypatch: pytest.Monke
     check_settings(configuration())
     with pytest.raises(ConfigurationError, match="--run.wandb project needs the package wandb"):
         check_settings(configuration(run={"wandb": "project"}))
+    with pytest.raises(ConfigurationError, match="--run.trace http://host:4317 needs OpenTelemetry"):
+        check_settings(configuration(run={"trace": "http://host:4317"}))
