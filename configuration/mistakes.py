@@ -36,7 +36,7 @@ def explanation(problem: Mapping[str, Any], names: Sequence[str], dashes: str = 
     """
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}.{nearest(key, _beside(key, names)) or nearest(key, list(names))}"
+        return f"unknown key {key}.{_hint(key, names)}"
     if problem["type"] == "missing" and isinstance(problem["loc"][-1], int):
         whole, needed = key.rpartition(".")[0], problem["loc"][-1] + 1
         return f"{whole} = {problem['input']!r}: accepted are {needed} values"
@@ -46,6 +46,12 @@ def explanation(problem: Mapping[str, Any], names: Sequence[str], dashes: str = 
     if accepted := _accepted(problem):
         return f"{shown}: accepted is {accepted}"
     return f"{shown}: {_message(problem)}"
+
+
+def _hint(key: str, names: Sequence[str]) -> str:
+    """A suggestion: the same name in another section, then a close one in this section, then in any."""
+    same = [name for name in names if name.endswith(f".{key.rpartition('.')[2]}")]
+    return nearest(key, same) or nearest(key, _beside(key, names)) or nearest(key, list(names))
 
 
 def _beside(key: str, names: Sequence[str]) -> list[str]:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from configuration.keys import Key, keys
 from configuration.tree import Configuration
+from configuration.vllm_options import SET_BY_OUR_KEYS
 
 KEYS = {key.name: key for key in keys(Configuration)}
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 _WORD = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6)
 _ITEM = st.booleans() | st.integers(-(2**31), 2**31) | st.floats(0.0, 1.0) | _WORD
-_OPTIONS = st.dictionaries(_WORD, _ITEM | st.dictionaries(_WORD, _ITEM, max_size=2), max_size=3)
+_OPTION = _WORD.filter(lambda name: name not in SET_BY_OUR_KEYS)
+_OPTIONS = st.dictionaries(_OPTION, _ITEM | st.dictionaries(_WORD, _ITEM, max_size=2), max_size=3)
 _PATH = st.lists(_WORD, min_size=1, max_size=3).map(lambda parts: Path("/", *parts))
 
 
@@ -27,6 +29,8 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
     if key.name.endswith((".address", ".listen")):
         there = st.builds("{}:{}".format, _WORD, st.integers(0, 65535))
         return there | st.none() if key.default is None else there
+    if key.name == "run.trace":
+        return st.none() | st.builds("http://{}:{}".format, _WORD, st.integers(0, 65535))
     if key.name == "environment.mix":
         names = st.lists(_WORD, min_size=2, max_size=3, unique=True)
         return names.map(lambda those: tuple(f"{name}={share}" for share, name in enumerate(those, 1)))
