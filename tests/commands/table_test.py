@@ -17,9 +17,14 @@ NOT_LISTED = {"commands/hiper.py"}
 """Files with a main that are not for people: the command itself."""
 
 
+def sources() -> list[Path]:
+    """Our own files: those of folders with a BUILD file, which Bazel's links to its outputs do not have."""
+    return [path for build in CHECKOUT.glob("*/BUILD") for path in build.parent.rglob("*.py")]
+
+
 def mains() -> set[str]:
     """Files with a main, outside tests, tools and documentation."""
-    paths = (path for path in CHECKOUT.glob("*/**/*.py") if "\nif __name__ ==" in path.read_text())
+    paths = (path for path in sources() if "\nif __name__ ==" in path.read_text())
     files = {path.relative_to(CHECKOUT).as_posix() for path in paths}
     return {file for file in files if not file.startswith(("tests/", "tools/", "docs/"))}
 
@@ -62,7 +67,7 @@ def test_a_command_says_in_a_line_what_it_does(command: Command) -> None:
 def test_commands_that_messages_name_are_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     named = {
         label
-        for path in CHECKOUT.glob("*/**/*.py")
+        for path in sources()
         if not path.is_relative_to(CHECKOUT / "tests")
         for label in re.findall(r"shown\.command\(['\"]([^'\"]+)", path.read_text(encoding="utf-8"))
     }

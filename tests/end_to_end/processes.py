@@ -86,7 +86,8 @@ def gone(pid: int) -> bool:
     """Whether the process has ended; one that init has not collected yet has."""
     try:
         return ") Z" in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    # The second if it ends between opening and reading.
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.servers.services import ServiceDiedError, ServiceRefusedError
 from orchestrator.servers.supervisor import KeptService, Restarts, Supervisor
+from tests.end_to_end.processes import gone
 from tests.orchestrator.servers.services_test import READY, UNTIL_PARENT_GOES, spec
 
 COUNT = """import pathlib, sys; lives = pathlib.Path(sys.argv[1] + ".lives")
@@ -192,14 +193,6 @@ launched = subprocess.Popen(["sleep", "600"]); pathlib.Path({str(child)!r}).writ
     guarded.run(work)
     for pid in pids:
         assert gone(pid)
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended, even if nobody has collected it."""
-    try:
-        return ") Z" in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
 
 
 def test_those_that_the_others_outlive_are_stopped_first(tmp_path: Path) -> None:
