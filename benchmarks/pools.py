@@ -123,8 +123,8 @@ def scaling(simulation: Simulation, title: str, sizes: Sequence[tuple[int, int]]
 
 
 def executors(simulation: Simulation) -> None:
-    """More executors beside the same planners."""
-    scaling(simulation, "more executors beside the same planners", [(4, 1), (4, 2), (4, 4)])
+    """More executors beside the same planners, of which there are so many that they are not what is short."""
+    scaling(simulation, "more executors beside the same planners", [(8, 1), (8, 2), (8, 4)])
 
 
 def pools(simulation: Simulation) -> None:
