@@ -61,6 +61,7 @@ class LeaseGate:
         self._set_aside: set[int] = set()
         self._version = version
         self._open: dict[int, _Open] = {}
+        self._places: dict[str, int] = {}  # of the open leases, by their ids
         self._freed: list[int] = []
         self._attempts: dict[int, int] = {}
         self._next = 0
@@ -96,27 +97,25 @@ class LeaseGate:
 
     def place(self, lease_id: str) -> int | None:
         """The place of an open lease; None if it is not open."""
-        return next((n for n, held in self._open.items() if held.lease.lease_id == lease_id), None)
+        return self._places.get(lease_id)
 
     def is_stored(self, number: int) -> bool:
         return number in self._stored
 
     def renew(self, lease_ids: Iterable[str], now: float) -> tuple[str, ...]:
         """Keeps these leases for their whole time from now on; those of them that are not open any more."""
-        places = {held.lease.lease_id: number for number, held in self._open.items()}
         lapsed = []
         for lease_id in lease_ids:
-            if lease_id in places:
-                number = places[lease_id]
+            if (number := self._places.get(lease_id)) is None:
+                lapsed.append(lease_id)
+            else:
                 expires = now + self._schedule.lease_seconds
                 self._open[number] = replace(self._open[number], expires=expires)
-            else:
-                lapsed.append(lease_id)
         return tuple(lapsed)
 
     def free(self, number: int) -> None:
         """The lease of this place ends now: the next one who asks gets the place."""
-        if self._open.pop(number, None):
+        if self._end(number):
             self._freed.append(number)
 
     def complete(self, number: int) -> None:
@@ -142,9 +141,16 @@ class LeaseGate:
         return number in self._stored or number in self._set_aside
 
     def _close(self, number: int) -> None:
-        self._open.pop(number, None)
+        self._end(number)
         if number in self._freed:
             self._freed.remove(number)
+
+    def _end(self, number: int) -> bool:
+        """Whether this place had an open lease, which is none any more."""
+        held = self._open.pop(number, None)
+        if held is not None:
+            del self._places[held.lease.lease_id]
+        return held is not None
 
     def _ended(self, now: float) -> int | None:
         if self._freed:
@@ -173,5 +179,6 @@ class LeaseGate:
         )
         self._close(number)
         self._open[number] = _Open(lease, now + schedule.lease_seconds)
+        self._places[lease.lease_id] = number
         self._attempts[number] = attempt + 1
         return lease
