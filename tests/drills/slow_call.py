@@ -11,7 +11,7 @@ from hiper.v1 import planner_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from benchmarks.simulation.engine import LatencyModel, WaitingEngine
-from configuration.servers import ModelServerSettings, TlsSettings
+from configuration.servers import PlannerSettings, TlsSettings
 from planner.server import service
 from serving.model import load_tokenizer, resolve_model
 from serving.rpc.channel import Keepalive, open_channel
@@ -28,7 +28,7 @@ async def serve(address: str, tls: TlsSettings) -> None:
     tokenizer = load_tokenizer(resolve_model("bundled").path)
     latency = LatencyModel(prompt_token=0.0, step=SECONDS, sequence=0.0)
     engine = WaitingEngine(latency, (tokenizer.eos_token_id,), 1024, 8)
-    settings = ModelServerSettings(listen=address, tls=tls)
+    settings = PlannerSettings(listen=address, tls=tls)
     server = GrpcServer(settings, (service(engine, tokenizer, settings),), CollectorRegistry())
     await server.start()
     print("serving", flush=True)
