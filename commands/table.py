@@ -159,6 +159,7 @@ GROUPS = (
             Command("benchmark-pools", "//benchmarks:pools", _OWN),
             Command("benchmark-environments", "//benchmarks:environments", _ENVIRONMENT),
             Command("benchmark-hae", "//benchmarks:hae", _OWN),
+            Command("benchmark-run-folder", "//benchmarks:run_folder", _OWN),
         ),
     ),
     Group(
