@@ -140,7 +140,7 @@ class _Recorder:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        names = {
+        names: dict[str, str | int] = {
             "service.namespace": "hiper",
             "service.name": service,
             "host.name": socket.gethostname(),
