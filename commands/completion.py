@@ -19,7 +19,7 @@ def script(arguments: Sequence[str]) -> str:
     """The script for a shell, to be sourced.
 
     Raises:
-        ConfigurationError: there is no script for this shell; the message lists those that there are.
+        ConfigurationError: the shell is not supported; the message lists those that are.
     """
     accepted = ", ".join(SHELLS)
     if len(arguments) != 1:

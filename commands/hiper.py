@@ -40,7 +40,7 @@ def hiper(argv: Sequence[str]) -> int:
         Exit code: 0.
 
     Raises:
-        ConfigurationError: there is no such command, it needs Bazel, or a package that it needs is missing.
+        ConfigurationError: the command does not exist, it needs Bazel, or a package that it needs is missing.
     """
     # These take half a second to import, which `--help` need not wait for.
     from configuration.keys import nearest

@@ -1,7 +1,7 @@
 """The command `hiper` of an installation with pip.
 
-The wheel has our folders in one of its own, `hiper_rl`, because names such as `core` would be in the way of
-other packages. Only `hae` is a package for everybody.
+The wheel puts our folders into the folder `hiper_rl`, because other packages may have names such as `core`,
+too. Only `hae` is a package for everybody.
 """
 
 from __future__ import annotations

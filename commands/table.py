@@ -24,7 +24,7 @@ class Options(Enum):
     PLAYER = "player"
     """Those of the environment and of both model servers, such as `--planner.model`."""
     OWN = "own"
-    """None: the command only has options of its own."""
+    """No keys of the configuration; the command has only its own options."""
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class EnvironmentSettings(Section):
     """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`,
     `gymnasium:ID`, `textarena:GAME`, or `openenv:URL`."""
     mix: tuple[str, ...] = ()
-    """Several environments with their shares of the groups, such as `alfworld=3,webshop=1`, in place of
-    `name`."""
+    """Several environments to play, instead of `name`, each with its share of the groups, such as
+    `alfworld=3,webshop=1`."""
     data: Path | None = None
     """Path of the data, by default ALFWORLD_DATA or WEBSHOP_DATA; without it, tasks are generated."""
     source: Literal["auto", "real", "generated"] = "auto"

@@ -20,7 +20,7 @@ def chosen_file(text: str) -> Path:
     """The file that `--config` names: relative to where the command was typed, or else one of the presets.
 
     Raises:
-        ConfigurationError: there is no such file; the message lists the presets.
+        ConfigurationError: the file does not exist; the message lists the presets.
     """
     path = user_path(text)
     if path.exists():

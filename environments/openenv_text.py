@@ -1,6 +1,6 @@
 """The environment of a running OpenEnv server, `openenv:http://HOST:PORT`; needs the package openenv-core.
 
-Each environment is a session of its own on the server. A snapshot is a new session in which the actions are
+Each environment opens its own session on the server. A snapshot is a new session in which the actions are
 played again.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 
@@ -11,7 +11,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from core.errors import ForbiddenError, UnauthenticatedError
-from serving.rpc.status import wrap_handler
+from serving.rpc.status import AroundCalls
 
 _SCHEME = "hiper:"
 """Scheme of the URI that names a role in a certificate's subjectAltName, such as `URI:hiper:learner`."""
@@ -59,19 +59,11 @@ MAY_CALL: Mapping[str, frozenset[Peer]] = {
 """Roles that may make each call; calls that are missing here are refused to everybody."""
 
 
-class AccessControl(grpc.aio.ServerInterceptor):
+class AccessControl(AroundCalls):
     """Refuses calls unless the caller's certificate names a role that may make them."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
-        handler = await continuation(handler_call_details)
-        return wrap_handler(handler, handler_call_details.method, self._allowed)
-
     @asynccontextmanager
-    async def _allowed(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    async def around(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
         check_access(method, context.auth_context())
         yield
 

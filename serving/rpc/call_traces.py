@@ -9,8 +9,7 @@ from typing import Any
 import grpc
 
 from core import tracing
-from serving.rpc.call_metrics import code_name
-from serving.rpc.status import wrap_handler
+from serving.rpc.status import AroundCalls, CallEnd
 
 
 class SendsSpan(grpc.aio.UnaryUnaryClientInterceptor):
@@ -31,32 +30,21 @@ def client_interceptors() -> Sequence[grpc.aio.ClientInterceptor]:
     return [SendsSpan()] if tracing.is_on() else []
 
 
-class CallTraces(grpc.aio.ServerInterceptor):
+class CallTraces(AroundCalls):
     """Records a span for each call that comes with one, with method and status code."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
-        handler = await continuation(handler_call_details)
-        return wrap_handler(handler, handler_call_details.method, self._around)
-
     @asynccontextmanager
-    async def _around(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
-        name, ended_with = method.lstrip("/"), "CANCELLED"
+    async def around(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        name, end = method.lstrip("/"), CallEnd(context)
         metadata = {
             key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
         }
         with tracing.call_span(name, metadata) as span:
             try:
-                yield
-                ended_with = "OK"
-            except grpc.aio.AbortError:
-                ended_with = code_name(context.code())
-                raise
+                with end:
+                    yield
             finally:
                 # Names of OpenTelemetry's semantic conventions.
                 span.set_attributes(
-                    {"rpc.system.name": "grpc", "rpc.method": name, "rpc.response.status_code": ended_with}
+                    {"rpc.system.name": "grpc", "rpc.method": name, "rpc.response.status_code": end.code}
                 )

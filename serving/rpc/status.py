@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, NoReturn
 
 import grpc
@@ -54,6 +56,40 @@ def wrap_handler(handler: grpc.RpcMethodHandler | None, method: str, around: Aro
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
+
+
+class AroundCalls(grpc.aio.ServerInterceptor, ABC):
+    """Puts each call of a method that exists inside `around`."""
+
+    @abstractmethod
+    def around(self, method: str, context: grpc.aio.ServicerContext) -> AbstractAsyncContextManager[None]:
+        """The asynchronous context manager around one call."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        return wrap_handler(handler, handler_call_details.method, self.around)
+
+
+class CallEnd(AbstractContextManager["CallEnd"]):
+    """Notes with which status code the call in its block ends."""
+
+    def __init__(self, context: grpc.aio.ServicerContext) -> None:
+        self._context = context
+        self.code = "CANCELLED"
+        """Name of the code, such as `NOT_FOUND`."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.code = "OK"
+        elif isinstance(error, grpc.aio.AbortError):
+            code: Any = self._context.code()
+            self.code = code.name if isinstance(code, grpc.StatusCode) else str(code)
 
 
 @dataclass(frozen=True)
