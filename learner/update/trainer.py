@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from configuration.environment import EnvironmentSettings
 from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
@@ -62,8 +64,7 @@ class TrainerSettings:
     critic: CriticSettings = field(default_factory=CriticSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
-    step_limit: int = 50
-    """Largest number of turns of an episode."""
+    environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -73,7 +74,7 @@ class TrainerSettings:
             critic=configuration.critic,
             lora=configuration.lora,
             estimator=configuration.estimator,
-            step_limit=configuration.environment.step_limit,
+            environment=configuration.environment,
         )
 
 
@@ -126,7 +127,7 @@ class Trainer:
             for role in Role
         }
         self._reader = FeatureReader(self._model, pack_tokens, ranks)
-        self._critic = Critic(self._reader, settings.critic, settings.estimator, settings.step_limit, ranks)
+        self._critic = Critic(self._reader, settings.critic, settings.estimator, ranks)
 
     @property
     def memory(self) -> int:
@@ -171,7 +172,8 @@ class Trainer:
         if episodes and self._settings.estimator.uses_values:
             states = States.of(episodes, self._settings.estimator.bootstrap)
             batch = turn_batch(episodes, self._settings.estimator)
-            self._critic.remember(version, self._critic.read(batch, states, lambda share: None)[0])
+            limits = self._step_limits(episodes)
+            self._critic.remember(version, self._critic.read(batch, states, limits, lambda share: None)[0])
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
@@ -258,7 +260,7 @@ class Trainer:
         """The batch with values, and the metrics of the critic, which has learnt from it."""
         began = time.perf_counter()
         states = States.of(episodes, self._settings.estimator.bootstrap)
-        experience, tokens = self._critic.read(batch, states, advance)
+        experience, tokens = self._critic.read(batch, states, self._step_limits(episodes), advance)
         read = time.perf_counter()
         generator = np.random.default_rng([self._seed, self.version, len(Role)])
         valued = self._critic.update(experience, self.version, generator)
@@ -266,6 +268,10 @@ class Trainer:
         metrics = placed(measures, names.critic, names.TIME_UPDATE_CRITIC) | {names.TIME_VALUES: read - began}
         bootstrap = self._settings.estimator.bootstrap
         return with_values(batch, states, valued.values, self._critic.names, bootstrap), metrics
+
+    def _step_limits(self, episodes: Sequence[Episode]) -> npt.NDArray[np.int64]:
+        """[E] largest number of turns of each episode."""
+        return np.array([self._settings.environment.step_limit_of(one.benchmark) for one in episodes])
 
     def _update_policy(
         self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance

@@ -76,7 +76,7 @@ class AdapterFacts:
     def name(self) -> str:
         """Name for the Hub, without an owner."""
         model = self.run.model.rpartition("/")[2]
-        return f"{model}-{self.run.value('environment.name')}-{self.role.value}"
+        return f"{model}-{'-'.join(self.run.environments)}-{self.role.value}"
 
 
 def model_card(facts: AdapterFacts) -> str:
@@ -162,7 +162,7 @@ def _results(facts: AdapterFacts) -> Iterator[EvalResult]:
         ):
             yield EvalResult(
                 task_type="reinforcement-learning",
-                dataset_type=facts.run.value("environment.name"),
+                dataset_type="-".join(facts.run.environments),
                 dataset_name=f"{facts.run.environment}, split {each.split}",
                 dataset_split=each.split,
                 metric_type=kind,

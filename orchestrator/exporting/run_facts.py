@@ -60,11 +60,16 @@ class RunFacts:
 
     @property
     def environment(self) -> str:
-        """Environment and data in a few words."""
+        """Environment or mix, and data, in a few words."""
         source = self.value("environment.source")
-        return (
-            f"{self.value('environment.name')} ({source} tasks)" if source else self.value("environment.name")
-        )
+        title = ", ".join(self.value("environment.mix") or (self.value("environment.name"),))
+        return f"{title} ({source} tasks)" if source else title
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Names of the environments."""
+        mix = self.value("environment.mix") or ()
+        return tuple(each.rpartition("=")[0] for each in mix) or (self.value("environment.name"),)
 
     @property
     def command(self) -> str:

@@ -218,6 +218,19 @@ def test_a_log_of_something_else_is_left_alone_and_the_difference_named(tmp_path
     assert identity(elsewhere, AdapterChoice("base"), "a") == identity(first, AdapterChoice("base"), "a")
 
 
+def test_a_log_of_an_earlier_version_lacks_keys_that_had_their_defaults(tmp_path: Path) -> None:
+    path, key = tmp_path / "log.jsonl", "environment.step_limits"
+    mix = {"mix": ["alfworld=3", "webshop=1"]}
+    plain, limited = (
+        identity(Configuration.model_validate({"environment": mix | own}), AdapterChoice("base"), "a")
+        for own in ({}, {"step_limits": ["webshop=15"]})
+    )
+    EpisodeLog(path, {name: value for name, value in plain.items() if name != key}).keep(ONE)
+    assert EpisodeLog(path, plain).episodes == [ONE]
+    with pytest.raises(ConfigurationError, match=r"environment.step_limits was \(\), not \('webshop=15',\)"):
+        EpisodeLog(path, limited)
+
+
 def adapter(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")
