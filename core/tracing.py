@@ -79,14 +79,10 @@ def check_packages(endpoint: str) -> None:
     """Raises `ConfigurationError` with the command that installs OpenTelemetry if it is not installed."""
     if all(map(_is_installed, _PACKAGES)):
         return
+    command = f"{shown.command('//orchestrator:rollout')} --trace {endpoint}"
     raise ConfigurationError(
-        f"--run.trace {endpoint} needs OpenTelemetry, which is not installed. "
-        + (
-            "pip install '.[otel]' in the checkout installs it"
-            if shown.installed()
-            else "HIPER_EXTRAS=otel before the command installs it, as in: HIPER_EXTRAS=otel "
-            f"{shown.command('//orchestrator:rollout')} --trace {endpoint}"
-        )
+        f"--run.trace {endpoint} needs OpenTelemetry, which is not installed: "
+        f"{shown.installation('otel', command)}"
     )
 
 

@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 
 from configuration.environment import EnvironmentSettings
+from core import shown
 from environments.errors import BrokenEnvironmentError, MissingDependencyError, UnknownEnvironmentError
 from environments.gymnasium_text import GymnasiumBenchmark
 
@@ -106,8 +107,7 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
         import textarena
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{settings.name} needs {error.name}, which is not installed: HIPER_EXTRAS=textarena before the "
-            "command installs it"
+            f"{settings.name} needs {error.name}, which is not installed: {shown.installation('textarena')}"
         ) from error
     registry = textarena.envs.registration.ENV_REGISTRY
     games = {known for known in registry if f"{known}-raw" in registry}

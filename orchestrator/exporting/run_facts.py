@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from configuration.keys import keys
 from configuration.tree import Configuration
+from core import shown
 from run_folder import saved_configuration
 from run_folder.opening import MAY_CHANGE
 from serving.model import BUNDLED, hub_id
@@ -78,7 +79,7 @@ class RunFacts:
         Of paths, only the last part is shown.
         """
         options = [f"--model {shlex.quote(self.hub_id or self.model)}", *self._options()]
-        return " \\\n    ".join(["./bazelw run //orchestrator:train -- --run-dir DIR", *options])
+        return " \\\n    ".join([f"{shown.command('//orchestrator:train')} --run-dir DIR", *options])
 
     def _options(self) -> Iterator[str]:
         defaults = RunFacts(Configuration().model_dump(mode="json"))

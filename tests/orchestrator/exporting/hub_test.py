@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from core.errors import ConfigurationError
 from core.role import Role
+from core.shown import INSTALLED
 from orchestrator.export import export
 from run_folder.folder import RunFolder
 from serving.adapters.folder import folder_hash
@@ -106,6 +107,22 @@ def test_the_card_of_a_model_of_the_hub_is_filled_in(tmp_path: Path, base: Model
         assert part in card.text, part
     assert card.text.count("valid_seen") == 1, "only the evaluation of this version"
     assert "/home/me" not in card.content and "$" not in card.content
+
+
+def test_the_commands_of_a_card_are_those_of_an_installation(
+    tmp_path: Path, base: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_adapters(tmp_path / "run", base, "small")
+    monkeypatch.setenv(INSTALLED, "1")
+    assert export([str(run), "--to=hub"]) == 0
+    text = ModelCard.load(run / "export/hub/executor/README.md").text
+    for command in (
+        "hiper train --run-dir DIR",
+        "hiper evaluate --checkpoint",
+        "hiper executor --model small",
+    ):
+        assert command in text, command
+    assert "bazel" not in text
 
 
 def test_the_card_of_a_run_on_a_mix_names_all_its_environments(tmp_path: Path, base: ModelFolder) -> None:
