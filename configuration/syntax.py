@@ -19,6 +19,10 @@ _OPTION = re.compile(r"-(?!\d|\.\d|$)")
 """Beginning of an option; a negative number and a single dash are values."""
 
 
+_LISTED = 4
+"""Largest number of a section's keys that a message lists."""
+
+
 class NoSections(Section):
     """For commands that need nothing of the configuration."""
 
@@ -147,9 +151,8 @@ class Syntax(Generic[TreeT, FlagsT]):
             name, equals, value = word.removeprefix("--").partition("=")
             known = spelled.get(name.replace("-", "_")) or self._in_a_table(name)
             if known is None:
-                hint = nearest(name, names).replace("mean ", "mean --")
                 raise ConfigurationError(
-                    f"unknown option {word.partition('=')[0]}.{hint} --help lists all of them"
+                    f"{_unknown(word.partition('=')[0], names)} --help lists all options"
                 )
             name = known
             if not equals and self._stands_alone(name):
@@ -209,6 +212,16 @@ class Syntax(Generic[TreeT, FlagsT]):
                 f"commas between them. {self.usage}"
             )
         return tuple(others)
+
+
+def _unknown(option: str, names: list[str]) -> str:
+    """What is wrong with an option that is none of `names`, and which of them may be meant."""
+    name = option.removeprefix("--")
+    inside = [f"--{each}" for each in names if each.startswith(f"{name.replace('-', '_')}.")]
+    if inside:
+        rest = ", …" if len(inside) > _LISTED else ""
+        return f"{option} is a section; accepted are its keys: {', '.join(inside[:_LISTED])}{rest}."
+    return f"unknown option {option}.{nearest(name, names).replace('mean ', 'mean --')}"
 
 
 def _shown(default: Any) -> str:

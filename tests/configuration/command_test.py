@@ -114,6 +114,20 @@ def test_lists_are_written_with_commas_and_optional_values_with_none():
         (["--", "3"], "unknown option --."),
         (["--data", "~nobody-of-this-name/x"], "'~nobody-of-this-name/x' is not a path"),
         (["--config", "/no/such/file.toml"], "--config /no/such/file.toml: there is no file"),
+        (
+            ["--estimator.normalize", "true"],
+            "--estimator.normalize is a section; accepted are its keys: --estimator.normalize.low, "
+            "--estimator.normalize.high, --estimator.normalize.switch, --estimator.normalize.deviation. ",
+        ),
+        (["--lora=8"], "--lora is a section; accepted are its keys: --lora.rank, --lora.alpha, "),
+        (
+            ["--planner.tls", "x"],
+            "--planner.tls is a section; accepted are its keys: --planner.tls.certificate",
+        ),
+        (["--run.dir="], "run.dir = '': accepted is a path that is not empty; `.` is the current folder"),
+        (["--run-dir", ""], "run.dir = '': accepted is a path that is not empty"),
+        (["--planner.tls.key="], "planner.tls.key = '': accepted is a path that is not empty"),
+        (["--config="], "--config : there is no file "),
         (["--config", "nano.toml"], "Did you mean presets/nano.toml?"),
     ],
 )
@@ -128,6 +142,22 @@ def test_an_unknown_key_in_a_file_is_refused_with_the_nearest(tmp_path):
     file.write_text("[learner]\nepisode_per_update = 3\n")
     with pytest.raises(ConfigurationError, match="Did you mean learner.episodes_per_update"):
         read(["--config", str(file)], "test")
+
+
+def test_an_empty_path_in_a_file_is_refused(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('[run]\ndir = ""\n')
+    with pytest.raises(ConfigurationError, match="run.dir = '': accepted is a path that is not empty"):
+        read(["--config", str(file)], "test")
+
+
+def test_an_empty_path_of_a_flag_is_refused():
+    class Flags(Section):
+        out: Path | None = None
+
+    for words in (["--out="], ["--out", ""]):
+        with pytest.raises(ConfigurationError, match="^--out = '': accepted is a path that is not empty"):
+            parse(words, Syntax("test", NoSections, Flags))
 
 
 def test_the_configuration_as_used_is_read_back_the_same(tmp_path):

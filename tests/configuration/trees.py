@@ -35,8 +35,7 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
         names = st.lists(_WORD, min_size=2, max_size=3, unique=True)
         return names.map(lambda those: tuple(f"{name}={share}" for share, name in enumerate(those, 1)))
     if key.name == "environment.step_limits":
-        # They name environments of the mix: see `_consistent`.
-        return st.just(())
+        return st.sampled_from([("alfworld=50",), ("alfworld=50", "webshop=15")])
     if key.name == "critic.penalties":
         return st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=3).map(tuple)
     if key.name == "ppo.importance_band":
@@ -68,7 +67,8 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     groups = values["learner.episodes_per_update"] * values["learner.group_size"]
     changed = {**values, **same, "learner.episodes_per_update": groups}
     mixed = [each.partition("=")[0] for each in values["environment.mix"]]
-    changed["environment.step_limits"] = tuple(f"{name}=7" for name in mixed[1:])
+    named = zip(mixed, values["environment.step_limits"], strict=False)
+    changed["environment.step_limits"] = tuple(f"{name}={each.partition('=')[2]}" for name, each in named)
     if values["learner.shard_base"]:
         changed["learner.ranks"] = values["learner.ranks"] + 1
         changed["learner.gradient_checkpointing"] = True
