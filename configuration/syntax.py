@@ -17,8 +17,6 @@ FlagsT = TypeVar("FlagsT", bound=Section)
 
 _OPTION = re.compile(r"-(?!\d|\.\d|$)")
 """Beginning of an option; a negative number and a single dash are values."""
-
-
 _LISTED = 4
 """Largest number of a section's keys that a message lists."""
 

@@ -30,7 +30,10 @@ def trained(tmp_path: Path, *options: str) -> tuple[Path, str]:
 
 def test_a_mix_keeps_its_shares_in_each_update_and_is_measured_by_environment(tmp_path: Path) -> None:
     root, output = trained(
-        tmp_path, "--environment.mix=alfworld=3,webshop=1", "--environment.generator.products=20"
+        tmp_path,
+        "--environment.mix=alfworld=3,webshop=1",
+        "--environment.step_limits=webshop=1",
+        "--environment.generator.products=20",
     )
     assert "success by environment in the last update: alfworld 0%, webshop 0%" in output
     lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
@@ -38,6 +41,8 @@ def test_a_mix_keeps_its_shares_in_each_update_and_is_measured_by_environment(tm
     assert [line["episode/count/webshop"] for line in lines] == [1, 1]
     played = episodes(root)
     assert all(one.key.task_id.startswith(f"{one.benchmark}/") for one in played.values())
+    lengths = {(one.benchmark, len(one.turns)) for one in played.values()}
+    assert lengths == {("alfworld", 2), ("webshop", 1)}, "each has its own step limit"
     assert "webshop" in (root / "report.html").read_text().partition("Environments</h2>")[2]
 
     code, output = run("orchestrator.evaluate", f"--checkpoint={root}", "--split=train", "--games=3")
