@@ -6,7 +6,8 @@ and once while it answers `--load` calls at a time. The adapter travels over gRP
 
 The first token is that of a short prompt, so that the time of a push is measured and not that of a prompt.
 The server has room for it beside the other calls, whose prompts are those of `//benchmarks:engine`, and whose
-answers have 24 tokens, the most by default. With `--engine vllm`, the adapter is added to vLLM.
+answers have 1 to 24 tokens. There is one server, with two threads. With `--engine vllm`, the adapter is added
+to vLLM.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer
 
 ROLE = Role.EXECUTOR
+BASE = {"executor": {"threads": 2}}
 PROBE, NEW = 16, 24
-"""Numbers of tokens: of the prompt whose first token ends a push, and of each answer under load."""
+"""Numbers of tokens: of the prompt whose first token ends a push, and of the longest answer under load."""
 IDLE_GOAL, LOADED_GOAL = 0.5, 1.0
 _SECONDS = 600.0
 """Deadline of a push: on a busy machine the figures should be poor rather than missing."""
@@ -95,7 +97,8 @@ class Load:
         while True:
             number, least = number + 1, self.published
             seed = caller + 1000 * number
-            request = GenerationRequest(tuple(prompts(1, seed)[0]), NEW, 1.0, seed, frozenset())
+            length = random.Random(seed).randint(1, NEW)
+            request = GenerationRequest(tuple(prompts(1, seed)[0]), length, 1.0, seed, frozenset())
             try:
                 result = await self.engine.generate(request)
             except HiperError:
@@ -187,20 +190,22 @@ def two_adapters(c: Configuration, model: ModelFolder, root: Path) -> list[Path]
 async def pushes(ours: Ours, rounds: int, callers: int, report: Progress) -> dict[str, list[float]]:
     """Seconds of each push while nobody else calls, and beside this many callers."""
     found: dict[str, list[float]] = {"idle": [], f"{callers} calls": []}
+    pauses = random.Random(0)
     async with ours.serving():
         # The first push is not timed: torch prepares its kernels in it.
         await ours.push()
         for place, (name, count) in enumerate(zip(found, (0, callers), strict=True)):
             async with ours.load.running(count):
-                await asyncio.sleep(1.0 if count else 0.0)
                 for number in range(rounds):
                     report((place + number / rounds) / 3, f"push {number + 1} of {rounds}, {name}")
+                    # So that a push does not always meet the calls in the state that the one before left.
+                    await asyncio.sleep(pauses.uniform(0.5, 1.5))
                     found[name].append(await ours.push())
     return found
 
 
 def run(argv: Sequence[str]) -> int:
-    line = read(argv, "push", BenchmarkFlags)
+    line = read(argv, "push", BenchmarkFlags, BASE)
     c, flags, console = line.configuration, line.flags, Console()
     outcome = Outcome("push", argv, flags)
     # As the learner and the model servers do.
