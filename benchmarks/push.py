@@ -103,6 +103,8 @@ class Load:
                 result = await self.engine.generate(request)
             except HiperError:
                 self.failed += 1
+                # A call that is refused returns at once; the pushes must still get their turn.
+                await asyncio.sleep(0.1)
                 continue
             self.answers[result.adapter_version] += 1
             self.mixed += result.adapter_version < least
