@@ -95,7 +95,7 @@ def plain(work: Work, recompute: bool = False) -> Callable[[], object]:
     """
     torch.set_num_threads(work.configuration.learner.threads)
     dtype = compute_dtype(work.configuration.learner.dtype)
-    base = AutoModelForCausalLM.from_pretrained(work.model.path, dtype=dtype).to(compute_device())
+    base = AutoModelForCausalLM.from_pretrained(work.model.path, dtype=dtype, device_map=compute_device())
     config = lora_config(base, work.configuration.lora)
     model = get_peft_model(base, config, adapter_name="planner")
     model.add_adapter("executor", config)
