@@ -44,7 +44,7 @@ class BenchmarkFlags(ResultFlags):
 
     episodes: int = Field(16, ge=1)
     """Number of episodes that each side plays in a round; a multiple of `orchestrator.concurrency`."""
-    rounds: int = Field(1, ge=1)
+    rounds: int = Field(2, ge=1)
     """Number of times that both sides play, in turn."""
     lock_step_threads: int | None = Field(None, ge=1)
     """Number of CPU threads of each engine in lock-step; none means those of both together."""
