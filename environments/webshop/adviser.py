@@ -18,8 +18,8 @@ from environments.webshop.wish import read_wish, searchable
 TURNS = 15
 """Largest number of turns of an episode, including search and purchase."""
 SURE = 1.0
-"""Log-odds from which a product is bought without looking at others. The search for more takes longer with
-each tenth above it than what it finds is worth to a model that learns from it."""
+"""Log-odds from which a product is bought without looking at others. With 1.25 (2.0 before its features are
+read), it wins 86.5 % instead of 86.3 % of the goals of valid, in 6.6 turns instead of 5.5."""
 WORTH_READING = -2.0
 """Log-odds from which a product's features are read."""
 
