@@ -61,9 +61,11 @@ class Conversation:
         self._unanswered = ""
 
     def begin(self) -> Asked | Ended:
+        """Starts the episode."""
         return in_background(self._begun())
 
     def reply(self, text: str) -> Asked | Ended:
+        """Answers the last messages; raises whatever the environment raises."""
         return in_background(self._replied(text))
 
     def close(self) -> None:

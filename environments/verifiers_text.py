@@ -11,7 +11,6 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import islice
 from typing import Any, get_type_hints
 
@@ -62,6 +61,13 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
 def _modules(name: str) -> tuple[Any, Any]:
     """`verifiers.v1`, and our module that imports it."""
     try:
+        import verifiers
+
+        if tuple(int(part) for part in verifiers.__version__.split(".")[:2]) < _OLDEST:
+            raise MissingDependencyError(
+                f"{name} needs verifiers 0.4.0 or a later version, and {verifiers.__version__} is installed: "
+                "HIPER_EXTRAS=verifiers before the command installs a later one"
+            )
         import verifiers.v1
 
         from environments import verifiers_game
@@ -70,11 +76,6 @@ def _modules(name: str) -> tuple[Any, Any]:
             f"{name} needs {error.name}, which is not installed: HIPER_EXTRAS=verifiers before the command "
             "installs it"
         ) from error
-    if tuple(int(part) for part in version("verifiers").split(".")[:2]) < _OLDEST:
-        raise MissingDependencyError(
-            f"{name} needs verifiers 0.4.0 or a later version, and {version('verifiers')} is installed: "
-            "HIPER_EXTRAS=verifiers before the command installs a later one"
-        )
     return verifiers.v1, verifiers_game
 
 

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -165,4 +166,12 @@ def test_a_missing_module_is_named(installed: Path) -> None:
 def test_how_to_install_the_package_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "verifiers", None)  # imports as if it were not installed
     with pytest.raises(MissingDependencyError, match="needs verifiers, which is not.*HIPER_EXTRAS=verifiers"):
+        game("combination_lock")
+
+
+def test_an_older_version_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ModuleType("verifiers")
+    older.__dict__["__version__"] = "0.3.1"
+    monkeypatch.setitem(sys.modules, "verifiers", older)
+    with pytest.raises(MissingDependencyError, match=r"verifiers 0\.4\.0 or a later .* 0\.3\.1 is installed"):
         game("combination_lock")
