@@ -7,6 +7,7 @@ own, because the loop of whoever calls `step` waits meanwhile.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import threading
@@ -183,7 +184,16 @@ def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all conversations of this process."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="verifiers", daemon=True).start()
+    atexit.register(lambda: in_background(_broken_off()))
     return loop
+
+
+async def _broken_off() -> None:
+    """Ends all episodes, so that asyncio does not complain of them when Python exits."""
+    if playing := asyncio.all_tasks() - {asyncio.current_task()}:
+        for each in playing:
+            each.cancel()
+        await asyncio.wait(playing, timeout=1.0)
 
 
 def in_background(work: Coroutine[Any, Any, _Result]) -> _Result:

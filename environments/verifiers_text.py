@@ -46,8 +46,8 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
     if reasons:
         raise BrokenEnvironmentError(f"{settings.name} cannot be played here: {'; '.join(reasons)}")
     if type(environment).start is not vf.Env.start:
-        atexit.register(lambda: game.in_background(environment.stop()))
         game.in_background(environment.start())
+        atexit.register(lambda: game.in_background(environment.stop()))
     held_out = range(_FOLD - 1, len(tasks), _FOLD)
     seeds = {
         "train": [number for number in range(len(tasks)) if number not in held_out],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,24 @@ from tests.extras import need
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "verifiers_environment"
 HANOI = ("[A C]", "[A B]", "[C B]", "[A C]", "[B A]", "[B C]", "[A C]")
 """The shortest solution with three disks."""
+
+SERVED = """
+from combination_lock import LockEnv, LockTaskset
+__all__ = ["LockTaskset", "ServedEnv"]
+class ServedEnv(LockEnv):
+    async def start(self):
+        print("started")
+    async def stop(self):
+        print("stopped")
+"""
+"""An environment with something that all of its episodes share."""
+
+PROGRAM = """
+from configuration.environment import EnvironmentSettings
+from environments.registry import load
+environment = load(EnvironmentSettings(name="verifiers:served")).environment()
+print(environment.reset(seed=1)[0])
+"""
 
 PLAIN = """
 import verifiers.v1 as vf
@@ -123,6 +143,19 @@ def test_an_error_is_told_with_task_and_turn(installed: Path) -> None:
     environment.reset(options={"task": "train/00000001"})
     with pytest.raises(BrokenEnvironmentError, match="train/00000001, turn 0: raised .*the abacus is broken"):
         environment.step("2")
+
+
+def test_a_process_may_exit_in_the_middle_of_an_episode(installed: Path) -> None:
+    (installed / "served.py").write_text(SERVED)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert ended.stdout.splitlines() == ["started", "The lock has 3 digits.", "stopped"]
+    assert not ended.stderr
 
 
 @pytest.mark.parametrize(
