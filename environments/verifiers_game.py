@@ -24,8 +24,8 @@ from environments.verifiers_agent import Agent, recorded, text_of
 
 _Result = TypeVar("_Result")
 _TEXT_LENGTH = 100_000
-_WON = 1.0
-"""Smallest reward of an episode that is won."""
+_WON = 1.0 - 1e-6
+"""Smallest reward of an episode that is won: 1, of which a sum of weighted rewards may fall short by rounding."""
 
 
 @dataclass(frozen=True)
