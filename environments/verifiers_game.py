@@ -25,7 +25,7 @@ from environments.verifiers_agent import Agent, recorded, text_of
 _Result = TypeVar("_Result")
 _TEXT_LENGTH = 100_000
 _WON = 1.0 - 1e-6
-"""Smallest reward of an episode that is won: 1, of which a sum of weighted rewards may fall short by rounding."""
+"""Smallest reward of an episode that is won: 1, as far as a sum of weighted rewards reaches it."""
 
 
 @dataclass(frozen=True)
