@@ -96,12 +96,12 @@ class Conversation:
             raise errors.exceptions[0] from errors
 
     async def _ask(self, messages: list[Any], allowed: bool) -> str | None:
-        text = text_of([message for message in messages if message.role != "system"])
         if not allowed:
-            self._unanswered = text
+            self._unanswered = text_of(messages)
             return None
-        instructions = text_of([message for message in messages if message.role == "system"])
-        self._asked.put_nowait(Asked(instructions, text))
+        instructions = [message for message in messages if message.role == "system"]
+        others = [message for message in messages if message.role != "system"]
+        self._asked.put_nowait(Asked(text_of(instructions), text_of(others)))
         return await self._replies.get()
 
     async def _played(self) -> Ended:
@@ -155,7 +155,8 @@ class VerifiersGame(gymnasium.Env[str, str]):
         with self._randomness.used():
             after = self._conversation.reply(action)
         if isinstance(after, Asked):
-            return after.text or "(nothing)", 0.0, False, False, {}
+            said = "\n\n".join(filter(None, (after.instructions, after.text)))
+            return said or "(nothing)", 0.0, False, False, {}
         ended = {"won": after.reward >= _WON, "score": after.reward}
         text = after.text or "The episode is over."
         return text, after.reward, not after.truncated, after.truncated, ended

@@ -56,6 +56,28 @@ class Sums(vf.Taskset[Sum]):
 """A taskset without an environment of its own: verifiers asks once, and scores the reply."""
 
 
+PARTS = """
+import verifiers.v1 as vf
+__all__ = ["Colours", "Talk"]
+OPENING = [{"role": "user", "content": "Red or blue?"}, {"role": "user", "content": "You may ask."}]
+LATER = [
+    {"role": "system", "content": "Be quick."},
+    {"role": "user", "content": [{"type": "text", "text": "Really?"}, {"type": "text", "text": "Again?"}]},
+]
+class Colours(vf.Taskset[vf.Task]):
+    def load(self):
+        yield vf.Task(vf.TaskData(system_prompt="Decide."), self.config.task)
+class TalkConfig(vf.EnvConfig):
+    player: vf.AgentConfig = vf.AgentConfig()
+class Talk(vf.Env[TalkConfig]):
+    async def run(self, task, agents):
+        async with agents.player.interaction(task) as talk:
+            for message in (OPENING, LATER, "Too late."):
+                segment = await talk.turn(message)
+"""
+"""An environment that opens the conversation itself, with lists of messages."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder where the command is typed; what is imported from there is forgotten afterwards."""
@@ -133,6 +155,15 @@ def test_a_taskset_alone_asks_once(installed: Path) -> None:
     for reply, reward in (("3", 1.0), ("4", 0.0)):
         assert environment.reset(options={"task": "train/00000002"})[0] == "2 + 1?"
         assert environment.step(reply)[1:3] == (reward, True)
+
+
+def test_messages_with_several_parts_are_shown_whole(installed: Path) -> None:
+    (installed / "parts.py").write_text(PARTS)
+    environment = game("parts", step_limit=2).environment()
+    observation, info = environment.reset(options={"task": "train/00000000"})
+    assert (observation, info["goal"]) == ("Red or blue?\n\nYou may ask.", "Decide.")
+    assert environment.step("red")[:3] == ("Be quick.\n\nReally?\nAgain?", 0.0, False)
+    assert environment.step("blue")[:4] == ("Too late.", 0.0, False, True)
 
 
 def test_an_error_is_told_with_task_and_turn(installed: Path) -> None:
