@@ -133,6 +133,9 @@ class EmbeddedEngine:
                 self._pending = pending
                 self._wake.notify()
             await asyncio.wrap_future(pending.future)
+            # Without this, the memory of the old weights stays with the process, which grows with each
+            # switch. Nobody waits for it.
+            asyncio.get_running_loop().run_in_executor(None, return_free_memory)
 
     async def failure(self) -> EngineFailedError:
         watch, failed = ProgressWatch(self._stuck_seconds), asyncio.wrap_future(self._failure)
@@ -289,8 +292,8 @@ class EmbeddedEngine:
             )
             return
         runner.forget()
-        # Without this, the memory of the old weights stays with the process, which grows with each switch.
-        return_free_memory()
+        # The old weights with it; `switch` returns their memory to the system.
+        del undo
         self._adapter = switch.adapter
         _settle(switch.future, None)
 
