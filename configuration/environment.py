@@ -34,7 +34,7 @@ class EnvironmentSettings(Section):
 
     name: str = "alfworld"
     """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`,
-    `gymnasium:ID`, `textarena:GAME`, or `openenv:URL`."""
+    `gymnasium:ID`, `textarena:GAME`, `openenv:URL`, or `verifiers:ID`."""
     mix: tuple[str, ...] = ()
     """Several environments to play, instead of `name`, each with its share of the groups, such as
     `alfworld=3,webshop=1`."""

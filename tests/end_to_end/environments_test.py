@@ -1,9 +1,11 @@
-"""Whole runs of a tiny model on several environments at once, and on games of TextArena."""
+"""Whole runs of a tiny model on several environments at once, on games of TextArena, and on verifiers."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+import pytest
 
 from tests.end_to_end.processes import SMALL, episodes, run
 from tests.end_to_end.tiny import tiny_model
@@ -64,3 +66,16 @@ def test_games_of_textarena_with_and_without_listed_actions_are_trained_on(tmp_p
         assert sorted(own) == sorted(2 * games)
     lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
     assert [line["episode/count"] for line in lines] == [4, 4]
+
+
+def test_an_environment_of_verifiers_is_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("verifiers", "verifiers")
+    folder = Path(__file__).resolve().parents[2] / "docs" / "verifiers_environment"
+    monkeypatch.setenv("HIPER_PATH", str(folder))
+    root, _ = trained(tmp_path, "--environment.name=verifiers:combination_lock")
+    played = episodes(root)
+    assert sorted(played) == list(range(8))
+    assert {one.task_type for one in played.values()} == {"combination_lock"}
+    lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
+    assert [line["episode/count"] for line in lines] == [4, 4]
+    assert not any(line["episode/set_aside"] for line in lines)
