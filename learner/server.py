@@ -99,7 +99,13 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
     identity = RunIdentity(store.run_id, epoch, model.fingerprint)
     claims = ServerClaims(store.run_id, f"{socket.gethostname()}:{os.getpid()}")
     connections = _connections(configuration, identity, claims)
-    pool = ReplicaPool(identity, PoolServers(connections), configuration.pool, learner.lease_seconds)
+    pool = ReplicaPool(
+        identity,
+        PoolServers(connections),
+        configuration.pool,
+        learner.lease_seconds,
+        sleepers=[role for role in Role if configuration.model_server(role).sleep_while_updating],
+    )
     run = TrainingRun.of(
         folder=folder,
         epoch=epoch,

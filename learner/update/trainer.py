@@ -202,6 +202,9 @@ class Trainer:
                 metrics |= self._update_policy(role, episodes, advantages, stage)
         self.version += 1
         metrics |= throughput_metrics(metrics, time.perf_counter() - began)
+        if self._model.device.type == "cuda":
+            # torch would keep it for the next update; servers on the same GPU need it until then.
+            torch.cuda.empty_cache()
         return Update(metrics, by_episode(episodes, batch, advantages))
 
     def save_adapter(self, role: Role, folder: Path) -> None:

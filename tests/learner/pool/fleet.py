@@ -62,6 +62,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.machines: dict[str, Machine] = {}
         self.forgotten: list[str] = []
+        self.asleep: list[str] = []
         self._folder = folder
 
     def start(self, role: Role, address: str, incarnation: str = "1") -> Machine:
@@ -82,6 +83,11 @@ class Fleet:
         if due.address not in self.machines:
             raise UnavailableError(f"nobody is at {due.address}")
         return await self.machines[due.address].take(due.adapter)
+
+    async def sleep(self, role: Role, address: str) -> None:
+        if self.machines[address].refusal is not None:
+            raise self.machines[address].refusal
+        self.asleep.append(address)
 
     async def forget(self, role: Role, address: str) -> None:
         self.forgotten.append(address)
