@@ -111,6 +111,7 @@ class Trainer:
             seed,
             checkpointed=settings.learner.gradient_checkpointing,
             shards=ranks if settings.learner.shard_base else ALONE,
+            quantization=settings.learner.quantization,
         )
         self._optimizers = {
             role: self._optimizer(

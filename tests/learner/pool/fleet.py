@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,8 +85,8 @@ class Fleet:
         return await self.machines[due.address].take(due.adapter)
 
     async def sleep(self, role: Role, address: str) -> None:
-        if self.machines[address].refusal is not None:
-            raise self.machines[address].refusal
+        if (refusal := self.machines[address].refusal) is not None:
+            raise refusal
         self.asleep.append(address)
 
     async def forget(self, role: Role, address: str) -> None:
@@ -144,11 +144,14 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, **settings: float) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, sleepers: Collection[Role] = (), **settings: float
+) -> AsyncIterator[Running]:
     """A pool with servers that report only when they are told to."""
     fleet = Fleet(folder)
     clock = Clock()
-    pool = ReplicaPool(RUN, fleet, PoolSettings.model_validate(settings), 30.0, clock, first_pause=0.005)
+    limits = PoolSettings.model_validate(settings)
+    pool = ReplicaPool(RUN, fleet, limits, 30.0, clock, first_pause=0.005, sleepers=sleepers)
     work = asyncio.create_task(pool.run())
     try:
         async with asyncio.timeout(SECONDS):
