@@ -85,8 +85,8 @@ class LearnerSettings(ServerSettings):
     def _whole_weights_are_divided(self) -> Self:
         if self.shard_base and self.quantization != "none":
             raise ValueError(
-                f"learner.quantization = {self.quantization}: weights of 4 bits cannot be divided among ranks; "
-                "learner.shard_base = false is needed"
+                f"learner.quantization = {self.quantization}: weights of 4 bits cannot be divided among "
+                "ranks; learner.shard_base = false is needed"
             )
         return self
 

@@ -144,9 +144,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(
-    folder: Path, sleepers: Collection[Role] = (), **settings: float
-) -> AsyncIterator[Running]:
+async def running(folder: Path, sleepers: Collection[Role] = (), **settings: float) -> AsyncIterator[Running]:
     """A pool with servers that report only when they are told to."""
     fleet = Fleet(folder)
     clock = Clock()
