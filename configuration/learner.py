@@ -82,7 +82,7 @@ class LearnerSettings(ServerSettings):
         return self
 
     @model_validator(mode="after")
-    def _whole_weights_are_divided(self) -> Self:
+    def _only_whole_weights_are_divided(self) -> Self:
         if self.shard_base and self.quantization != "none":
             raise ValueError(
                 f"learner.quantization = {self.quantization}: weights of 4 bits cannot be divided among "

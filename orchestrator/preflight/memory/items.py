@@ -66,10 +66,11 @@ class ServiceMemory:
 def bytes_together(services: Iterable[ServiceMemory]) -> int:
     """Bytes that services on one GPU need at once: while episodes are played, or during an update."""
     each = tuple(services)
-    return max(
-        sum(one.bytes if (one.service == LEARNER) is updating else one.bytes_at_rest for one in each)
-        for updating in (False, True)
-    )
+
+    def needed(updating: bool) -> int:
+        return sum(one.bytes if (one.service == LEARNER) == updating else one.bytes_at_rest for one in each)
+
+    return max(needed(updating=False), needed(updating=True))
 
 
 def number_bytes(dtype: str) -> int:
