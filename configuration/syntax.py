@@ -99,7 +99,11 @@ class Syntax(Generic[TreeT, FlagsT]):
     def help(self) -> str:
         """The text of `--help`, with one line per option: name, meaning, default."""
         own = [f"  --{name:<38} {key.help} [{_shown(key.default)}]" for name, key in self.own.items()]
-        short = [f"  --{name:<38} sets {', '.join(sets)}" for name, sets in self.short_names.items()]
+        short = [
+            f"  --{name:<38} sets {', '.join(sets)}"
+            for name, sets in self.short_names.items()
+            if name not in self.own
+        ]
         switches = [f"  --{name:<38} sets {key} = {value}" for name, (key, value) in self.switches.items()]
         tree = [f"  --{key.name:<38} {key.help} [{_shown(key.default)}]" for key in self.keys.values()]
         parts = [

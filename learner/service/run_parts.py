@@ -10,7 +10,7 @@ from typing import Protocol
 from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
-from run_folder.store import TurnAdvantages
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.pair import AdapterPair
 from trajectory.episode import Episode
 

@@ -187,6 +187,20 @@ def test_every_short_name_sets_keys_that_exist():
     assert {key for sets in SHORT_NAMES.values() for key in sets} <= known
 
 
+class SplitFlags(Section):
+    split: str = "valid"
+    """Splits of this command."""
+
+
+def test_an_option_of_the_command_hides_the_short_name_that_is_written_like_it(capsys):
+    with pytest.raises(SystemExit):
+        read(["--help"], "evaluate", SplitFlags)
+    shown = capsys.readouterr().out
+    assert "Splits of this command." in shown
+    assert "sets orchestrator.split" not in shown
+    assert "sets run.seed" in shown
+
+
 def test_every_key_says_what_it_means():
     assert [key.name for key in keys(Configuration) if not key.help] == []
 

@@ -23,7 +23,7 @@ from learner.pool.servers import PoolServers
 from learner.pool.servicer import PoolServicer
 from learner.service.run_parts import Update
 from planner.server import service as planner_service
-from run_folder.store import TurnAdvantages
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.claims import ServerClaims
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair

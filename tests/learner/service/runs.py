@@ -19,7 +19,8 @@ from learner.service.training_run import TrainingRun
 from play.broken import TooManyBrokenError
 from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
 from tests.learner.service.episodes import as_leased
