@@ -169,6 +169,8 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
         watched = (asyncio.ensure_future(_failed(training)), *beside)
         done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_EXCEPTION)
         error = next(filter(None, (task.exception() for task in done)))
+        # Servers that sleep would wait for the next version as long as this process tells what has failed.
+        await parts.claims.release()
         return error if isinstance(error, HiperError) else HiperError(f"{type(error).__name__}: {error}")
 
     server = GrpcServer(configuration.learner, services(parts.run.admission, parts.run.status, parts.pool))

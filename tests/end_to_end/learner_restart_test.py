@@ -18,15 +18,12 @@ ROOMY = (
     "--executor.context_length=4096",
     "--orchestrator.start_seconds=900",
 )
-ASLEEP = "--planner.sleep_while_updating=true"
-"""The planner sleeps whenever the learner is killed, and must be woken by the next one."""
 
 
 def test_the_run_goes_on_with_the_same_servers_and_trains_on_each_place_once(tmp_path: Path) -> None:
     root, model = tmp_path / "run", tiny_model(tmp_path / "model")
     folder = RunFolder(root)
-    sized = (*SMALL, *ROOMY, *SIZE, ASLEEP)
-    process = start("orchestrator.rollout", *sized, f"--model={model}", f"--run-dir={root}")
+    process = start("orchestrator.rollout", *SMALL, *ROOMY, *SIZE, f"--model={model}", f"--run-dir={root}")
     output = ""
     for update in (1, 2):
         output += read_until(process, f"; episodes {update * EPISODES}/{UPDATES * EPISODES} ")
