@@ -204,6 +204,11 @@ class ImitationSettings(Section):
     """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=1)
     """Number of tasks of the training split whose demonstrations are used."""
+    family_games: int | None = Field(None, ge=1)
+    """Largest number of tasks of one family among them, such as WebShop's goals for the same product: a few
+    products have most goals. None means any number; in a mix of environments, any number is used."""
+    lost: bool = True
+    """Whether demonstrations in which the teacher does not succeed are used too."""
     order: Literal["turns", "episodes"] = "turns"
     """Order of the lessons: `turns` draws single turns; `episodes` draws episodes, whose turns are shown
     together, which is faster if each prompt continues the one before, as in the formats `transcript` and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -32,6 +33,8 @@ from serving.adapters.upload import AdapterManifest, AdapterUpload
 from serving.engine import BASE_VERSION, Engine, LoadedAdapter
 from serving.model import ModelFolder
 from serving.sleep import SleepingEngine
+
+_log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -318,4 +321,15 @@ class AdapterSlot:
 
 async def _to_the_end(change: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Awaits a change that is completed even if the caller is cancelled half-way."""
-    return await asyncio.shield(asyncio.ensure_future(change))
+    task = asyncio.ensure_future(change)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_note_failure)
+        raise
+
+
+def _note_failure(change: asyncio.Future[Any]) -> None:
+    """Logs why a change failed whose caller does not wait for it any more."""
+    if not change.cancelled() and (error := change.exception()):
+        _log.warning("a change of the adapter failed after its caller had left: %s", error)

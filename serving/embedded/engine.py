@@ -136,6 +136,9 @@ class EmbeddedEngine:
             folder = adapter.folder if adapter else None
             staged = await asyncio.to_thread(self._stage, folder)
             await self._made(_Switch(adapter, staged, Future()))
+            # Without this, the memory of the old weights stays with the process, which grows with each
+            # switch. Nobody waits for it.
+            asyncio.get_running_loop().run_in_executor(None, return_free_memory)
 
     async def fall_asleep(self) -> None:
         async with self._switching:
@@ -319,8 +322,8 @@ class EmbeddedEngine:
             )
             return
         runner.forget()
-        # Without this, the memory of the old weights stays with the process, which grows with each switch.
-        return_free_memory()
+        # The old weights with it; `switch` returns their memory to the system.
+        del undo
         self._adapter = switch.adapter
         _settle(switch.future, None)
 
