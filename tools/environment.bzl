@@ -201,6 +201,7 @@ python_environment = repository_rule(
         "extra_locks": attr.label_keyed_string_dict(
             allow_files = True,
             default = {
+                Label("//requirements:bitsandbytes.lock"): "bitsandbytes",
                 Label("//requirements:charts.lock"): "charts",
                 Label("//requirements:export.lock"): "export",
                 Label("//requirements:ray.lock"): "ray",

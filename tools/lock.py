@@ -94,6 +94,7 @@ LOCKS = (
     ),
     Lock("export", "pyarrow==", extra=True),
     Lock("otel", "opentelemetry-sdk==", extra=True),
+    Lock("bitsandbytes", "bitsandbytes==", extra=True),
 )
 """All locks; those that others are constraints of come first."""
 

@@ -183,6 +183,7 @@ def _teach(
         compute_device(),
         seed,
         checkpointed=learner.gradient_checkpointing,
+        quantization=learner.quantization,
     )
     losses = checkpoints.restore(model)
     before = sum(map(len, losses.values()))
@@ -279,4 +280,6 @@ def _key(
         "seed": seed,
         "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
     }
+    if settings.learner.quantization != "none":
+        described["quantization"] = settings.learner.quantization
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]

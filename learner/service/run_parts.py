@@ -75,5 +75,8 @@ class Publisher(Protocol):
     async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         """Returns once enough servers of this role answer new calls with the adapter in `folder`."""
 
+    async def sleep(self) -> None:
+        """Has the servers that share the learner's GPU give up its memory, until the next `publish`."""
+
     async def lost(self) -> HiperError:
         """Waits until a role has had no server for too long; returns the reason."""

@@ -112,6 +112,7 @@ class Trainer:
             seed,
             checkpointed=settings.learner.gradient_checkpointing,
             shards=ranks if settings.learner.shard_base else ALONE,
+            quantization=settings.learner.quantization,
         )
         self._optimizers = {
             role: self._optimizer(
@@ -154,6 +155,7 @@ class Trainer:
         Raises:
             HiperError: for the same reasons as `load_adapters`.
         """
+        self._give_memory_back()  # That of a warm start, which is over.
         held = self._settings.ppo.kl_reference == "start" and self._settings.ppo.kl_coefficient > 0
         if not held and not self._settings.estimator.uses_values:
             return
@@ -174,6 +176,7 @@ class Trainer:
             batch = turn_batch(episodes, self._settings.estimator)
             limits = self._step_limits(episodes)
             self._critic.remember(version, self._critic.read(batch, states, limits, lambda share: None)[0])
+            self._give_memory_back()
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
@@ -204,6 +207,7 @@ class Trainer:
                 metrics |= self._update_policy(role, episodes, advantages, stage)
         self.version += 1
         metrics |= throughput_metrics(metrics, time.perf_counter() - began)
+        self._give_memory_back()
         return Update(metrics, by_episode(episodes, batch, advantages))
 
     def save_adapter(self, role: Role, folder: Path) -> None:
@@ -293,6 +297,14 @@ class Trainer:
         from learner.update.deepspeed_optimizer import DeepSpeedOptimizer
 
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
+
+    def _give_memory_back(self) -> None:
+        """Gives free memory of the GPU back, which torch would keep for the next update.
+
+        Until then, servers on the same GPU need it.
+        """
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _parameters(self) -> dict[str, dict[str, Tensor]]:
         groups: dict[str, dict[str, Tensor]] = {}

@@ -78,6 +78,25 @@ def test_without_a_hierarchy_nothing_is_penalised_for_keeping():
         read(["--no-hierarchy"], "test")
 
 
+@pytest.mark.parametrize("role", ["planner", "executor"])
+def test_no_server_sleeps_while_episodes_are_played_during_updates(role):
+    sleeps = [f"--{role}.sleep_while_updating", "true"]
+    assert getattr(read(sleeps, "test").configuration, role).sleep_while_updating
+    message = (
+        rf"{role}.sleep_while_updating = true: with learner.max_lag = 1, .* learner.max_lag = 0 is needed"
+    )
+    with pytest.raises(InvalidInputError, match=message):
+        read([*sleeps, "--max-lag", "1"], "test")
+
+
+def test_weights_in_four_bits_are_not_divided_among_ranks():
+    divided = ["--learner.shard_base", "true", "--learner.ranks", "2"]
+    divided += ["--learner.gradient_checkpointing", "true"]
+    assert read(divided, "test").configuration.learner.quantization == "none"
+    with pytest.raises(InvalidInputError, match="4 bits cannot .* learner.shard_base = false is needed"):
+        read([*divided, "--learner.quantization", "nf4"], "test")
+
+
 def test_flags_and_arguments_are_kept_apart_from_the_configuration():
     line = parse(["folder", "--dry-run", "7", "--ready_file", "r.json"], PLAIN)
     assert line.flags == Flags(dry_run=True, ready_file="r.json")

@@ -72,6 +72,9 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     if values["learner.shard_base"]:
         changed["learner.ranks"] = values["learner.ranks"] + 1
         changed["learner.gradient_checkpointing"] = True
+        changed["learner.quantization"] = "none"
+    if values["planner.sleep_while_updating"] or values["executor.sleep_while_updating"]:
+        changed["learner.max_lag"] = 0
     if values["learner.zero_stage"]:
         changed["learner.optimizer"] = "deepspeed"
     if not values["planner.hierarchy"]:

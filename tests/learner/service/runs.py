@@ -92,6 +92,9 @@ class Shelf:
         assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
 
+    async def sleep(self) -> None:
+        """Nobody shares a GPU."""
+
     async def lost(self) -> HiperError:
         return await asyncio.Future()
 
