@@ -132,16 +132,17 @@ class Update:
             )
             for role in Role
         }
-        self._today = Critic(reader, c.critic, c.estimator, c.environment.step_limit)
+        self._today = Critic(reader, c.critic, c.estimator)
         self._before = GradientCritic(model, Role.PLANNER.value, len(self._today.names), pack_tokens)
         self._states = States.of(episodes, c.estimator.bootstrap)
         self._batch = turn_batch(episodes, c.estimator)
+        self._step_limits = np.full(len(episodes), c.environment.step_limit)
 
     def rounds(self, count: int, report: Progress) -> Clock:
         """Times all parts this many times, in turn."""
         clock, first = Clock(), self._c.critic.memory
         report(0.0, "fill the critic's memory")
-        experience, _ = self._today.read(self._batch, self._states, lambda _: None)
+        experience, _ = self._today.read(self._batch, self._states, self._step_limits, lambda _: None)
         for version in range(first):
             self._today.remember(version, experience)
         for number in range(count):
@@ -152,7 +153,7 @@ class Update:
     def _once(self, clock: Clock, version: int) -> None:
         generator = np.random.default_rng(version)
         with clock.timing("features"):
-            experience, _ = self._today.read(self._batch, self._states, lambda _: None)
+            experience, _ = self._today.read(self._batch, self._states, self._step_limits, lambda _: None)
         with clock.timing("regressions"):
             valued = self._today.update(experience, version, generator)
         advantages = estimate(self._with(valued.values), self._c.estimator)
