@@ -43,6 +43,7 @@ NAV: dict[str, tuple[str, ...]] = {
         "docs/results/nano_hae.md",
         "docs/results/h100.md",
         "docs/results/smollm2_alfworld.md",
+        "docs/results/smollm2_alfworld_six.md",
         "docs/results/smollm2_warm_start.md",
         "docs/results/smollm2_webshop.md",
         "docs/results/nano.md",

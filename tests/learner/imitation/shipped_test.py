@@ -36,10 +36,13 @@ SETTINGS = WarmStartSettings()
 TRANSCRIPTS = WarmStartSettings.of(preset("alfworld_smollm2.toml"))
 
 
+PRESETS_WITH_A_PAIR = ("alfworld_smollm2.toml", "alfworld_smollm2_six.toml", "webshop_smollm2.toml")
+
+
 @pytest.mark.parametrize(
     "configuration",
-    [Configuration(), preset("alfworld_smollm2.toml"), preset("webshop_smollm2.toml")],
-    ids=["default", "alfworld_smollm2.toml", "webshop_smollm2.toml"],
+    [Configuration(), *map(preset, PRESETS_WITH_A_PAIR)],
+    ids=["default", *PRESETS_WITH_A_PAIR],
 )
 def test_configurations_start_from_the_pair_that_is_shipped_for_them(configuration: Configuration) -> None:
     pair = shipped_pair(WarmStartSettings.of(configuration), MODEL, configuration.environment.name)
