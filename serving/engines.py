@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from configuration.servers import ModelServerSettings
 from core.errors import PreconditionError
+from core.imports import collection_paused
 from serving.engine import Engine
 from serving.model import ModelFolder
 
@@ -16,7 +17,8 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
     """
     if settings.engine == "vllm":
         return _vllm(model, settings)
-    from serving.embedded.engine import EmbeddedEngine
+    with collection_paused():
+        from serving.embedded.engine import EmbeddedEngine
 
     return EmbeddedEngine(
         model,
