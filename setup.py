@@ -48,7 +48,7 @@ def dependencies() -> tuple[list[str], dict[str, list[str]]]:
     run = [ours[name] for name in ours if name not in (*BASE, *NOT_INSTALLED)]
     extras = {
         extra: [bounded(pin) for pin in pins(f"{extra}.in")]
-        for extra in ("export", "openenv", "otel", "ray", "textarena")
+        for extra in ("bitsandbytes", "export", "openenv", "otel", "ray", "textarena", "verifiers")
     }
     return [ours[name] for name in BASE], {"run": run, **extras}
 

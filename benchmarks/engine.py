@@ -1,7 +1,9 @@
-"""`bazel run //benchmarks:engine`: tokens per second of the embedded engine and of transformers' own methods.
+"""`bazel run //benchmarks:engine`: tokens per second of the embedded engine and of transformers' methods.
 
-All run in one process, on the same prompts: 256 tokens, 200 of them shared, and 32 new tokens. Each figure is
-the best of `--rounds`, because other work on the machine can only make it worse.
+All run in one process, on the same prompts: 256 tokens, `--shared` of them shared, and 32 new tokens. Prompts
+and answers are timed together. Each figure is the best of `--rounds`, because other work on the machine can
+only make it worse. The embedded engine computes a shared prefix once; `--shared 0` leaves that out of the
+comparison.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,19 +23,22 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
+from benchmarks.results import Figure, Outcome, add_result_options
+from core.progress import Progress, progress
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import GenerationRequest
 from serving.model import ModelFolder, compute_dtype, resolve_model
 
 PROMPT, SHARED, NEW = 256, 200, 32
+GOAL = 1.0
 Generate = Callable[[list[list[int]]], None]
 
 
-def prompts(count: int, seed: int) -> list[list[int]]:
-    """Token ids of prompts with a common beginning, followed by random tokens."""
-    own = random.Random(seed)
-    shared = [random.Random(0).randrange(100, 40_000) for _ in range(1)] * SHARED
-    return [shared + [own.randrange(100, 40_000) for _ in range(PROMPT - SHARED)] for _ in range(count)]
+def prompts(count: int, seed: int, shared: int = SHARED) -> list[list[int]]:
+    """Token ids of prompts whose first `shared` tokens are the same, followed by random ones."""
+    own, common = random.Random(seed), random.Random(0)
+    beginning = [common.randrange(100, 40_000) for _ in range(shared)]
+    return [beginning + [own.randrange(100, 40_000) for _ in range(PROMPT - shared)] for _ in range(count)]
 
 
 def load(model: ModelFolder, dtype: torch.dtype) -> Any:
@@ -104,18 +110,19 @@ def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Ge
     yield generate
 
 
+OURS = "embedded"
 ENGINES = {
-    "embedded": embedded,
+    OURS: embedded,
     "transformers, static cache": static_cache,
     "transformers, continuous batching": continuous,
 }
 
 
-def measure(generate: Generate, count: int, rounds: int, round_seed: int) -> float:
-    """Tokens per second with `count` requests at once."""
+def measure(generate: Generate, count: int, rounds: int, shared: int) -> float:
+    """New tokens per second with `count` requests at once."""
     best = 0.0
     for number in range(rounds):
-        batch = prompts(count, seed=round_seed + number)
+        batch = prompts(count, 100 * count + number, shared)
         began = time.perf_counter()
         generate(batch)
         best = max(best, count * NEW / (time.perf_counter() - began))
@@ -128,6 +135,30 @@ def resident() -> float:
     return pages * 4096 / 1e9
 
 
+def speeds(model: ModelFolder, arguments: argparse.Namespace, report: Progress) -> dict[str, list[float]]:
+    """Tokens per second of each engine, for each number of requests at once; then its memory in gigabytes."""
+    found: dict[str, list[float]] = {}
+    for place, name in enumerate(arguments.only):
+        with ENGINES[name](model, arguments) as generate:
+            generate(prompts(1, -1, arguments.shared))
+            found[name] = []
+            for step, count in enumerate(arguments.at_once):
+                share = (place + step / len(arguments.at_once)) / len(arguments.only)
+                report(share, f"{name}, {count} at once")
+                found[name].append(measure(generate, count, arguments.rounds, arguments.shared))
+            found[name].append(resident())
+    return found
+
+
+def figures(found: dict[str, list[float]], at_once: list[int]) -> Iterator[Figure]:
+    """How much faster the embedded engine is than the faster of transformers' methods."""
+    others = [speeds for name, speeds in found.items() if name != OURS]
+    if OURS in found and others:
+        for place, count in enumerate(at_once):
+            ratio = found[OURS][place] / max(speeds[place] for speeds in others)
+            yield Figure(f"tokens/s at {count}, embedded / the better of transformers'", ratio, GOAL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -136,20 +167,24 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto", choices=("auto", "bfloat16", "float32"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--shared", type=int, default=SHARED, help="tokens that all prompts begin with")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--only", nargs="+", choices=ENGINES, default=list(ENGINES))
+    add_result_options(parser)
     arguments = parser.parse_args()
+    outcome = Outcome("engine", sys.argv[1:], arguments)
     torch.set_num_threads(arguments.threads)
-    console, model = Console(), resolve_model(arguments.model)
-    columns = ("engine", *(f"tokens/s at {count}" for count in arguments.at_once), "8 : 1", "RSS GB")
-    table = Table(*columns, title=f"{compute_dtype(arguments.dtype)}, {arguments.threads} thread(s)")
-    for name in arguments.only:
-        with console.status(name), ENGINES[name](model, arguments) as generate:
-            generate(prompts(1, seed=-1))
-            speeds = {n: measure(generate, n, arguments.rounds, 100 * n) for n in arguments.at_once}
-            ratio = f"{speeds[8] / speeds[1]:.1f}" if {1, 8} <= speeds.keys() else ""
-            table.add_row(name, *(f"{speed:.0f}" for speed in speeds.values()), ratio, f"{resident():.2f}")
-    console.print(table)
+    model = resolve_model(arguments.model)
+    with progress(Console(), "engine") as report:
+        found = speeds(model, arguments, report)
+    columns = ("engine", *(f"tokens/s at {count}" for count in arguments.at_once), "RSS GB")
+    title = (
+        f"{compute_dtype(arguments.dtype)}, {arguments.threads} thread(s), {arguments.shared} tokens shared"
+    )
+    table = Table(*columns, title=title)
+    for name, (*rates, memory) in found.items():
+        table.add_row(name, *(f"{rate:.0f}" for rate in rates), f"{memory:.2f}")
+    outcome.show(table, figures=list(figures(found, arguments.at_once)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Times the computation of advantages against a plain loop over turns with the same equations."""
+"""`bazel run //benchmarks:hae`: times advantages against a plain loop over turns with the same equations.
+
+The loop over torch tensors indexes them element by element, as code for trajectories of turns often does.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,12 @@ from rich.table import Table
 
 from benchmarks.literal import LiteralEpisode, episodes_of, literal_hae
 from benchmarks.literal_dgae import literal_dgae
+from benchmarks.results import Figure, Outcome, add_result_options
+from core.progress import progress
 from hae import EstimatorSettings, TurnBatch, estimate
 
 SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", normalize=False)
+GOAL, GOAL_SIZE = 1000.0, "128 × 50"
 LOOPS: dict[str, Callable[..., object]] = {"hae": literal_hae, "dgae": literal_dgae}
 """Loop over turns, or over decisions, of each estimator that is timed."""
 
@@ -59,7 +65,8 @@ def rebuilt(batch: TurnBatch) -> TurnBatch:
     return replace(batch)
 
 
-def add_row(table: Table, name: str, estimator: str, batch: TurnBatch, *, tensors: bool) -> None:
+def add_row(table: Table, name: str, estimator: str, batch: TurnBatch, *, tensors: bool) -> float | None:
+    """Adds a row; returns how many times as long the loop over tensors takes, if it is timed."""
     settings = SETTINGS.model_copy(update={"estimator": estimator})
     lists, arrays = episodes_of(batch), episodes_of(batch, as_lists=False)
     ours = seconds(lambda: estimate(batch, settings))
@@ -75,15 +82,18 @@ def add_row(table: Table, name: str, estimator: str, batch: TurnBatch, *, tensor
         f"{1e9 * ours / batch.turns:.0f}",
         *(f"{1e3 * time:.1f} ({time / ours:.0f}×)" if time else "" for time in times),
     )
+    return times[-1] / ours if times[-1] else None
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="hae", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the batches")
-    seed = parser.parse_args(arguments).seed
+    add_result_options(parser)
+    given = parser.parse_args(arguments)
+    outcome = Outcome("hae", sys.argv[1:] if arguments is None else arguments, given)
     torch.set_num_threads(1)
-    rng = np.random.default_rng(seed)
-    table = Table(title=f"Advantages of three levels; seed {seed}")
+    rng = np.random.default_rng(given.seed)
+    table = Table(title=f"Advantages of three levels; seed {given.seed}")
     for column in (
         "episodes × turns",
         "estimator",
@@ -95,14 +105,21 @@ def main(arguments: list[str] | None = None) -> int:
         table.add_column(column, justify="right")
     for holder in ("Python lists", "numpy arrays", "torch tensors"):
         table.add_column(f"loop over {holder}, ms", justify="right")
-    lengths = {"128 × 50": np.full(128, 50), "128 × 1…100": rng.integers(1, 101, size=128)}
+    lengths = {GOAL_SIZE: np.full(128, 50), "128 × 1…100": rng.integers(1, 101, size=128)}
     for episodes in (1_000, 10_000):
         lengths[f"{episodes:,} × 1…100"] = rng.integers(1, 101, size=episodes)
-    for name, turns in lengths.items():
-        batch = batch_of(turns, seed)
-        for estimator in LOOPS:
-            add_row(table, name, estimator, batch, tensors=len(turns) == 128)
-    Console(width=160).print(table)
+    figures = []
+    with progress(Console(), "hae") as report:
+        for place, (name, turns) in enumerate(lengths.items()):
+            batch = batch_of(turns, given.seed)
+            for number, estimator in enumerate(LOOPS):
+                report((place + number / len(LOOPS)) / len(lengths), f"{name}, {estimator}")
+                ratio = add_row(table, name, estimator, batch, tensors=len(turns) == 128)
+                if name == GOAL_SIZE and ratio is not None:
+                    figures.append(
+                        Figure(f"{estimator}, {name}, loop over torch tensors / ours", ratio, GOAL)
+                    )
+    outcome.show(table, figures=figures)
     return 0
 
 

@@ -3,12 +3,18 @@
 It is compared with what a system does that has no adapters: the learner writes the merged weights, and the
 server loads them. Both are measured in one process, on the same model; pushes once while the server is idle,
 and once while it answers `--load` calls at a time. The adapter travels over gRPC on this machine.
+
+The first token is that of a short prompt, so that the time of a push is measured and not that of a prompt.
+The server has room for it beside the other calls, whose prompts are those of `//benchmarks:engine`, and whose
+answers have 1 to 24 tokens. There is one server, with two threads. With `--engine vllm`, the adapter is added
+to vLLM.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import tempfile
 import time
@@ -19,15 +25,19 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.engine import prompts
+from benchmarks.results import Figure, Outcome, ResultFlags
 from configuration.command import main, read
-from configuration.section import Section
 from configuration.servers import ModelServerSettings, TlsSettings
 from configuration.tree import Configuration
 from core.errors import HiperError
+from core.freed_memory import keep_freed_memory
+from core.progress import Progress, progress
 from core.role import Role
 from core.together import cancelled
 from learner.update.adapter_files import write_adapter
@@ -44,16 +54,20 @@ from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer
 
 ROLE = Role.EXECUTOR
-PROMPT, NEW = 256, 24
-_SECONDS = 120.0
+BASE = {"executor": {"threads": 2}}
+PROBE, NEW = 16, 24
+"""Numbers of tokens: of the prompt whose first token ends a push, and of the longest answer under load."""
+IDLE_GOAL, LOADED_GOAL = 0.5, 1.0
+_SECONDS = 600.0
+"""Deadline of a push: on a busy machine the figures should be poor rather than missing."""
 
 
-class BenchmarkFlags(Section):
+class BenchmarkFlags(ResultFlags):
     """Options of this command."""
 
-    rounds: int = 5
+    rounds: int = Field(5, ge=1)
     """Number of adapters that are published in each state of the server."""
-    load: int = 8
+    load: int = Field(8, ge=1)
     """Number of calls at a time while the server is not idle."""
 
 
@@ -82,18 +96,25 @@ class Load:
         number = 0
         while True:
             number, least = number + 1, self.published
+            seed = caller + 1000 * number
+            length = random.Random(seed).randint(1, NEW)
+            request = GenerationRequest(tuple(prompts(1, seed)[0]), length, 1.0, seed, frozenset())
             try:
-                result = await self.engine.generate(asked(caller + 1000 * number, NEW))
+                result = await self.engine.generate(request)
             except HiperError:
                 self.failed += 1
+                # A call that is refused returns at once; the pushes must still get their turn.
+                await asyncio.sleep(0.1)
                 continue
             self.answers[result.adapter_version] += 1
             self.mixed += result.adapter_version < least
 
 
-def asked(seed: int, new: int) -> GenerationRequest:
-    words = torch.randint(100, 40_000, (PROMPT,), generator=torch.Generator().manual_seed(seed))
-    return GenerationRequest(tuple(words.tolist()), new, 1.0, seed, frozenset())
+def probe(seed: int) -> GenerationRequest:
+    """A short prompt of random words, for one token."""
+    words = random.Random(seed)
+    ids = tuple(words.randrange(100, 40_000) for _ in range(PROBE))
+    return GenerationRequest(ids, 1, 1.0, seed, frozenset())
 
 
 class Ours:
@@ -128,7 +149,7 @@ class Ours:
         began = time.perf_counter()
         await self._publisher.publish(ROLE, version, self._folders[version % len(self._folders)])
         self.load.published = version
-        result = await self.engine.generate(asked(version, 1))
+        result = await self.engine.generate(probe(version))
         if result.adapter_version != version:
             raise RuntimeError(f"version {result.adapter_version} answered after {version} was published")
         return time.perf_counter() - began
@@ -145,7 +166,7 @@ def reload(merged: PreTrainedModel, folder: ModelFolder, settings: ModelServerSe
 
     async def first_token() -> float:
         await engine.start()
-        await engine.generate(asked(0, 1))
+        await engine.generate(probe(0))
         seconds = time.perf_counter() - began
         await engine.close()
         return seconds
@@ -168,37 +189,56 @@ def two_adapters(c: Configuration, model: ModelFolder, root: Path) -> list[Path]
     return folders
 
 
-async def pushes(ours: Ours, rounds: int, callers: int, console: Console) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+async def pushes(ours: Ours, rounds: int, callers: int, report: Progress) -> dict[str, list[float]]:
+    """Seconds of each push while nobody else calls, and beside this many callers."""
+    found: dict[str, list[float]] = {"idle": [], f"{callers} calls": []}
+    pauses = random.Random(0)
     async with ours.serving():
+        # The first push is not timed: torch prepares its kernels in it.
         await ours.push()
-        for name, count in (("idle", 0), (f"{callers} calls", callers)):
+        for place, (name, count) in enumerate(zip(found, (0, callers), strict=True)):
             async with ours.load.running(count):
-                await asyncio.sleep(1.0 if count else 0.0)
-                with console.status(name):
-                    found[name] = [await ours.push() for _ in range(rounds)]
+                for number in range(rounds):
+                    report((place + number / rounds) / 3, f"push {number + 1} of {rounds}, {name}")
+                    # So that a push does not always meet the calls in the state that the one before left.
+                    await asyncio.sleep(pauses.uniform(0.5, 1.5))
+                    found[name].append(await ours.push())
     return found
 
 
 def run(argv: Sequence[str]) -> int:
-    line = read(argv, "push", BenchmarkFlags)
+    line = read(argv, "push", BenchmarkFlags, BASE)
     c, flags, console = line.configuration, line.flags, Console()
+    outcome = Outcome("push", argv, flags)
+    # As the learner and the model servers do.
+    keep_freed_memory()
     torch.set_num_threads(c.executor.threads)
     model = resolve_model(c.executor.model)
-    root = Path(tempfile.mkdtemp(prefix="hiper-push-"))
-    try:
-        ours = Ours(model, c.executor, two_adapters(c, model, root))
-        found = asyncio.run(pushes(ours, flags.rounds, flags.load, console))
-        base = AutoModelForCausalLM.from_pretrained(model.path, dtype=compute_dtype(c.executor.dtype))
+    settings = c.executor.model_copy(update={"max_batch": max(c.executor.max_batch, flags.load + 1)})
+    with tempfile.TemporaryDirectory(prefix="hiper-push-") as name, progress(console, "push") as report:
+        root = Path(name)
+        ours = Ours(model, settings, two_adapters(c, model, root))
+        found = asyncio.run(pushes(ours, flags.rounds, flags.load, report))
+        base = AutoModelForCausalLM.from_pretrained(model.path, dtype=compute_dtype(settings.dtype))
         shutil.copytree(model.path, root / "merged", ignore=shutil.ignore_patterns("*.safetensors"))
-        with console.status("reload"):
-            reloads = [reload(base, model, c.executor, root / "merged") for _ in range(flags.rounds)]
-    finally:
-        shutil.rmtree(root)
-    console.print(_table(found, reloads))
+        reloads = []
+        for number in range(flags.rounds):
+            report((2 + number / flags.rounds) / 3, f"reload {number + 1} of {flags.rounds}")
+            reloads.append(reload(base, model, settings, root / "merged"))
     load = ours.load
-    console.print(
-        f"{sum(load.answers.values())} answers under load, {load.failed} failed, {load.mixed} mixed"
+    outcome.show(
+        _table(found, reloads),
+        f"{sum(load.answers.values())} answers under load",
+        figures=[
+            *(
+                Figure(f"publish to first token, {name}, median", median(seconds), goal, "s", at_least=False)
+                for (name, seconds), goal in zip(found.items(), (IDLE_GOAL, LOADED_GOAL), strict=True)
+            ),
+            Figure("answers that failed", load.failed, 0, "answers", at_least=False),
+            Figure(
+                "answers by an older version than was published", load.mixed, 0, "answers", at_least=False
+            ),
+        ],
     )
     return 0
 

@@ -151,6 +151,7 @@ GROUPS = (
     Group(
         "benchmark",
         (
+            Command("benchmark-speed", "//benchmarks:speed", _OWN),
             Command("benchmark-rollout", "//benchmarks:rollout"),
             Command("benchmark-training", "//benchmarks:training"),
             Command("benchmark-iteration", "//benchmarks:iteration"),
@@ -158,6 +159,8 @@ GROUPS = (
             Command("benchmark-push", "//benchmarks:push"),
             Command("benchmark-pools", "//benchmarks:pools", _OWN),
             Command("benchmark-environments", "//benchmarks:environments", _ENVIRONMENT),
+            Command("benchmark-critic", "//benchmarks:critic"),
+            Command("benchmark-agreement", "//benchmarks:agreement"),
             Command("benchmark-hae", "//benchmarks:hae", _OWN),
             Command("benchmark-run-folder", "//benchmarks:run_folder", _OWN),
         ),

@@ -192,7 +192,7 @@ def _value(key: Key, text: str) -> Any:
         return None
     if isinstance(key.default, tuple):
         return [item.strip() for item in text.split(",") if item.strip()]
-    return str(user_path(text)) if key.is_path else text
+    return str(user_path(text)) if key.is_path and text else text
 
 
 def _place(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from configuration.keys import nearest
 from configuration.section import Section
 
 _LARGEST_SHARE = 1000
@@ -32,7 +34,7 @@ class EnvironmentSettings(Section):
 
     name: str = "alfworld"
     """Name: `alfworld`, `webshop`, that of an installed package, `package.module:function`,
-    `gymnasium:ID`, `textarena:GAME`, or `openenv:URL`."""
+    `gymnasium:ID`, `textarena:GAME`, `openenv:URL`, or `verifiers:ID`."""
     mix: tuple[str, ...] = ()
     """Several environments to play, instead of `name`, each with its share of the groups, such as
     `alfworld=3,webshop=1`."""
@@ -46,6 +48,9 @@ class EnvironmentSettings(Section):
     """Task types of ALFWorld that are played, such as `pick_and_place_simple`; empty means all."""
     step_limit: int = Field(50, ge=1)
     """Number of turns after which an episode is truncated."""
+    step_limits: tuple[str, ...] = ()
+    """Step limits of the environments of `mix` that have another than `step_limit`, such as
+    `alfworld=50,webshop=15`."""
     seed: int = 0
     """Seed of generated tasks, of WebShop's goals, and of its splits."""
     compat: Literal["none", "hiper"] = "none"
@@ -57,7 +62,12 @@ class EnvironmentSettings(Section):
     @property
     def shares(self) -> dict[str, int]:
         """The share of each environment of `mix`; empty without a mix."""
-        return {name: int(share) for name, _, share in (each.rpartition("=") for each in self.mix)}
+        return _by_name(self.mix)
+
+    @property
+    def own_step_limits(self) -> dict[str, int]:
+        """The step limits of those environments of `mix` that have another than `step_limit`."""
+        return _by_name(self.step_limits)
 
     @property
     def title(self) -> str:
@@ -66,20 +76,62 @@ class EnvironmentSettings(Section):
 
     def part(self, name: str) -> EnvironmentSettings:
         """The settings of one environment of `mix`."""
-        return self.model_copy(update={"name": name, "mix": ()})
+        limit = self.step_limit_of(name)
+        return self.model_copy(update={"name": name, "mix": (), "step_limit": limit, "step_limits": ()})
+
+    def step_limit_of(self, name: str) -> int:
+        """The step limit of one environment of `mix`, or of the only one."""
+        return self.own_step_limits.get(name, self.step_limit)
 
     @field_validator("mix")
     @classmethod
     def _names_have_shares(cls, mix: tuple[str, ...]) -> tuple[str, ...]:
-        names = []
         for each in mix:
-            name, _, share = each.rpartition("=")
-            if not name or not share.isdecimal() or not 1 <= int(share) <= _LARGEST_SHARE:
+            name, number = _name_and_number(each)
+            if not name or not 1 <= number <= _LARGEST_SHARE:
                 raise ValueError(
                     f"{each!r} is not an environment with its share, 1 to {_LARGEST_SHARE}; "
                     "alfworld=3,webshop=1 is an example"
                 )
-            names.append(name)
-        if len(set(names)) < len(names) or len(names) == 1:
+        if len(_by_name(mix)) < len(mix) or len(mix) == 1:
             raise ValueError("at least two environments are needed, each of them once")
         return mix
+
+    @field_validator("step_limits")
+    @classmethod
+    def _limits_are_of_the_mix(cls, limits: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for each in limits:
+            name, number = _name_and_number(each)
+            if not name or number < 1:
+                raise ValueError(
+                    f"{each!r} is not an environment with its step limit, at least 1; "
+                    "alfworld=50,webshop=15 is an example"
+                )
+        if len(_by_name(limits)) < len(limits):
+            raise ValueError("an environment has two step limits")
+        # Without a valid mix, the message about the mix is enough.
+        if limits and "mix" in info.data:
+            _check_names(_by_name(limits), _by_name(info.data["mix"]))
+        return limits
+
+
+def _name_and_number(text: str) -> tuple[str, int]:
+    """The parts of `name=number`; without a number, it is 0."""
+    name, _, number = text.rpartition("=")
+    return name, int(number) if number.isdecimal() else 0
+
+
+def _by_name(items: tuple[str, ...]) -> dict[str, int]:
+    """Numbers by name of items such as `alfworld=3`."""
+    return dict(map(_name_and_number, items))
+
+
+def _check_names(named: Iterable[str], mix: Collection[str]) -> None:
+    if not mix:
+        raise ValueError(
+            "environment.mix is empty; the limit of a single environment is environment.step_limit"
+        )
+    for name in named:
+        if name not in mix:
+            hint = nearest(name, list(mix))
+            raise ValueError(f"{name!r} is not in environment.mix, which has {', '.join(mix)}.{hint}")

@@ -23,7 +23,7 @@ def chosen_file(text: str) -> Path:
         ConfigurationError: the file does not exist; the message lists the presets.
     """
     path = user_path(text)
-    if path.exists():
+    if path.exists() and not path.is_dir():
         return path
     presets = {f"presets/{file.name}": file for file in sorted(PRESETS.glob("*.toml"))}
     if text in presets:

@@ -28,12 +28,17 @@ class Key:
 
     @property
     def is_path(self) -> bool:
-        return Path in (self.field.annotation, *get_args(self.field.annotation))
+        return takes_path(self.field)
 
     @property
     def is_table(self) -> bool:
         """Whether the value is a table whose names are not ours, each of which can be set as `key.name`."""
         return get_origin(self.field.annotation) is dict
+
+
+def takes_path(field: FieldInfo) -> bool:
+    """Whether the values of a field are paths."""
+    return Path in (field.annotation, *get_args(field.annotation))
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> Iterator[Key]:

@@ -8,7 +8,22 @@ from pydantic import AllowInfNan, Field, field_validator, model_validator
 
 from configuration.section import Bound, Section
 from configuration.servers import ServerSettings
+from core import packages, shown
 from core.role import Role
+
+Quantization = Literal["none", "nf4"]
+"""Formats of the learner's frozen base model beside its number format."""
+
+
+def check_packages(quantization: Quantization) -> None:
+    """Raises `ConfigurationError` with the command that installs bitsandbytes if it is needed and missing."""
+    if quantization != "none":
+        packages.need(
+            ("bitsandbytes",),
+            f"learner.quantization = {quantization} needs bitsandbytes",
+            "bitsandbytes",
+            f"{shown.command('//orchestrator:train')} --learner.quantization {quantization}",
+        )
 
 
 class LearnerSettings(ServerSettings):
@@ -32,6 +47,9 @@ class LearnerSettings(ServerSettings):
     """CPU threads; if max_lag is 0, the model servers are idle during an update."""
     pack_tokens: int = Field(1024, ge=128)
     """Number of tokens computed together, at most: turns are packed without padding."""
+    quantization: Quantization = "none"
+    """Format in which the frozen base model is held: `nf4` is 4 bits for each weight of a linear layer, which
+    are computed with in `dtype`; it needs HIPER_EXTRAS=bitsandbytes."""
     gradient_checkpointing: bool = False
     """Whether the forward pass keeps only each block's input, and the backward pass computes the rest again:
     less memory, a third more work."""
@@ -60,6 +78,15 @@ class LearnerSettings(ServerSettings):
             raise ValueError(
                 "learner.shard_base = true needs learner.ranks of 2 or more and "
                 "learner.gradient_checkpointing = true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_whole_weights_are_divided(self) -> Self:
+        if self.shard_base and self.quantization != "none":
+            raise ValueError(
+                f"learner.quantization = {self.quantization}: weights of 4 bits cannot be divided among "
+                "ranks; learner.shard_base = false is needed"
             )
         return self
 
@@ -177,6 +204,11 @@ class ImitationSettings(Section):
     """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=1)
     """Number of tasks of the training split whose demonstrations are used."""
+    family_games: int | None = Field(None, ge=1)
+    """Largest number of tasks of one family among them, such as WebShop's goals for the same product: a few
+    products have most goals. None means any number; in a mix of environments, any number is used."""
+    lost: bool = True
+    """Whether demonstrations in which the teacher does not succeed are used too."""
     order: Literal["turns", "episodes"] = "turns"
     """Order of the lessons: `turns` draws single turns; `episodes` draws episodes, whose turns are shown
     together, which is faster if each prompt continues the one before, as in the formats `transcript` and

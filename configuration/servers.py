@@ -111,6 +111,9 @@ class ModelServerSettings(ServerSettings):
     """PEFT folder of an adapter to start with; in a run, the learner pushes one."""
     max_lora_rank: int = Field(64, ge=1)
     """Highest rank of an adapter that is accepted; also the size of vLLM's buffers."""
+    sleep_while_updating: bool = False
+    """Whether the server gives up its memory on the GPU while the learner makes an update on the same GPU:
+    weights go to the machine's memory, keys and values are dropped. Needs learner.max_lag = 0."""
     vllm: VllmOptions = Field(default_factory=dict)
     """Options of vLLM itself, any field of its AsyncEngineArgs: `--planner.vllm.enforce_eager true`. A value
     is JSON or a text; `none` takes an option of a file back."""

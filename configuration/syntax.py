@@ -17,6 +17,8 @@ FlagsT = TypeVar("FlagsT", bound=Section)
 
 _OPTION = re.compile(r"-(?!\d|\.\d|$)")
 """Beginning of an option; a negative number and a single dash are values."""
+_LISTED = 4
+"""Largest number of a section's keys that a message lists."""
 
 
 class NoSections(Section):
@@ -99,7 +101,11 @@ class Syntax(Generic[TreeT, FlagsT]):
     def help(self) -> str:
         """The text of `--help`, with one line per option: name, meaning, default."""
         own = [f"  --{name:<38} {key.help} [{_shown(key.default)}]" for name, key in self.own.items()]
-        short = [f"  --{name:<38} sets {', '.join(sets)}" for name, sets in self.short_names.items()]
+        short = [
+            f"  --{name:<38} sets {', '.join(sets)}"
+            for name, sets in self.short_names.items()
+            if name not in self.own
+        ]
         switches = [f"  --{name:<38} sets {key} = {value}" for name, (key, value) in self.switches.items()]
         tree = [f"  --{key.name:<38} {key.help} [{_shown(key.default)}]" for key in self.keys.values()]
         parts = [
@@ -147,9 +153,8 @@ class Syntax(Generic[TreeT, FlagsT]):
             name, equals, value = word.removeprefix("--").partition("=")
             known = spelled.get(name.replace("-", "_")) or self._in_a_table(name)
             if known is None:
-                hint = nearest(name, names).replace("mean ", "mean --")
                 raise ConfigurationError(
-                    f"unknown option {word.partition('=')[0]}.{hint} --help lists all of them"
+                    f"{_unknown(word.partition('=')[0], names)} --help lists all options"
                 )
             name = known
             if not equals and self._stands_alone(name):
@@ -209,6 +214,16 @@ class Syntax(Generic[TreeT, FlagsT]):
                 f"commas between them. {self.usage}"
             )
         return tuple(others)
+
+
+def _unknown(option: str, names: list[str]) -> str:
+    """What is wrong with an option that is none of `names`, and which of them may be meant."""
+    name = option.removeprefix("--")
+    inside = [f"--{each}" for each in names if each.startswith(f"{name.replace('-', '_')}.")]
+    if inside:
+        rest = ", …" if len(inside) > _LISTED else ""
+        return f"{option} is a section; accepted are its keys: {', '.join(inside[:_LISTED])}{rest}."
+    return f"unknown option {option}.{nearest(name, names).replace('mean ', 'mean --')}"
 
 
 def _shown(default: Any) -> str:

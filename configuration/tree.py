@@ -58,6 +58,12 @@ class Configuration(Section):
                 "planner.hierarchy = false: nothing decides to keep a subgoal, so nothing can be penalised "
                 "for it; estimator.keep_penalty.mode = none is needed"
             )
+        sleepers = [role.value for role in Role if self.model_server(role).sleep_while_updating]
+        if sleepers and self.learner.max_lag:
+            raise ValueError(
+                f"{sleepers[0]}.sleep_while_updating = true: with learner.max_lag = {self.learner.max_lag}, "
+                "episodes are played during updates, and no server can sleep; learner.max_lag = 0 is needed"
+            )
         if self.learner.episodes_per_update % self.learner.group_size:
             raise ValueError(
                 f"learner.episodes_per_update = {self.learner.episodes_per_update} is not a multiple of "

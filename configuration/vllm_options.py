@@ -18,6 +18,7 @@ SET_BY_OUR_KEYS: Mapping[str, str] = {
     "max_model_len": "context_length",
     "max_num_seqs": "max_batch",
     "max_lora_rank": "max_lora_rank",
+    "enable_sleep_mode": "sleep_while_updating",
 }
 """vLLM's options that our engine sets, and the keys of our sections that decide them."""
 

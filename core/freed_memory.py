@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 
 _LIBC = ctypes.CDLL(None)
 """The libraries that this process is linked with, the C library among them."""
@@ -12,8 +11,11 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def return_free_memory() -> None:
-    """Returns the free memory of glibc's heaps to the system; does nothing with another C library."""
-    gc.collect()
+    """Returns the free memory of glibc's heaps to the system; does nothing with another C library.
+
+    Does not look for garbage first. Where torch and transformers are loaded, that takes a quarter of a
+    second, in which no other thread runs; while memory is returned, they do.
+    """
     if hasattr(_LIBC, "malloc_trim"):
         _LIBC.malloc_trim(0)
 

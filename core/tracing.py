@@ -5,7 +5,6 @@ OpenTelemetry is imported only then; the lock `otel` has its packages.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import socket
@@ -14,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
-from core import shown
-from core.errors import ConfigurationError
+from core import packages, shown
 
 _log = logging.getLogger(__name__)
 
@@ -77,16 +75,11 @@ def call_metadata() -> dict[str, str]:
 
 def check_packages(endpoint: str) -> None:
     """Raises `ConfigurationError` with the command that installs OpenTelemetry if it is not installed."""
-    if all(map(_is_installed, _PACKAGES)):
-        return
-    raise ConfigurationError(
-        f"--run.trace {endpoint} needs OpenTelemetry, which is not installed. "
-        + (
-            "pip install '.[otel]' in the checkout installs it"
-            if shown.installed()
-            else "HIPER_EXTRAS=otel before the command installs it, as in: HIPER_EXTRAS=otel "
-            f"{shown.command('//orchestrator:rollout')} --trace {endpoint}"
-        )
+    packages.need(
+        _PACKAGES,
+        f"--run.trace {endpoint} needs OpenTelemetry",
+        "otel",
+        f"{shown.command('//orchestrator:rollout')} --trace {endpoint}",
     )
 
 
@@ -190,10 +183,3 @@ class _FirstProblem(logging.Handler):
         if not self._passed_on:
             self._passed_on = True
             _log.warning("spans may be missing in the traces: %s", record.getMessage())
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of a package that it would be in
-        return False

@@ -145,6 +145,15 @@ class Mixture(Protocol):
 
 
 @runtime_checkable
+class FamilyBenchmark(Protocol):
+    """A benchmark in which many tasks are alike, so that a few of each family teach most of what all do."""
+
+    def family_of(self, task_id: str) -> str:
+        """Name that tasks have in common if they are alike, such as goals for the same product."""
+        ...
+
+
+@runtime_checkable
 class ReferencedBenchmark(Protocol):
     """A benchmark that reports figures to compare results with: the best possible score, and baselines."""
 

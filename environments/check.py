@@ -25,12 +25,14 @@ SYNTAX = command.syntax(
 def main(argv: Sequence[str]) -> int:
     """Exit code 0 if every promise is kept, otherwise 1."""
     settings = parse(argv, SYNTAX).configuration.environment
-    results = check(load(settings), settings.step_limit)
+    results = check(load(settings), settings.step_limit, settings.own_step_limits)
     console = Console()
     for result in results:
         _print(console, result)
     broken = sum(bool(result.problems) for result in results)
-    console.print(f"{settings.name}: {len(results) - broken} of {len(results)} promises kept", soft_wrap=True)
+    console.print(
+        f"{settings.title}: {len(results) - broken} of {len(results)} promises kept", soft_wrap=True
+    )
     return 1 if broken else 0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from environments.benchmark import Benchmark, Policy, StepInfo, Task, TextEnvironment
+from environments.benchmark import Benchmark, Policy, StepInfo, Task, TextEnvironment, name_of
 from environments.errors import (
     ActionTypeError,
     EpisodeError,
@@ -17,6 +17,9 @@ from environments.errors import (
 from environments.guarded import info_problems, observation_problems, reward_problems
 
 Problems = Iterator[str]
+Limit = Callable[[str], int]
+"""The step limit of a task, by its id."""
+Promise = Callable[[Benchmark, Limit], Problems]
 
 _STRANGE = ("", "\x00\x1b[2J", "x" * (1 << 20), "go to nowhere 1")
 _TASKS = 5
@@ -31,9 +34,21 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def check(benchmark: Benchmark, step_limit: int) -> tuple[Checked, ...]:
-    """Checks every promise; `step_limit` is what the benchmark was loaded with."""
-    parts: tuple[tuple[str, Callable[[Benchmark, int], Problems]], ...] = (
+def check(
+    benchmark: Benchmark, step_limit: int, own_step_limits: Mapping[str, int] | None = None
+) -> tuple[Checked, ...]:
+    """Checks every promise.
+
+    Args:
+        benchmark: Benchmark to play.
+        step_limit: Step limit that it was loaded with.
+        own_step_limits: Step limits of those environments of a mix that have another, by name.
+    """
+
+    def limit(task_id: str) -> int:
+        return (own_step_limits or {}).get(name_of(benchmark, task_id), step_limit)
+
+    parts: tuple[tuple[str, Promise], ...] = (
         ("tasks are sorted, and their ids unique", _tasks),
         ("reset names the task, and info has its fields", _reset),
         ("the same seed starts the same episode", _seeds),
@@ -45,15 +60,13 @@ def check(benchmark: Benchmark, step_limit: int) -> tuple[Checked, ...]:
         ("the scripted players play to the end", _players),
         ("unknown names are refused", _unknown_names),
     )
-    return tuple(Checked(promise, _found(part, benchmark, step_limit)) for promise, part in parts)
+    return tuple(Checked(promise, _found(part, benchmark, limit)) for promise, part in parts)
 
 
-def _found(
-    part: Callable[[Benchmark, int], Problems], benchmark: Benchmark, step_limit: int
-) -> tuple[str, ...]:
+def _found(part: Promise, benchmark: Benchmark, limit: Limit) -> tuple[str, ...]:
     found: list[str] = []
     try:
-        found.extend(part(benchmark, step_limit))
+        found.extend(part(benchmark, limit))
     except Exception as error:  # An environment of somebody else may raise anything.
         found.append(f"raised {type(error).__name__}: {error}")
     return tuple(found)
@@ -69,7 +82,7 @@ def _started(benchmark: Benchmark) -> TextEnvironment:
     return environment
 
 
-def _tasks(benchmark: Benchmark, _: int) -> Problems:
+def _tasks(benchmark: Benchmark, _: Limit) -> Problems:
     if not benchmark.splits:
         yield "there are no splits"
     ids = [task.id for split in benchmark.splits for task in benchmark.tasks(split)]
@@ -85,7 +98,7 @@ def _tasks(benchmark: Benchmark, _: int) -> Problems:
             yield f"tasks of {split} name another split"
 
 
-def _reset(benchmark: Benchmark, _: int) -> Problems:
+def _reset(benchmark: Benchmark, _: Limit) -> Problems:
     environment = benchmark.environment()
     for task in _some_tasks(benchmark):
         observation, info = environment.reset(options={"task": task.id})
@@ -97,13 +110,13 @@ def _reset(benchmark: Benchmark, _: int) -> Problems:
             yield f"{task.id}: info says {info['task_id']}, {info['task_type']}, won {info['won']}"
 
 
-def _seeds(benchmark: Benchmark, _: int) -> Problems:
+def _seeds(benchmark: Benchmark, _: Limit) -> Problems:
     first, second = benchmark.environment(), benchmark.environment()
     if first.reset(seed=7) != second.reset(seed=7):
         yield "reset(seed=7) starts another episode in another environment"
 
 
-def _demonstrations(benchmark: Benchmark, _: int) -> Problems:
+def _demonstrations(benchmark: Benchmark, _: Limit) -> Problems:
     environment = benchmark.environment()
     for task in _some_tasks(benchmark):
         try:
@@ -129,7 +142,7 @@ def _demonstrations(benchmark: Benchmark, _: int) -> Problems:
             yield f"{task.id}: the demonstration does not end the episode"
 
 
-def _any_text(benchmark: Benchmark, _: int) -> Problems:
+def _any_text(benchmark: Benchmark, _: Limit) -> Problems:
     environment = _started(benchmark)
     for action in _STRANGE:
         observation, reward, terminated, truncated, info = environment.step(action)
@@ -157,11 +170,11 @@ def _ignored(benchmark: Benchmark) -> str | None:
     return None
 
 
-def _step_limit(benchmark: Benchmark, step_limit: int) -> Problems:
+def _step_limit(benchmark: Benchmark, limit: Limit) -> Problems:
     action = _ignored(benchmark)
     if action is None:
         return
-    environment = _started(benchmark)
+    environment, step_limit = _started(benchmark), limit(_some_tasks(benchmark)[0].id)
     for number in range(1, step_limit + 1):
         _, _, terminated, truncated, _ = environment.step(action)
         if terminated and truncated:
@@ -173,7 +186,7 @@ def _step_limit(benchmark: Benchmark, step_limit: int) -> Problems:
             return
 
 
-def _whole_episode(benchmark: Benchmark, step_limit: int) -> list[str]:
+def _whole_episode(benchmark: Benchmark, limit: Limit) -> list[str]:
     """The actions of an episode of the first task: the demonstration's, otherwise random ones."""
     task = _some_tasks(benchmark)[0]
     try:
@@ -183,7 +196,7 @@ def _whole_episode(benchmark: Benchmark, step_limit: int) -> list[str]:
     observation, info = environment.reset(options={"task": task.id})
     player.begin(observation, info)
     actions = []
-    for _ in range(step_limit):
+    for _ in range(limit(task.id)):
         actions.append(player.act(observation, info).action)
         observation, _, terminated, truncated, info = environment.step(actions[-1])
         if terminated or truncated:
@@ -191,12 +204,12 @@ def _whole_episode(benchmark: Benchmark, step_limit: int) -> list[str]:
     return actions
 
 
-def _nothing_follows_the_end(benchmark: Benchmark, step_limit: int) -> Problems:
+def _nothing_follows_the_end(benchmark: Benchmark, limit: Limit) -> Problems:
     if not _refuses(benchmark.environment()):
         yield "step before the first reset does not raise EpisodeError"
-    endings = {"played": _whole_episode(benchmark, step_limit)}
+    endings = {"played": _whole_episode(benchmark, limit)}
     if (ignored := _ignored(benchmark)) is not None:
-        endings["cut off"] = [ignored] * step_limit
+        endings["cut off"] = [ignored] * limit(_some_tasks(benchmark)[0].id)
     for how, actions in endings.items():
         environment = _started(benchmark)
         for action in actions:
@@ -217,8 +230,8 @@ def _refuses(environment: TextEnvironment) -> bool:
     return False
 
 
-def _snapshots(benchmark: Benchmark, step_limit: int) -> Problems:
-    first, *others = _whole_episode(benchmark, step_limit)
+def _snapshots(benchmark: Benchmark, limit: Limit) -> Problems:
+    first, *others = _whole_episode(benchmark, limit)
     environment = _started(benchmark)
     if any(environment.step(first)[2:4]):
         return
@@ -227,7 +240,7 @@ def _snapshots(benchmark: Benchmark, step_limit: int) -> Problems:
         yield "a snapshot and its original answer the same actions differently"
 
 
-def _players(benchmark: Benchmark, step_limit: int) -> Problems:
+def _players(benchmark: Benchmark, limit: Limit) -> Problems:
     players = 0
     for name in ("expert", "rule", "random"):
         try:
@@ -238,7 +251,8 @@ def _players(benchmark: Benchmark, step_limit: int) -> Problems:
         observation, info = environment.reset(seed=1)
         player.begin(observation, info)
         yield from (
-            f"{name}: {problem}" for problem in _played(environment, player, observation, info, step_limit)
+            f"{name}: {problem}"
+            for problem in _played(environment, player, observation, info, limit(info["task_id"]))
         )
     if not players:
         yield "there is none of expert, rule and random, so that results have nothing beside them"
@@ -259,7 +273,7 @@ def _played(
     yield f"the episode has not ended after {step_limit} steps"
 
 
-def _unknown_names(benchmark: Benchmark, _: int) -> Problems:
+def _unknown_names(benchmark: Benchmark, _: Limit) -> Problems:
     refusals: tuple[tuple[str, type[Exception], Callable[[], object]], ...] = (
         ("split", UnknownSplitError, lambda: benchmark.tasks("no such split")),
         ("player", UnknownPolicyError, lambda: benchmark.policy("no such player", 0)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import gymnasium
@@ -106,22 +106,23 @@ class RandomPlayer:
 
 
 class GymnasiumBenchmark:
-    """A gymnasium environment's seeds as tasks, `generator.games` in each split."""
+    """A gymnasium environment's seeds as tasks."""
 
     splits = _SPLITS
     telling = Telling()
 
-    def __init__(self, settings: EnvironmentSettings, make: Callable[[], Any], kind: str) -> None:
+    def __init__(
+        self,
+        settings: EnvironmentSettings,
+        make: Callable[[], Any],
+        kind: str,
+        seeds: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        """`seeds` are those of each split, by default `generator.games` in each."""
         self.name = settings.name
         self._make, self._kind, self._step_limit = make, kind, settings.step_limit
-        first = settings.seed * 1_000_000
-        self._ids = {
-            split: tuple(
-                f"{split}/{first + place * 500_000 + number:08d}"
-                for number in range(settings.generator.games)
-            )
-            for place, split in enumerate(self.splits)
-        }
+        chosen = _seeds(settings) if seeds is None else seeds
+        self._ids = {split: tuple(f"{split}/{seed:08d}" for seed in chosen[split]) for split in self.splits}
         inner = make()
         self._space = inner.action_space
         inner.close()
@@ -142,6 +143,14 @@ class GymnasiumBenchmark:
         if name != "random":
             raise UnknownPolicyError(name, ("random",))
         return RandomPlayer(self._space, seed)
+
+
+def _seeds(settings: EnvironmentSettings) -> dict[str, range]:
+    first = settings.seed * 1_000_000
+    return {
+        split: range(start, start + settings.generator.games)
+        for split, start in zip(_SPLITS, (first, first + 500_000), strict=True)
+    }
 
 
 def _seed_of(task: str) -> int:

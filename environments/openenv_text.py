@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 
 from configuration.environment import EnvironmentSettings
+from core import shown
 from environments.errors import BrokenEnvironmentError, MissingDependencyError
 from environments.gymnasium_text import GymnasiumBenchmark
 
@@ -110,8 +111,7 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
         from openenv.core.generic_client import GenericEnvClient
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{settings.name} needs {error.name}, which is not installed: HIPER_EXTRAS=openenv before the "
-            "command installs it"
+            f"{settings.name} needs {error.name}, which is not installed: {shown.installation('openenv')}"
         ) from error
     field = _action_field(url, named)
 

@@ -34,6 +34,7 @@ FAMILIES: dict[str, str] = {
     "gymnasium": "environments.gymnasium_text:load",
     "textarena": "environments.textarena_text:load",
     "openenv": "environments.openenv_text:load",
+    "verifiers": "environments.verifiers_text:load",
 }
 """`module:function` by the word before the colon in names such as `gymnasium:Game-v0`."""
 

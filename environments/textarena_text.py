@@ -7,17 +7,15 @@ from a state of its own, so that episodes which are played at the same time do n
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
-import numpy as np
 
 from configuration.environment import EnvironmentSettings
+from core import shown
 from environments.errors import BrokenEnvironmentError, MissingDependencyError, UnknownEnvironmentError
 from environments.gymnasium_text import GymnasiumBenchmark
+from environments.own_randomness import OwnRandomness
 
 _DIRECTIONS = ("[up]", "[down]", "[left]", "[right]")
 _PEGS = ("A", "B", "C")
@@ -42,20 +40,20 @@ class TextArenaGame(gymnasium.Env[str, str]):
         # Without TextArena's own wrappers, each observation has only what is new since the last one.
         self._arena, self._name = arena, name
         self._game: Any = None
-        self._drawn: tuple[Any, Any] = (None, None)
+        self._randomness = OwnRandomness(None)
         self._actions = _ACTIONS.get(name.partition("-")[0], ())
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[str, dict[str, Any]]:
         super().reset(seed=seed)
-        self._drawn = (random.Random(seed).getstate(), np.random.RandomState(seed).get_state())
-        with self._own_randomness():
+        self._randomness = OwnRandomness(seed)
+        with self._randomness.used():
             self._game = self._arena.make(f"{self._name}-raw")
             self._game.reset(num_players=1, seed=seed)
             observation = self._observation()
         return observation, {"goal": _goal(observation), "admissible_actions": self._actions}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        with self._own_randomness():
+        with self._randomness.used():
             done, _ = self._game.step(action if "[" in action else f"[{action}]")
             observation = self._observation()
         if not done:
@@ -67,25 +65,14 @@ class TextArenaGame(gymnasium.Env[str, str]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TextArenaGame:
         twin = TextArenaGame(self._arena, self._name)
-        twin._game, twin._drawn = copy.deepcopy(self._game, memo), self._drawn
+        twin._game = copy.deepcopy(self._game, memo)
+        twin._randomness = copy.deepcopy(self._randomness, memo)
         return twin
 
     def _observation(self) -> str:
         _, messages = self._game.get_observation()
         own = self._arena.ObservationType.PLAYER_ACTION
         return "\n".join(text.strip() for _, text, kind in messages if kind is not own) or "(nothing new)"
-
-    @contextmanager
-    def _own_randomness(self) -> Iterator[None]:
-        shared = (random.getstate(), np.random.get_state())
-        random.setstate(self._drawn[0])
-        np.random.set_state(self._drawn[1])
-        try:
-            yield
-        finally:
-            self._drawn = (random.getstate(), np.random.get_state())
-            random.setstate(shared[0])
-            np.random.set_state(shared[1])
 
 
 def _goal(observation: str) -> str:
@@ -106,8 +93,7 @@ def load(settings: EnvironmentSettings) -> GymnasiumBenchmark:
         import textarena
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{settings.name} needs {error.name}, which is not installed: HIPER_EXTRAS=textarena before the "
-            "command installs it"
+            f"{settings.name} needs {error.name}, which is not installed: {shown.installation('textarena')}"
         ) from error
     registry = textarena.envs.registration.ENV_REGISTRY
     games = {known for known in registry if f"{known}-raw" in registry}

@@ -103,7 +103,13 @@ def learner_parts(configuration: Configuration, folder: RunFolder, make_trainer:
     identity = RunIdentity(store.run_id, epoch, model.fingerprint)
     claims = ServerClaims(store.run_id, f"{socket.gethostname()}:{os.getpid()}")
     connections = _connections(configuration, identity, claims)
-    pool = ReplicaPool(identity, PoolServers(connections), configuration.pool, learner.lease_seconds)
+    pool = ReplicaPool(
+        identity,
+        PoolServers(connections),
+        configuration.pool,
+        learner.lease_seconds,
+        sleepers=[role for role in Role if configuration.model_server(role).sleep_while_updating],
+    )
     run = TrainingRun.of(
         folder=folder,
         epoch=epoch,
@@ -183,6 +189,8 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, make_t
         watched = (asyncio.ensure_future(_failed(training)), *beside)
         done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_EXCEPTION)
         error = next(filter(None, (task.exception() for task in done)))
+        # Servers that sleep would wait for the next version as long as this process tells what has failed.
+        await parts.claims.release()
         return error if isinstance(error, HiperError) else HiperError(f"{type(error).__name__}: {error}")
 
     server = GrpcServer(configuration.learner, services(parts.run.admission, parts.run.status, parts.pool))

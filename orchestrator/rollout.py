@@ -30,12 +30,18 @@ from run_folder.opening import hold, open_run
 
 PROGRAM = "rollout"
 
+_TRANSCRIPTS = {"prompt_format": "transcript", "history": 64}
+
 FIRST_RUN: dict[str, Any] = {
     "environment": {
-        "step_limit": 8,
+        "step_limit": 12,
         "generator": {"horizon": "short", "task_types": ["pick_and_place_simple", "look_at_obj_in_light"]},
     },
-    "learner": {"updates": 2, "episodes_per_update": 6},
+    "planner": _TRANSCRIPTS,
+    "executor": _TRANSCRIPTS,
+    "learner": {"updates": 2, "episodes_per_update": 6, "pack_tokens": 2048},
+    # The shape of learner/warm_start/alfworld_transcript_wide.
+    "lora": {"last_layers": 16, "rank": 16, "alpha": 32},
 }
 """Defaults without `--config` and `--resume`: a run of some minutes on two cores."""
 

@@ -111,7 +111,7 @@ class Run:
 
     async def _play(self, supervisor: Supervisor) -> None:
         connector = Connector(self.configuration, self.folder, supervisor, self.report.note)
-        self.report.say("starting the learner")
+        self.report.say(connector.learner_announcement)
         learner = await connector.learner()
         client, directory, playing = LearnerClient(learner), Directory(), asyncio.Event()
         async with beside(watch_pool(learner, directory)), beside(self._stop_when_asked(client, playing)):
@@ -124,7 +124,7 @@ class Run:
         self, connector: Connector, learner: Connection, directory: Directory, playing: asyncio.Event
     ) -> None:
         if self.configuration.learner.address is None:
-            self.report.say("starting planner and executor")
+            self.report.say(connector.models_announcement)
             await connector.members(learner.server.address)
         playing.set()
         await self._dispatcher(learner, directory).run()

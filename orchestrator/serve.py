@@ -118,8 +118,9 @@ class _Served:
 
     async def _serve(self, supervisor: Supervisor, host: str, port: int) -> None:
         telling = registry.load(self.configuration.environment).telling
-        _say("starting planner and executor")
-        connections = await Connector(self.configuration, self.folder, supervisor, _say).models()
+        connector = Connector(self.configuration, self.folder, supervisor, _say)
+        _say(connector.models_announcement)
+        connections = await connector.models()
         if self.choice is not None:
             seconds = self.configuration.orchestrator.start_seconds
             await push(self.choice, connections, seconds, self.flags.take_over)

@@ -14,7 +14,8 @@ from configuration.syntax import Argument, NoFlags, NoSections, Syntax
 from core.errors import ConfigurationError
 from core.paths import user_path
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, Level, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import Level, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
 SYNTAX = Syntax(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
 from hiper.v1 import episode_pb2 as pb
 
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store_file import StoreFile
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,41 @@ class StoredEpisode:
     """Whether there is an episode; if not, its environment broke, and the place was set aside."""
 
 
-class EpisodeBlocks(EpisodeStore):
+class EpisodeBlocks:
     """A store that is read block by block. What is damaged in it is left out and told; nothing is raised."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file for reading only, also while the run's learner writes to it.
+
+        Raises:
+            HiperError: it cannot be opened, as in `StoreFile`.
+        """
+        self._file = StoreFile(path, "ro")
+
+    @property
+    def run_id(self) -> str:
+        return self._file.run_id
 
     @property
     def lacks_values(self) -> bool:
         """Whether the store is of a version that did not keep the critic's values."""
-        return not self._has("turn_values")
+        return not self._file.has("turn_values")
 
     def changes(self) -> int:
         """A number that grows when another process has written to the store since it was opened."""
-        with self._lock:
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        [(version,)] = self._file.rows("PRAGMA data_version")
+        return int(version)
 
     def count(self) -> int:
         """The number of episodes that can be read."""
-        rows, problem = self._rows("SELECT count(*) FROM episodes")
+        rows, problem = self._file.readable_rows("SELECT count(*) FROM episodes")
         return len(self._lengths()[0]) if problem else int(rows[0][0])
 
     def reasons(self) -> dict[int, str]:
         """The reasons of all places that are set aside, as far as they can be read."""
-        if not self._has("set_aside"):
+        if not self._file.has("set_aside"):
             return {}
-        return dict(self._rows("SELECT number, reason FROM set_aside ORDER BY number")[0])
+        return dict(self._file.readable_rows("SELECT number, reason FROM set_aside ORDER BY number")[0])
 
     def stamps(self, size: int) -> Stamps:
         """The stamps of all blocks of `size` places in which one has an episode or was set aside."""
@@ -81,13 +94,15 @@ class EpisodeBlocks(EpisodeStore):
             ("set_aside", "sum(length(reason))"),
         ):
             query = f"SELECT number, count(*), {columns} FROM {table} GROUP BY number"
-            rows, problem = self._rows(query) if self._has(table) else ([], "")
+            rows, problem = self._file.readable_rows(query) if self._file.has(table) else ([], "")
             for number, *content in rows:
                 contents.setdefault(number // size, []).append((table, number, content))
             if table == "advantages":
                 trained = {row[0] for row in rows}
             if problem:
-                damage.append(f"The table {table} of {self._path.name} can only be read in part: {problem}.")
+                damage.append(
+                    f"The table {table} of {self._file.path.name} can only be read in part: {problem}."
+                )
         shown = {number // size for number in (*lengths, *self.reasons())}
         stamps = {block: _stamp(content) for block, content in contents.items() if block in shown}
         return Stamps(stamps, len(lengths), len(trained & lengths.keys()), tuple(damage))
@@ -95,26 +110,28 @@ class EpisodeBlocks(EpisodeStore):
     def _lengths(self) -> tuple[dict[int, int], list[str]]:
         """The length of each message, and what is damaged."""
         query = "SELECT number, length(message) FROM episodes ORDER BY number"
-        found, problem = self._rows(query)
+        found, problem = self._file.readable_rows(query)
         if not problem:
             return dict(found), []
         # A torn page ends a scan; from the other side it reaches the episodes behind that page.
-        behind, _ = self._rows(f"{query} DESC")
-        sentence = f"Some episodes in {self._path.name} cannot be read: {problem}."
+        behind, _ = self._file.readable_rows(f"{query} DESC")
+        sentence = f"Some episodes in {self._file.path.name} cannot be read: {problem}."
         return dict((*found, *behind)), [sentence]
 
     def block(self, block: int, size: int) -> list[StoredEpisode]:
         """The episodes of a block and the places that are set aside without one, in their order."""
         places = (block * size, (block + 1) * size - 1)
         query = "SELECT number, task_id, message FROM episodes WHERE number BETWEEN ? AND ? ORDER BY number"
-        rows, problem = self._rows(query, places)
+        rows, problem = self._file.readable_rows(query, *places)
         if problem:
             rows = [row for number in range(places[0], places[1] + 1) for row in self._one(number)]
         advantages = self._advantages_between(places)
         reasons = {}
-        if self._has("set_aside"):
+        if self._file.has("set_aside"):
             reasons = dict(
-                self._rows("SELECT number, reason FROM set_aside WHERE number BETWEEN ? AND ?", places)[0]
+                self._file.readable_rows(
+                    "SELECT number, reason FROM set_aside WHERE number BETWEEN ? AND ?", *places
+                )[0]
             )
         found = [
             StoredEpisode(
@@ -127,29 +144,24 @@ class EpisodeBlocks(EpisodeStore):
 
     def _one(self, number: int) -> list[Any]:
         """The row of this place; without a message if that cannot be read."""
-        row, problem = self._rows("SELECT number, task_id, message FROM episodes WHERE number = ?", (number,))
+        row, problem = self._file.readable_rows(
+            "SELECT number, task_id, message FROM episodes WHERE number = ?", number
+        )
         return [(number, "", b"\xff")] if problem else row
 
     def _advantages_between(self, places: tuple[int, int]) -> dict[int, list[TurnAdvantages]]:
-        values = "v.low, v.high, v.switch" if self._has("turn_values") else "NULL, NULL, NULL"
-        join = " LEFT JOIN turn_values v USING (number, turn)" if self._has("turn_values") else ""
+        values = "v.low, v.high, v.switch" if self._file.has("turn_values") else "NULL, NULL, NULL"
+        join = " LEFT JOIN turn_values v USING (number, turn)" if self._file.has("turn_values") else ""
         query = (
             f"SELECT a.number, a.low, a.high, a.switch, {values} FROM advantages a{join} "
             "WHERE a.number BETWEEN ? AND ? ORDER BY a.number, a.turn"
         )
-        turns = [(row[0], _advantages(row)) for row in self._rows(query, places)[0]]
+        turns = [(row[0], _advantages(row)) for row in self._file.readable_rows(query, *places)[0]]
         by_number = itertools.groupby(turns, lambda turn: turn[0])
         return {number: [advantages for _, advantages in group] for number, group in by_number}
 
-    def _rows(self, query: str, values: tuple[int, ...] = ()) -> tuple[list[Any], str]:
-        """The rows up to the first that cannot be read, and the reason for that."""
-        rows: list[Any] = []
-        with self._lock:
-            try:
-                rows.extend(self._db.execute(query, values))
-            except sqlite3.DatabaseError as error:
-                return rows, str(error)
-        return rows, ""
+    def close(self) -> None:
+        self._file.close()
 
 
 def _advantages(row: tuple[Any, ...]) -> TurnAdvantages:

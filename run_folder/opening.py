@@ -44,6 +44,7 @@ _MODEL_KEYS = (
     "keep_versions",
     "max_pushes",
     "push_idle_seconds",
+    "sleep_while_updating",
 )
 _VLLM_OPTIONS = (
     "tensor_parallel_size",

@@ -133,3 +133,18 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class SleepableEngine(Engine, Protocol):
+    """An engine that can give up its memory on the GPU for a while; see `serving.sleep`."""
+
+    async def fall_asleep(self) -> None:
+        """Gives up all memory that `wake_up` can fill again; called while no request is running or switching.
+
+        Until `wake_up`, nothing else is called but `close`.
+        """
+        ...
+
+    async def wake_up(self) -> None:
+        """Computes again, with the adapter that it had; whatever it kept of earlier prompts is lost."""
+        ...

@@ -5,18 +5,22 @@ from __future__ import annotations
 from configuration.servers import ModelServerSettings
 from core.errors import PreconditionError
 from core.imports import collection_paused
-from serving.engine import Engine
+from serving.engine import Engine, SleepableEngine
 from serving.model import ModelFolder
+from serving.sleep import SleepingEngine
 
 
 def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
-    """An engine that has not been started.
+    """An engine that has not been started; a `SleepingEngine` if the settings let it sleep.
 
     Raises:
         PreconditionError: the engine's packages are not installed; names the lock file that has them.
     """
-    if settings.engine == "vllm":
-        return _vllm(model, settings)
+    engine = _vllm(model, settings) if settings.engine == "vllm" else _embedded(model, settings)
+    return SleepingEngine(engine) if settings.sleep_while_updating else engine
+
+
+def _embedded(model: ModelFolder, settings: ModelServerSettings) -> SleepableEngine:
     with collection_paused():
         from serving.embedded.engine import EmbeddedEngine
 
@@ -31,7 +35,7 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
     )
 
 
-def _vllm(model: ModelFolder, settings: ModelServerSettings) -> Engine:
+def _vllm(model: ModelFolder, settings: ModelServerSettings) -> SleepableEngine:
     try:
         from serving.vllm_engine import VllmEngine
     except ImportError as error:

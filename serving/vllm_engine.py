@@ -91,6 +91,15 @@ class VllmEngine:
                 raise EngineFailedError(f"vLLM has failed: {engine.dead_error}") from error
             raise
 
+    async def fall_asleep(self) -> None:
+        # Prefixes would be found in the cache again although their keys and values are gone.
+        await self._engine.reset_prefix_cache()
+        # Level 1 keeps the weights in the machine's memory; level 2 would drop them.
+        await self._engine.sleep(level=1)
+
+    async def wake_up(self) -> None:
+        await self._engine.wake_up()
+
     async def failure(self) -> EngineFailedError:
         # vLLM reports a failure only to requests that are waiting; an idle server must notice it too.
         watch = ProgressWatch(self._settings.stuck_seconds)

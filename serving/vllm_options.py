@@ -31,6 +31,7 @@ def engine_arguments(model: Path, settings: ModelServerSettings) -> dict[str, An
         "enable_lora": True,
         "max_loras": ADAPTERS,
         "max_lora_rank": settings.max_lora_rank,
+        "enable_sleep_mode": settings.sleep_while_updating,
         # Log-probabilities of the distribution that is sampled from, with the temperature applied.
         "logprobs_mode": "processed_logprobs",
     }

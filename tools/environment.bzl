@@ -134,7 +134,7 @@ def _add_extras(repository_ctx):
         if name not in locks:
             fail("HIPER_EXTRAS has '%s'; accepted: %s" % (name, ", ".join(sorted(locks))))
     checkout = repository_ctx.path(repository_ctx.attr._extras_script).dirname.dirname
-    excluded = [repository_ctx.attr._excluded, repository_ctx.attr._extras_excluded]
+    excluded = [repository_ctx.attr._excluded] + repository_ctx.attr._extras_excluded
     made = repository_ctx.execute(
         [_find_python(repository_ctx), "-s", "-m", "tools.extras"] +
         ["--base=" + repository_ctx.read("environment.txt").strip()] +
@@ -201,6 +201,7 @@ python_environment = repository_rule(
         "extra_locks": attr.label_keyed_string_dict(
             allow_files = True,
             default = {
+                Label("//requirements:bitsandbytes.lock"): "bitsandbytes",
                 Label("//requirements:charts.lock"): "charts",
                 Label("//requirements:export.lock"): "export",
                 Label("//requirements:ray.lock"): "ray",
@@ -208,14 +209,19 @@ python_environment = repository_rule(
                 Label("//requirements:textarena.lock"): "textarena",
                 Label("//requirements:openenv.lock"): "openenv",
                 Label("//requirements:otel.lock"): "otel",
+                Label("//requirements:verifiers.lock"): "verifiers",
             },
         ),
         "modules": attr.bool(mandatory = True, doc = "Whether MODULE.bazel was read, and so rules_python is there."),
         "_build_lock": attr.label(allow_single_file = True, default = Label("//requirements:build.lock")),
         "_excluded": attr.label(allow_single_file = True, default = Label("//requirements:excluded.txt")),
-        "_extras_excluded": attr.label(
-            allow_single_file = True,
-            default = Label("//requirements:extras_excluded.txt"),
+        "_extras_excluded": attr.label_list(
+            allow_files = True,
+            default = [
+                Label("//requirements:extras_excluded.txt"),
+                Label("//requirements:verifiers_excluded.txt"),
+                Label("//requirements:verifiers_overridden.txt"),
+            ],
         ),
         "_extras_script": attr.label(allow_single_file = True, default = Label("//tools:extras.py")),
         "_script": attr.label(allow_single_file = True, default = Label("//tools:environment.py")),

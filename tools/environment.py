@@ -143,15 +143,19 @@ class Environment:
             self.install(alone, PIP_FIND_LINKS=f"{sources} {TORCH_CPU_BUILDS}".strip())
 
     def check(self, excluded: set[str]) -> None:
-        """Every dependency that an installed package asks for is there, but those left out on purpose."""
+        """Every dependency that an installed package asks for is there, but those left out on purpose.
+
+        Those of them that are there nevertheless, for another package, may have any version.
+        """
         # pip also complains of "not supported on this platform": a matter of how a wheel's tags are spelled.
         asked = [
             line
             for line in self.pip("check").stdout.splitlines()
             if " requires " in line or " has requirement " in line
         ]
-        left_out = tuple(f" requires {name}, which is not installed." for name in excluded)
-        problems = [line for line in asked if not line.endswith(left_out)]
+        left_out = {f" requires {name}, which is not installed." for name in excluded}
+        any_version = {f", but you have {name} " for name in excluded}
+        problems = [line for line in asked if not any(part in line for part in left_out | any_version)]
         if problems:
             raise SetupError("The lock does not fit together:\n" + "\n".join(problems))
 

@@ -64,11 +64,16 @@ class Lock:
     """Build of PyTorch that uv should look for, if it is not PyPI's."""
     extra: bool = False
     """Whether its packages are installed beside those of cpu.lock or gpu.lock, and so must fit both."""
+    excluded: str = "extras_excluded.txt"
+    """File that names the dependencies of an extra lock that are left out."""
+    overridden: str | None = None
+    """File that names dependencies of which any version is accepted, whatever a package's metadata says."""
 
     def options(self) -> list[str]:
-        if self.extra:
-            return ["--excludes=extras_excluded.txt", "--constraints=cpu.lock", "--constraints=gpu.lock"]
-        return ["--excludes=excluded.txt"]
+        if not self.extra:
+            return ["--excludes=excluded.txt"]
+        options = [f"--excludes={self.excluded}", "--constraints=cpu.lock", "--constraints=gpu.lock"]
+        return options + ([f"--overrides={self.overridden}"] if self.overridden else [])
 
 
 LOCKS = (
@@ -80,8 +85,16 @@ LOCKS = (
     Lock("site", "mkdocs-material==", extra=True),
     Lock("textarena", "textarena==", extra=True),
     Lock("openenv", "openenv-core==", extra=True),
+    Lock(
+        "verifiers",
+        "verifiers==",
+        extra=True,
+        excluded="verifiers_excluded.txt",
+        overridden="verifiers_overridden.txt",
+    ),
     Lock("export", "pyarrow==", extra=True),
     Lock("otel", "opentelemetry-sdk==", extra=True),
+    Lock("bitsandbytes", "bitsandbytes==", extra=True),
 )
 """All locks; those that others are constraints of come first."""
 

@@ -24,7 +24,13 @@ from typing import Any
 NAV: dict[str, tuple[str, ...]] = {
     "Start": ("README.md", "docs/tutorial.md", "docs/commands.md", "docs/pip.md", "docs/compare.md"),
     "Play": ("docs/environments.md", "docs/adding_an_environment.md", "docs/webshop.md"),
-    "Train": ("docs/training.md", "docs/presets.md", "docs/nano.md", "learner/warm_start/README.md"),
+    "Train": (
+        "docs/training.md",
+        "docs/presets.md",
+        "docs/gpu.md",
+        "docs/nano.md",
+        "learner/warm_start/README.md",
+    ),
     "Look at a run": (
         "docs/runs.md",
         "docs/replay_and_export.md",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
+from core import shown
 from core.errors import HiperError, NotFoundError, PreconditionError, UnavailableError
 from deploy.ray import actor
 from deploy.ray.placement import LEARNER, Node, Placement, placements, shortage, too_many
@@ -20,10 +21,6 @@ _KEEPER = "deployment"
 _ANSWER_SECONDS = 5.0
 _SLOW_START_SECONDS = 300.0
 """Further time for processes that have a node, on machines that are too busy to start them sooner."""
-_NO_RAY = (
-    "Ray is not installed here: HIPER_EXTRAS=ray ./bazelw run //deploy:ray installs it, "
-    "or use an environment that has ray==2.60.0"
-)
 
 
 class ShortageError(HiperError):
@@ -48,7 +45,10 @@ class Cluster:
         try:
             import ray
         except ImportError:
-            raise PreconditionError(_NO_RAY) from None
+            raise PreconditionError(
+                f"Ray is not installed here: {shown.installation('ray')}; an environment that has "
+                "ray==2.60.0 will do, too"
+            ) from None
         # Workers need not have this checkout on their path: the class travels with its source.
         ray.cloudpickle.register_pickle_by_value(actor)
         try:

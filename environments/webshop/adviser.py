@@ -17,9 +17,9 @@ from environments.webshop.wish import read_wish, searchable
 
 TURNS = 15
 """Largest number of turns of an episode, including search and purchase."""
-SURE, SURE_UNREAD = 1.25, 2.0
-"""Log-odds from which a product is bought without looking at others, after and before reading its
-features."""
+SURE = 1.0
+"""Log-odds from which a product is bought without looking at others. With 1.25 (2.0 before its features are
+read), it wins 86.5 % instead of 86.3 % of the goals of valid, in 6.6 turns instead of 5.5."""
 WORTH_READING = -2.0
 """Log-odds from which a product's features are read."""
 
@@ -69,7 +69,7 @@ class _Adviser:
         return likelihood.of_hit(hit, self._wish, self._memory.log_rank(hit.title))
 
     def _sure(self, item: Item) -> bool:
-        return self._rated[item.title] >= (SURE if item.described else SURE_UNREAD)
+        return self._rated[item.title] >= SURE
 
     def _worth_reading(self, item: Item) -> bool:
         return not item.described and self._rated[item.title] >= WORTH_READING

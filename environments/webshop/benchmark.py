@@ -54,6 +54,10 @@ class WebShop:
             return policies.ExpertPolicy(lambda id_: demonstrate(self.book.find(id_).goal, self.catalogue))
         raise UnknownPolicyError(name, policies.NAMES)
 
+    def family_of(self, task_id: str) -> str:
+        """The number of the goal's product: its goals differ only in their options."""
+        return self.book.find(task_id).goal.product.asin
+
     def reference_lines(self, split: str) -> tuple[str, ...]:
         """The best possible score and the baselines of a split in words; measured at the first call."""
         return self._measured_lines(split)

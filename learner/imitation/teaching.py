@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.files import sweep_unfinished, written_beside
 from core.paths import cache_folder
 from core.progress import Progress
 from core.role import Role
-from environments.benchmark import Benchmark, Task
+from environments.benchmark import Benchmark, FamilyBenchmark, Task
 from environments.errors import BrokenEnvironmentError
 from learner.imitation.checkpoints import (
     SECONDS,
@@ -128,14 +129,20 @@ def training_lessons(
 ) -> list[Lesson]:
     """The teacher's episodes at `settings.games` training tasks, drawn with the seed.
 
-    Those in which the environment breaks its contract are left out.
+    Those in which the environment breaks its contract are left out, and without `settings.lost` also those in
+    which the teacher does not succeed.
 
     Raises:
-        TooManyBrokenError: they are too many.
+        InvalidInputError: the benchmark has no training tasks, or the teacher succeeds in none of them.
+        TooManyBrokenError: the environment breaks its contract in too many.
     """
-    tasks = _drawn(benchmark, settings.games, seed)
+    tasks = _drawn(benchmark, settings, seed)
     teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
-    return asyncio.run(_taught(benchmark, tasks, formats, teacher))
+    lessons = asyncio.run(_taught(benchmark, tasks, formats, teacher))
+    kept = [one for one in lessons if settings.lost or one.episode.won]
+    if not kept:
+        raise InvalidInputError(f"the teacher {settings.teacher} wins none of {len(tasks)} training tasks")
+    return kept
 
 
 async def _taught(
@@ -176,6 +183,7 @@ def _teach(
         compute_device(),
         seed,
         checkpointed=learner.gradient_checkpointing,
+        quantization=learner.quantization,
     )
     losses = checkpoints.restore(model)
     before = sum(map(len, losses.values()))
@@ -212,7 +220,8 @@ def _teach(
     return {role: tuple(own) for role, own in losses.items()}
 
 
-def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
+def _drawn(benchmark: Benchmark, settings: ImitationSettings, seed: int) -> list[Task]:
+    count = settings.games
     split = _TRAINING_SPLIT if _TRAINING_SPLIT in benchmark.splits else benchmark.splits[0]
     tasks = benchmark.tasks(split)
     if not tasks:
@@ -220,7 +229,22 @@ def _drawn(benchmark: Benchmark, count: int, seed: int) -> list[Task]:
     if parts := parts_of(benchmark, tasks):
         return [task_for(tasks, seed, group, parts) for group in range(min(count, len(tasks)))]
     order = np.random.default_rng(seed).permutation(len(tasks))
-    return [tasks[place] for place in order[:count]]
+    drawn = [tasks[place] for place in order]
+    if settings.family_games is not None and isinstance(benchmark, FamilyBenchmark):
+        drawn = _few_of_each(drawn, benchmark, settings.family_games)
+    return drawn[:count]
+
+
+def _few_of_each(tasks: Sequence[Task], benchmark: FamilyBenchmark, limit: int) -> list[Task]:
+    """The first `limit` tasks of each family, in their order."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for task in tasks:
+        family = benchmark.family_of(task.id)
+        seen[family] += 1
+        if seen[family] <= limit:
+            kept.append(task)
+    return kept
 
 
 def _answers(lessons: Sequence[Lesson], formats: Formats, role: Role) -> list[list[TokenSequence]]:
@@ -256,4 +280,6 @@ def _key(
         "seed": seed,
         "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
     }
+    if settings.learner.quantization != "none":
+        described["quantization"] = settings.learner.quantization
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]

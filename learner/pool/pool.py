@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from configuration.run import PoolSettings
-from core.errors import HiperError, UnavailableError
+from core.errors import ClaimedError, HiperError, UnavailableError
 from core.progress import Progress
 from core.role import Role
+from core.together import together
 from learner.pool.member import Adapter, Limits
 from learner.pool.membership import Membership, RunIdentity
 from learner.pool.reconciler import Reconciler, Servers
 from learner.pool.shared import TICK_SECONDS, SharedMembership
 from serving.adapters.folder import folder_hash
-from trajectory.pool import PoolTable, Replica
+from trajectory.pool import MemberState, PoolTable, Replica
 
 log = logging.getLogger(__name__)
+
+_NOT_THERE = (MemberState.GONE, MemberState.RETIRED)
+"""States of servers that are not asked for anything."""
 
 
 class ReplicaPool:
@@ -35,10 +39,12 @@ class ReplicaPool:
         holder_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         first_pause: float = 0.5,
+        sleepers: Collection[Role] = (),
     ) -> None:
         """An orchestrator's report of bound episodes counts for `holder_seconds`.
 
-        `first_pause`, in seconds, follows the first failed push to a server.
+        `first_pause`, in seconds, follows the first failed push to a server. The servers of the roles
+        `sleepers` sleep during an update.
         """
         limits = Limits(
             settings.heartbeat_seconds, settings.expiry_seconds, settings.restarts, settings.steady_seconds
@@ -47,6 +53,7 @@ class ReplicaPool:
         self._members = Membership(run, limits, holder_seconds, clock())
         self._shared = SharedMembership(self._members, clock)
         self._reconciler = Reconciler(self._shared, servers, first_pause)
+        self._servers, self._sleepers = servers, sleepers
         self._failure: HiperError | None = None
         self._closed = False
         self._missed: set[Role] = set()
@@ -123,6 +130,27 @@ class ReplicaPool:
             grace_left = began + self.settings.grace_seconds - self._shared.now()
             pause = min(grace_left, TICK_SECONDS) if grace_left > 0 else TICK_SECONDS
             await self._shared.bell.until(lambda: self._published(role, began), pause)
+
+    async def sleep(self) -> None:
+        """Has the servers of the roles that sleep give up their memory, until each is pushed a new version.
+
+        A server that cannot sleep now is logged, and stays awake.
+
+        Raises:
+            PreconditionError: the configuration of a server does not let it sleep.
+        """
+        members = [
+            member
+            for member in self.table().members
+            if member.replica.role in self._sleepers and member.state not in _NOT_THERE
+        ]
+        await together(*(self._put_to_sleep(member.replica) for member in members))
+
+    async def _put_to_sleep(self, replica: Replica) -> None:
+        try:
+            await self._servers.sleep(replica.role, replica.address)
+        except (UnavailableError, ClaimedError) as error:
+            log.warning("it does not sleep during this update: %s", error)
 
     async def lost(self) -> HiperError:
         """Waits until a role has no server left, or has had none for too long; says why."""

@@ -37,6 +37,14 @@ class Servers(Protocol):
             HiperError: it will never take it.
         """
 
+    async def sleep(self, role: Role, address: str) -> None:
+        """Has a server sleep until it is pushed another adapter.
+
+        Raises:
+            UnavailableError: the server cannot now.
+            PreconditionError: its configuration does not let it; a `ClaimedError` if it is another run's.
+        """
+
     async def forget(self, role: Role, address: str) -> None:
         """Closes the connection to a server that is gone."""
 

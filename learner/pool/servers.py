@@ -22,6 +22,10 @@ class PoolServers:
         shipment = Shipment(due.role, adapter.version, adapter.sha256, adapter.folder)
         return await self.connections.push(due.address, shipment)
 
+    async def sleep(self, role: Role, address: str) -> None:
+        """Has a server sleep until it is pushed another adapter."""
+        await self.connections.sleep(role, address)
+
     async def forget(self, role: Role, address: str) -> None:
         """Closes the connection to a server that is gone."""
         await self.connections.forget(role, address)

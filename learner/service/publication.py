@@ -45,6 +45,14 @@ class Publication:
         )
         self.status.published(version)
 
+    async def make_room(self) -> None:
+        """Has the servers that share the learner's GPU give up its memory until the next version.
+
+        Raises:
+            PreconditionError: the configuration of a server does not let it sleep.
+        """
+        await self.publisher.sleep()
+
     async def while_served(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """The result of the work.
 

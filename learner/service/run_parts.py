@@ -10,7 +10,7 @@ from typing import Protocol
 from core.errors import HiperError
 from core.progress import Progress
 from core.role import Role
-from run_folder.store import TurnAdvantages
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.pair import AdapterPair
 from trajectory.episode import Episode
 
@@ -74,6 +74,9 @@ class Publisher(Protocol):
 
     async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         """Returns once enough servers of this role answer new calls with the adapter in `folder`."""
+
+    async def sleep(self) -> None:
+        """Has the servers that share the learner's GPU give up its memory, until the next `publish`."""
 
     async def lost(self) -> HiperError:
         """Waits until a role has had no server for too long; returns the reason."""

@@ -82,6 +82,7 @@ class TrainingLoop:
         await self._publish(trainer.version)
         while trainer.version < self.schedule.updates and await self._whole_batch():
             self.status.show(Phase.UPDATING, f"update {trainer.version + 1}")
+            await self.publication.make_room()
             metrics = await asyncio.to_thread(self._update, trainer)
             await self._publish(trainer.version)
             self.status.updated(metrics)

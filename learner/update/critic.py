@@ -71,24 +71,26 @@ class Critic:
         reader: FeatureReader,
         settings: CriticSettings,
         estimator: EstimatorSettings,
-        step_limit: int,
         ranks: Ranks = ALONE,
     ) -> None:
-        """`step_limit` is the largest number of turns of an episode."""
         self.names = HEADS[settings.heads]
         self.heads = ValueHeads.untaught(len(self.names), reader.size + COUNTS)
         self._at_executor = torch.tensor([name == LOW for name in self.names])
         self._reader = reader
         self._settings = settings
         self._estimator = estimator
-        self._step_limit = step_limit
         self._ranks = ranks
         self._memory: dict[int, Experience] = {}
 
-    def read(self, batch: TurnBatch, states: States, advance: Advance) -> tuple[Experience, dict[str, float]]:
-        """Computes what the critic sees of a batch without values; also returns metrics without a prefix."""
+    def read(
+        self, batch: TurnBatch, states: States, step_limits: npt.NDArray[np.int64], advance: Advance
+    ) -> tuple[Experience, dict[str, float]]:
+        """Computes what the critic sees of a batch without values; also returns metrics without a prefix.
+
+        `step_limits` [E] has the largest number of turns of each episode of the batch.
+        """
         hidden, computed = self._reader.read(states, advance)
-        counts = turn_counts(batch, states, self._step_limit)
+        counts = turn_counts(batch, states, step_limits)
         tokens = {
             names.SEQUENCE_TOKENS: float(sum(map(len, states.prompts))),
             names.COMPUTED_TOKENS: float(computed),

@@ -77,12 +77,17 @@ class FeatureReader:
         return states.float().cpu().numpy()
 
 
-def turn_counts(batch: TurnBatch, states: States, step_limit: int) -> Features:
+def turn_counts(batch: TurnBatch, states: States, step_limits: npt.NDArray[np.int64]) -> Features:
     """[P, 4] what a prompt may not say in so many words, for each of the prompts of `states`.
 
     The columns are the share of the turns that are over, t / step_limit; that of the subgoal in force,
     age / step_limit, with the age before the planner's decision and after it for the executor; 1 at turn 0;
     and 1 for a subgoal of age 0. At the end of an episode, t is its number of turns.
+
+    Args:
+        batch: Batch of E episodes.
+        states: Prompts of these episodes.
+        step_limits: [E] largest number of turns of each episode.
     """
     first = np.repeat(batch.episode_offsets[:-1], np.diff(batch.episode_offsets))
     turn = np.arange(states.turns) - first
@@ -93,5 +98,6 @@ def turn_counts(batch: TurnBatch, states: States, step_limit: int) -> Features:
     ends = batch.episode_offsets[1:][list(states.unfinished)] - 1
     turns = np.concatenate([turn, turn, turn[ends] + 1, turn[ends] + 1])
     ages = np.concatenate([before, age, age[ends] + 1, age[ends] + 1])
-    columns = [turns / step_limit, ages / step_limit, turns == 0, ages == 0]
+    most = step_limits[states.episodes]
+    columns = [turns / most, ages / most, turns == 0, ages == 0]
     return np.stack(columns, axis=1).astype(np.float32)

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from configuration.learner import LoraSettings
+from configuration.learner import LoraSettings, Quantization
 from core.errors import InvalidInputError
 from learner.update import attention
 from learner.update.checkpointing import checkpoint_blocks
 from learner.update.packing import Pack
+from learner.update.quantization import keep_differentiable, nf4
 from learner.update.ranks import ALONE, Ranks
 from learner.update.sharding import shard_blocks
 
@@ -61,6 +62,7 @@ class AdaptedModel:
         in_one_call: bool | None = None,
         checkpointed: bool = False,
         shards: Ranks = ALONE,
+        quantization: Quantization = "none",
     ) -> None:
         """Loads the base model.
 
@@ -74,9 +76,11 @@ class AdaptedModel:
             checkpointed: Whether the forward pass keeps only the inputs of the blocks, and the backward pass
                 computes the rest again (arXiv 1604.06174).
             shards: Ranks that divide the blocks of the base among them; needs `checkpointed`.
+            quantization: Format of the base model's linear layers; one that is not `none` needs a whole base.
 
         Raises:
             InvalidInputError: the adapters do not fit the model.
+            ConfigurationError: the quantisation needs a package that is not installed.
         """
         self.in_step = shards.count > 1
         """Whether all ranks must compute equally many packs, because they gather blocks together."""
@@ -86,11 +90,14 @@ class AdaptedModel:
             attn_implementation=attention.NAME,
             # The device need not hold the whole base if it is divided.
             device_map="cpu" if self.in_step else device,
+            quantization_config=nf4(dtype) if quantization == "nf4" else None,
         ).eval()
         config = lora_config(base, lora)
         self.device = device
         self._dtype = dtype
         self._in_one_call = device.type == "cuda" if in_one_call is None else in_one_call
+        if quantization == "nf4":
+            keep_differentiable(base)
         self._backbone = base.get_decoder()
         if self.in_step:
             base.requires_grad_(False)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from configuration.environment import EnvironmentSettings
 from configuration.learner import CriticSettings, LearnerSettings, LoraSettings, PpoSettings
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
@@ -62,8 +64,7 @@ class TrainerSettings:
     critic: CriticSettings = field(default_factory=CriticSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
-    step_limit: int = 50
-    """Largest number of turns of an episode."""
+    environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -73,7 +74,7 @@ class TrainerSettings:
             critic=configuration.critic,
             lora=configuration.lora,
             estimator=configuration.estimator,
-            step_limit=configuration.environment.step_limit,
+            environment=configuration.environment,
         )
 
 
@@ -111,6 +112,7 @@ class Trainer:
             seed,
             checkpointed=settings.learner.gradient_checkpointing,
             shards=ranks if settings.learner.shard_base else ALONE,
+            quantization=settings.learner.quantization,
         )
         self._optimizers = {
             role: self._optimizer(
@@ -126,7 +128,7 @@ class Trainer:
             for role in Role
         }
         self._reader = FeatureReader(self._model, pack_tokens, ranks)
-        self._critic = Critic(self._reader, settings.critic, settings.estimator, settings.step_limit, ranks)
+        self._critic = Critic(self._reader, settings.critic, settings.estimator, ranks)
 
     @property
     def memory(self) -> int:
@@ -153,6 +155,7 @@ class Trainer:
         Raises:
             HiperError: for the same reasons as `load_adapters`.
         """
+        self._give_memory_back()  # That of a warm start, which is over.
         held = self._settings.ppo.kl_reference == "start" and self._settings.ppo.kl_coefficient > 0
         if not held and not self._settings.estimator.uses_values:
             return
@@ -171,7 +174,9 @@ class Trainer:
         if episodes and self._settings.estimator.uses_values:
             states = States.of(episodes, self._settings.estimator.bootstrap)
             batch = turn_batch(episodes, self._settings.estimator)
-            self._critic.remember(version, self._critic.read(batch, states, lambda share: None)[0])
+            limits = self._step_limits(episodes)
+            self._critic.remember(version, self._critic.read(batch, states, limits, lambda share: None)[0])
+            self._give_memory_back()
 
     def update(self, episodes: Sequence[Episode], progress: Progress) -> Update:
         """Makes the next version from a batch of whole episodes.
@@ -202,6 +207,7 @@ class Trainer:
                 metrics |= self._update_policy(role, episodes, advantages, stage)
         self.version += 1
         metrics |= throughput_metrics(metrics, time.perf_counter() - began)
+        self._give_memory_back()
         return Update(metrics, by_episode(episodes, batch, advantages))
 
     def save_adapter(self, role: Role, folder: Path) -> None:
@@ -258,7 +264,7 @@ class Trainer:
         """The batch with values, and the metrics of the critic, which has learnt from it."""
         began = time.perf_counter()
         states = States.of(episodes, self._settings.estimator.bootstrap)
-        experience, tokens = self._critic.read(batch, states, advance)
+        experience, tokens = self._critic.read(batch, states, self._step_limits(episodes), advance)
         read = time.perf_counter()
         generator = np.random.default_rng([self._seed, self.version, len(Role)])
         valued = self._critic.update(experience, self.version, generator)
@@ -266,6 +272,10 @@ class Trainer:
         metrics = placed(measures, names.critic, names.TIME_UPDATE_CRITIC) | {names.TIME_VALUES: read - began}
         bootstrap = self._settings.estimator.bootstrap
         return with_values(batch, states, valued.values, self._critic.names, bootstrap), metrics
+
+    def _step_limits(self, episodes: Sequence[Episode]) -> npt.NDArray[np.int64]:
+        """[E] largest number of turns of each episode."""
+        return np.array([self._settings.environment.step_limit_of(one.benchmark) for one in episodes])
 
     def _update_policy(
         self, role: Role, episodes: Sequence[Episode], advantages: Advantages, advance: Advance
@@ -287,6 +297,14 @@ class Trainer:
         from learner.update.deepspeed_optimizer import DeepSpeedOptimizer
 
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
+
+    def _give_memory_back(self) -> None:
+        """Gives free memory of the GPU back, which torch would keep for the next update.
+
+        Until then, servers on the same GPU need it.
+        """
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _parameters(self) -> dict[str, dict[str, Tensor]]:
         groups: dict[str, dict[str, Tensor]] = {}

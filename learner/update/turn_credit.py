@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hae import Advantages, TurnBatch
-from run_folder.store import TurnAdvantages, TurnValues
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from trajectory.episode import Episode
 
 

@@ -57,11 +57,12 @@ class EpisodeLog:
             file.write(json.dumps(asdict(played)) + "\n")
 
     def _check(self, found: Mapping[str, Any], evaluated: Mapping[str, Any]) -> None:
-        names = sorted(name for name in {*found, *evaluated} if found.get(name) != evaluated.get(name))
+        # A log of an earlier version lacks the keys that were added since: it was played with their defaults.
+        defaults = {key.name: str(key.default) for key in keys(Configuration)}
+        found = {name: found.get(name, defaults.get(name)) for name in {*found, *evaluated}}
+        names = sorted(name for name in found if found[name] != evaluated.get(name))
         if names:
-            differing = "; ".join(
-                f"{name} was {found.get(name)}, not {evaluated.get(name)}" for name in names
-            )
+            differing = "; ".join(f"{name} was {found[name]}, not {evaluated.get(name)}" for name in names)
             raise ConfigurationError(
                 f"{self._path} holds episodes of another evaluation: {differing}. --out chooses another file"
             )

@@ -85,8 +85,9 @@ class EvaluationRun:
             self.finished(job, games, time.perf_counter() - began)
 
     async def _connected(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
-        self.console.print("starting planner and executor")
-        return await Connector(self.configuration, self.folder, supervisor, self._say).models()
+        connector = Connector(self.configuration, self.folder, supervisor, self._say)
+        self._say(connector.models_announcement)
+        return await connector.models()
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

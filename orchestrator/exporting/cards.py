@@ -10,6 +10,7 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
+from core import shown
 from core.role import Role
 from orchestrator.exporting.run_facts import RunFacts
 from orchestrator.exporting.schema import COLUMNS, SCHEMA_VERSION
@@ -76,7 +77,7 @@ class AdapterFacts:
     def name(self) -> str:
         """Name for the Hub, without an owner."""
         model = self.run.model.rpartition("/")[2]
-        return f"{model}-{self.run.value('environment.name')}-{self.role.value}"
+        return f"{model}-{'-'.join(self.run.environments)}-{self.role.value}"
 
 
 def model_card(facts: AdapterFacts) -> str:
@@ -111,6 +112,7 @@ def model_card(facts: AdapterFacts) -> str:
         command=run.command,
         evaluation=_evaluation(facts),
         model=run.model,
+        server=shown.command(f"//{role}:server"),
     )
 
 
@@ -140,8 +142,8 @@ def _training(facts: AdapterFacts) -> str:
 def _evaluation(facts: AdapterFacts) -> str:
     if not facts.evaluations:
         return (
-            "This version has not been evaluated. This command does so:\n\n```\n./bazelw run "
-            f"//orchestrator:evaluate -- --checkpoint RUN_DIR --version {facts.version}\n```"
+            "This version has not been evaluated. This command does so:\n\n```\n"
+            f"{shown.command('//orchestrator:evaluate')} --checkpoint RUN_DIR --version {facts.version}\n```"
         )
     heading = (
         "Both adapters together. Success has Wilson's 95 % interval, the score that of the normal "
@@ -162,7 +164,7 @@ def _results(facts: AdapterFacts) -> Iterator[EvalResult]:
         ):
             yield EvalResult(
                 task_type="reinforcement-learning",
-                dataset_type=facts.run.value("environment.name"),
+                dataset_type="-".join(facts.run.environments),
                 dataset_name=f"{facts.run.environment}, split {each.split}",
                 dataset_split=each.split,
                 metric_type=kind,

@@ -10,7 +10,8 @@ from hiper.v1 import episode_pb2 as pb
 
 from core.role import Role
 from orchestrator.exporting.schema import SCHEMA_VERSION, of_role
-from run_folder.store import EpisodeStore, Level, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import Level, TurnAdvantages
 
 Row = dict[str, Any]
 """Values by column; tokens as lists."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from configuration.keys import keys
 from configuration.tree import Configuration
+from core import shown
 from run_folder import saved_configuration
 from run_folder.opening import MAY_CHANGE
 from serving.model import BUNDLED, hub_id
@@ -60,11 +61,16 @@ class RunFacts:
 
     @property
     def environment(self) -> str:
-        """Environment and data in a few words."""
+        """Environment or mix, and data, in a few words."""
         source = self.value("environment.source")
-        return (
-            f"{self.value('environment.name')} ({source} tasks)" if source else self.value("environment.name")
-        )
+        title = ", ".join(self.value("environment.mix") or (self.value("environment.name"),))
+        return f"{title} ({source} tasks)" if source else title
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Names of the environments."""
+        mix = self.value("environment.mix") or ()
+        return tuple(each.rpartition("=")[0] for each in mix) or (self.value("environment.name"),)
 
     @property
     def command(self) -> str:
@@ -73,7 +79,7 @@ class RunFacts:
         Of paths, only the last part is shown.
         """
         options = [f"--model {shlex.quote(self.hub_id or self.model)}", *self._options()]
-        return " \\\n    ".join(["./bazelw run //orchestrator:train -- --run-dir DIR", *options])
+        return " \\\n    ".join([f"{shown.command('//orchestrator:train')} --run-dir DIR", *options])
 
     def _options(self) -> Iterator[str]:
         defaults = RunFacts(Configuration().model_dump(mode="json"))

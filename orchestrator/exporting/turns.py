@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from core import shown
 from core.errors import PreconditionError
 from core.files import written_beside
 from core.progress import Progress
@@ -53,10 +54,10 @@ def writer(format: Format, options: str) -> Writer:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
+        command = f"{shown.command('//orchestrator:export')} {options}"
         raise PreconditionError(
-            f"--to {format} needs the package pyarrow. This command installs it beside the others, and "
-            f"exports: HIPER_EXTRAS=export ./bazelw run //orchestrator:export -- {options}\n"
-            "--to jsonl needs no further package"
+            f"--to {format} needs the package pyarrow, which is not installed: "
+            f"{shown.installation('export', command)}\n--to jsonl needs no further package"
         ) from error
     if format == "parquet":
         return Writer(parquet.encode, partial(parquet.write, stem="turns"))

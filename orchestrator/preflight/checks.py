@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from configuration.learner import check_packages as check_learner_packages
 from configuration.tree import Configuration
 from core import tracing
 from core.errors import ConfigurationError
@@ -83,6 +84,8 @@ def check_settings(configuration: Configuration) -> None:
     _check_shares(configuration)
     check_model(configuration.planner.model)
     check_packages(configuration.run)
+    if configuration.learner.address is None:
+        check_learner_packages(configuration.learner.quantization)
     if configuration.run.trace is not None:
         tracing.check_packages(configuration.run.trace)
 

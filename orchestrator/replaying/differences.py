@@ -110,7 +110,8 @@ def _of_act(stored: Act, now: Act) -> Iterator[tuple[str, object, object]]:
 
 def _of_generation(role: str, stored: Generation, now: Generation) -> Iterator[tuple[str, object, object]]:
     yield f"{role}.prompt_ids", stored.prompt_ids, now.prompt_ids
-    # Only without a hierarchy can they differ: there the plan is not sampled, and follows from the task.
+    # They can differ without a hierarchy, where the plan is not sampled, and follows from the task; and where
+    # a thought ends otherwise, so that an answer is asked for after it, or none.
     yield f"{role}.token_ids", stored.token_ids, now.token_ids
     yield f"{role}.temperature", stored.temperature, as_stored(now.temperature)
     yield f"{role}.length_limited", stored.length_limited, now.length_limited
@@ -123,20 +124,21 @@ def _sampling(
     if forced is None:
         return
     scored = forced.scored
-    for place, (token, logprob) in enumerate(zip(stored.token_ids, stored.logprobs, strict=True)):
-        if scored.sampled[place] != token:
+    # The replay may have computed fewer tokens, if a thought ends otherwise.
+    for place, sampled in enumerate(scored.sampled):
+        token, logprob, again = stored.token_ids[place], stored.logprobs[place], scored.logprobs[place]
+        where = f"[{place}]{' (thought)' if place < forced.thought else ''}"
+        if sampled != token:
             margin = scored.margins[place]
             yield Difference(
                 turn,
-                f"{role}.token_ids[{place}]",
+                f"{role}.token_ids{where}",
                 str(token),
-                f"{scored.sampled[place]} ({margin:.1e} nats apart)",
+                f"{sampled} ({margin:.1e} nats apart)",
                 near_tie=margin <= within.tie,
             )
-        if not within.covers(logprob, scored.logprobs[place]):
-            yield Difference(
-                turn, f"{role}.logprobs[{place}]", f"{logprob:.9g}", f"{scored.logprobs[place]:.9g}"
-            )
+        if not within.covers(logprob, again):
+            yield Difference(turn, f"{role}.logprobs{where}", f"{logprob:.9g}", f"{again:.9g}")
     if forced.end:
         yield Difference(turn, f"{role}.token_ids", f"{len(stored.token_ids)} tokens", forced.end)
 

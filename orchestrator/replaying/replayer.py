@@ -10,7 +10,6 @@ from typing import Self
 import torch
 
 from configuration.servers import ModelServerSettings
-from core.errors import PreconditionError
 from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task, TextEnvironment
@@ -108,20 +107,15 @@ class Replayer:
             BenchmarkError: the environment is unknown, or its data is missing; says which.
             NotFoundError: the base model is missing.
             InvalidInputError: the base model cannot be run.
-            PreconditionError: the models think before they answer.
         """
-        if settings.planner.think or settings.executor.think:
-            raise PreconditionError(
-                "the models of this run think before they answer (planner.think, executor.think): each of "
-                "their answers was sampled in two parts, which a replay cannot compute yet"
-            )
         benchmark = registry.load(settings.environment)
         model = resolve_model(settings.planner.model)
         roles = {Role.PLANNER: settings.planner, Role.EXECUTOR: settings.executor}
         # As many as a server has. More would change in which order numbers are added.
         torch.set_num_threads(max(each.threads for each in roles.values()))
         engines = {
-            role: ForcedEngine(Scorer(model, each), each.context_length) for role, each in roles.items()
+            role: ForcedEngine(Scorer(model, each), each.context_length, thinks=each.think > 0)
+            for role, each in roles.items()
         }
         formats = {role: (engines[role].dtype, compute_dtype(played[role])) for role in Role}
         tolerances = {role: _tolerance(formats[role], each, nats) for role, each in roles.items()}
@@ -171,7 +165,7 @@ class Replayer:
         return Replayed(
             number=stored.number,
             turns=len(turns),
-            sampled=sum(len(answer.token_ids) for answer, _ in answers),
+            sampled=sum(len(scored.sampled) for _, scored in answers),
             largest=max(_changes(answers), default=0.0),
             differences=(
                 *_in_turns(stored, turns, planner.planned, executor.acted, self.within),
@@ -236,5 +230,6 @@ def _answers(
 def _changes(answers: Iterable[tuple[Generation, Scored]]) -> Iterator[float]:
     """The difference of each log-probability."""
     for answer, scored in answers:
-        for before, now in zip(answer.logprobs, scored.logprobs, strict=True):
+        # Not strict: no answer is asked for after a thought that ends where the stored one does not.
+        for before, now in zip(answer.logprobs, scored.logprobs, strict=False):
             yield abs(before - now)

@@ -28,6 +28,12 @@ class Scored:
     """Change of the log-probabilities at each position, in nats, that would make the stored token the sampled
     one; at least, and 0 where it is."""
 
+    def __add__(self, other: Scored) -> Scored:
+        """Both, one after the other."""
+        return Scored(
+            self.logprobs + other.logprobs, self.sampled + other.sampled, self.margins + other.margins
+        )
+
 
 class Scorer:
     """One role's model, run by the embedded engine's code on one answer at a time.

@@ -113,7 +113,7 @@ def _episodes(path: Path, notes: list[str]) -> tuple[str, int, Mapping[int, str]
         notes.append(f"There is no {path.name}: the learner has not started yet, or runs elsewhere.")
         return "", 0, {}
     try:
-        store = EpisodeBlocks.reading(path)
+        store = EpisodeBlocks(path)
     except HiperError as error:
         notes.append(f"No episodes: {error}.")
         return "", 0, {}

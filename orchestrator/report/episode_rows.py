@@ -10,7 +10,7 @@ from hiper.v1 import episode_pb2 as pb
 from core.role import Role
 from orchestrator.report.token_texts import TokenTexts
 from run_folder.blocks import StoredEpisode
-from run_folder.store import Level, TurnAdvantages
+from run_folder.turn_advantages import Level, TurnAdvantages
 from trajectory.episode import ending_of
 
 COLUMNS = (

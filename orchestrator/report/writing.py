@@ -82,7 +82,7 @@ class RunReport:
         if self._store is not None or not self._folder.episodes.exists():
             return
         try:
-            self._store = EpisodeBlocks.reading(self._folder.episodes)
+            self._store = EpisodeBlocks(self._folder.episodes)
         except HiperError:
             return  # `read` has noted the reason.
         self._texts = token_texts(_tables(data.configuration))

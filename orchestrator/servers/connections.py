@@ -46,6 +46,16 @@ class Connector:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the server that is starting, if others must wait for it."""
 
+    @property
+    def learner_announcement(self) -> str:
+        """An announcement of what `learner` does, such as `starting the learner`."""
+        return _announcement({"the learner": self.configuration.learner})
+
+    @property
+    def models_announcement(self) -> str:
+        """An announcement of what `models` or `members` do, such as `starting planner and executor`."""
+        return _announcement({role.value: self.configuration.model_server(role) for role in Role})
+
     async def learner(self) -> Connection:
         """A connection to the learner, which is started unless the configuration has its address.
 
@@ -137,6 +147,14 @@ class Connector:
 
 def _share(role: Role, share: float | None) -> dict[str, str]:
     return {} if share is None else {f"{role.value}.vllm.{UTILIZATION}": f"{share:g}"}
+
+
+def _announcement(servers: Mapping[str, ServerSettings]) -> str:
+    """Which of these servers, by name, are started, and which are running already."""
+    started = [name for name, settings in servers.items() if not settings.address]
+    running = [f"{name} at {settings.address}" for name, settings in servers.items() if settings.address]
+    parts = (("starting", started), ("connecting to", running))
+    return ", ".join(f"{does} {' and '.join(names)}" for does, names in parts if names)
 
 
 async def connect(configuration: Configuration, name: str, address: str) -> Connection:

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 CLAIM_SECONDS = 30.0
 """Time that a claim lasts; three renewals may be lost before it lapses."""
 _RENEWAL_SECONDS = CLAIM_SECONDS / 3
-_CALL_SECONDS = 5.0
+CALL_SECONDS = 5.0
+"""Deadline of a claim."""
 
 
 @dataclass
@@ -69,4 +70,4 @@ class ServerClaims:
 
     async def _call(self, channel: grpc.aio.Channel, seconds: float) -> None:
         request = pb.ClaimRequest(run_id=self.run_id, holder=self.holder, seconds=seconds)
-        await pb_grpc.AdapterServiceStub(channel).Claim(request, timeout=_CALL_SECONDS)
+        await pb_grpc.AdapterServiceStub(channel).Claim(request, timeout=CALL_SECONDS)

@@ -65,6 +65,10 @@ class AdapterClient:
             node=state.node,
         )
 
+    async def sleep(self, run_id: str) -> None:
+        """Has the server's engine sleep while this run updates. A `HiperError` names the server."""
+        await self._connection.call(self._stub.Sleep, adapter_pb2.SleepRequest(run_id=run_id))
+
     async def serve_base(self, take_over: bool = False) -> None:
         """The base model alone answers from now on. A `HiperError` names the server.
 

@@ -8,12 +8,16 @@ import grpc
 
 from core.errors import PreconditionError
 from core.role import Role
-from serving.adapters.claims import ServerClaims
+from serving.adapters.claims import CALL_SECONDS, ServerClaims
 from serving.adapters.client import AdapterClient
 from serving.adapters.sender import AdapterSender, Shipment, Target
-from serving.rpc.connection import Connection, Server
+from serving.rpc.codes import reason_of
+from serving.rpc.connection import Connection, Server, explained
 from serving.rpc.retry import RetryPolicy
 from trajectory.pool import Replica
+
+_SLEEP_SECONDS = 60.0
+"""Time in which running answers end and tens of gigabytes are copied to the machine's memory."""
 
 OpenChannel = Callable[[Role, str], grpc.aio.Channel]
 """Opens a channel to the server of a role at an address."""
@@ -64,6 +68,25 @@ class ReplicaConnections:
         """
         channel = self._channel(shipment.role, address)
         return await self._sender.send(Target(address, channel), shipment)
+
+    async def sleep(self, role: Role, address: str) -> None:
+        """Claims a server, and has it sleep until it is pushed another adapter; a `HiperError` names it.
+
+        Raises:
+            UnavailableError: the server cannot sleep now.
+            PreconditionError: its configuration does not let it sleep; a `ClaimedError` if another run has
+                claimed it.
+        """
+        channel, server = self._channel(role, address), Server(role.value, address)
+        if self._claims is not None:
+            try:
+                await self._claims.claim(channel)
+            except grpc.aio.AioRpcError as error:
+                raise explained(
+                    server, error.code(), error.details() or "", CALL_SECONDS, reason_of(error)
+                ) from error
+        connection = Connection(channel, server, _SLEEP_SECONDS, RetryPolicy(0.0))
+        await AdapterClient(connection).sleep(self._sender.run_id)
 
     async def forget(self, role: Role, address: str) -> None:
         """Closes the channel to a server; it is opened anew if it is needed again."""

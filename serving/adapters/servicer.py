@@ -60,6 +60,10 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
         self._slot.claim.claim(request.run_id, request.holder, request.seconds)
         return pb.ClaimResponse(state=self._state())
 
+    async def Sleep(self, request: pb.SleepRequest, context: grpc.aio.ServicerContext) -> pb.SleepResponse:
+        await self._slot.sleep(request.run_id)
+        return pb.SleepResponse(state=self._state())
+
     def _state(self) -> pb.AdapterState:
         state, counters, model = self._slot.state, self._engine.counters, self._slot.model
         return pb.AdapterState(
@@ -78,6 +82,7 @@ class AdapterServicer(pb_grpc.AdapterServiceServicer):
             claim=_claim_to_pb(self._slot.claim.current),
             incarnation=self._identity.incarnation,
             node=self._identity.node,
+            asleep=self._slot.asleep,
         )
 
 

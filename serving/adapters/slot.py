@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -31,6 +32,9 @@ from serving.adapters.folder import (
 from serving.adapters.upload import AdapterManifest, AdapterUpload
 from serving.engine import BASE_VERSION, Engine, LoadedAdapter
 from serving.model import ModelFolder
+from serving.sleep import SleepingEngine
+
+_log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -102,6 +106,11 @@ class AdapterSlot:
         return self._model
 
     @property
+    def asleep(self) -> bool:
+        """Whether the engine sleeps."""
+        return isinstance(self._engine, SleepingEngine) and self._engine.asleep
+
+    @property
     def state(self) -> SlotState:
         branch = self._branch
         kept = tuple(sorted(branch.kept))
@@ -162,6 +171,23 @@ class AdapterSlot:
         """
         await _to_the_end(self._rollback(version, run_id, take_over))
 
+    async def sleep(self, run_id: str) -> None:
+        """Has the engine sleep until it switches, or until this run's claim ends.
+
+        Raises:
+            PreconditionError: the engine cannot sleep, or the run has not claimed the server.
+            EngineFailedError: the engine could not fall asleep.
+        """
+        if not isinstance(self._engine, SleepingEngine):
+            raise PreconditionError(
+                f"this server does not sleep: it was started with {self._role.value}.sleep_while_updating = "
+                "false"
+            )
+        self._check_claim(run_id, take_over=False)
+        if not self._is_claimed_by(run_id):
+            raise PreconditionError(f"run {run_id or '(none)'} has not claimed this server")
+        await self._engine.sleep(lambda: self._is_claimed_by(run_id))
+
     async def load(self, folder: Path) -> None:
         """Serves an adapter from a PEFT folder as version 0; to be called before the server starts."""
         check_adapter(folder, self._shapes, self._max_rank)
@@ -208,9 +234,12 @@ class AdapterSlot:
         if not take_over:
             self.claim.check(run_id)
 
-    def _end_foreign_claim(self, run_id: str) -> None:
+    def _is_claimed_by(self, run_id: str) -> bool:
         claim = self.claim.current
-        if claim is not None and claim.run_id != run_id:
+        return claim is not None and claim.run_id == run_id
+
+    def _end_foreign_claim(self, run_id: str) -> None:
+        if not self._is_claimed_by(run_id):
             self.claim.end()
 
     async def _accept(self, manifest: AdapterManifest, staged: Path) -> bool:
@@ -292,4 +321,15 @@ class AdapterSlot:
 
 async def _to_the_end(change: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Awaits a change that is completed even if the caller is cancelled half-way."""
-    return await asyncio.shield(asyncio.ensure_future(change))
+    task = asyncio.ensure_future(change)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_note_failure)
+        raise
+
+
+def _note_failure(change: asyncio.Future[Any]) -> None:
+    """Logs why a change failed whose caller does not wait for it any more."""
+    if not change.cancelled() and (error := change.exception()):
+        _log.warning("a change of the adapter failed after its caller had left: %s", error)

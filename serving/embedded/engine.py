@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,14 @@ class _Switch:
     future: Future[None]
 
 
+@dataclass(frozen=True)
+class _Nap:
+    """The beginning or the end of a sleep, which waits until no request is running."""
+
+    change: Callable[[ModelRunner], None]
+    future: Future[None]
+
+
 class EmbeddedEngine:
     """Implements `serving.engine.Engine` on transformers' model code.
 
@@ -82,7 +90,7 @@ class EmbeddedEngine:
         self._scheduler = Scheduler(max_batch)
         self._runner: ModelRunner | None = None
         self._adapter: LoadedAdapter | None = None
-        self._pending: _Switch | None = None
+        self._pending: _Switch | _Nap | None = None
         self._switching = asyncio.Lock()
         self._wake = threading.Condition()
         self._closed = False
@@ -127,12 +135,26 @@ class EmbeddedEngine:
         async with self._switching:
             folder = adapter.folder if adapter else None
             staged = await asyncio.to_thread(self._stage, folder)
-            pending = _Switch(adapter, staged, Future())
-            with self._wake:
-                self._check_open()
-                self._pending = pending
-                self._wake.notify()
-            await asyncio.wrap_future(pending.future)
+            await self._made(_Switch(adapter, staged, Future()))
+            # Without this, the memory of the old weights stays with the process, which grows with each
+            # switch. Nobody waits for it.
+            asyncio.get_running_loop().run_in_executor(None, return_free_memory)
+
+    async def fall_asleep(self) -> None:
+        async with self._switching:
+            await self._made(_Nap(ModelRunner.fall_asleep, Future()))
+
+    async def wake_up(self) -> None:
+        async with self._switching:
+            await self._made(_Nap(ModelRunner.wake_up, Future()))
+
+    async def _made(self, pending: _Switch | _Nap) -> None:
+        """Has the model's thread make a change as soon as no request is running."""
+        with self._wake:
+            self._check_open()
+            self._pending = pending
+            self._wake.notify()
+        await asyncio.wrap_future(pending.future)
 
     async def failure(self) -> EngineFailedError:
         watch, failed = ProgressWatch(self._stuck_seconds), asyncio.wrap_future(self._failure)
@@ -270,9 +292,20 @@ class EmbeddedEngine:
                 return self._scheduler.admit(runner.copyable)
             if not self._scheduler.running:
                 pending, self._pending = self._pending, None
-                self._apply(runner, pending)
+                self._make(runner, pending)
                 return self._scheduler.admit(runner.copyable)
             return []
+
+    def _make(self, runner: ModelRunner, pending: _Switch | _Nap) -> None:
+        if isinstance(pending, _Switch):
+            self._apply(runner, pending)
+            return
+        try:
+            pending.change(runner)
+        except Exception as error:
+            _settle(pending.future, error)
+            raise
+        _settle(pending.future, None)
 
     def _apply(self, runner: ModelRunner, switch: _Switch) -> None:
         try:
@@ -289,8 +322,8 @@ class EmbeddedEngine:
             )
             return
         runner.forget()
-        # Without this, the memory of the old weights stays with the process, which grows with each switch.
-        return_free_memory()
+        # The old weights with it; `switch` returns their memory to the system.
+        del undo
         self._adapter = switch.adapter
         _settle(switch.future, None)
 

@@ -38,6 +38,10 @@ class KvCache:
         del self._data
         self._data = self._zeros()
 
+    def drop(self) -> None:
+        """Frees the memory of all slots; before they are used again, `clear` is needed."""
+        self._data = self._data.new_empty(0)
+
     def clear_slot(self, slot: int) -> None:
         """Sets one slot to zero."""
         self._data[:, :, slot] = 0

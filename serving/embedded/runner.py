@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from core.errors import InvalidInputError
+from core.freed_memory import return_free_memory
 from serving.embedded import attention
 from serving.embedded.attention import Segment, Step
 from serving.embedded.kv_cache import KvCache
@@ -116,6 +117,22 @@ class ModelRunner:
     def forget(self) -> None:
         """Drops everything that was computed with the old weights."""
         self.prefixes.clear()
+        self._cache.clear()
+
+    @torch.no_grad()
+    def fall_asleep(self) -> None:
+        """Moves the weights to the machine's memory and drops what was computed, until `wake_up`."""
+        self.prefixes.clear()
+        self._cache.drop()
+        self._model.to("cpu")
+        return_free_memory()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.no_grad()
+    def wake_up(self) -> None:
+        """Brings the weights back, and makes an empty cache."""
+        self._model.to(self._device)
         self._cache.clear()
 
     def copyable(self, prompt_ids: tuple[int, ...]) -> int:

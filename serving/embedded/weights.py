@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -39,19 +41,19 @@ class MergedWeights:
             InvalidInputError: a value is not finite in the number format, although A, B and scaling are.
         """
         staged = {}
-        for pair in read_lora_pairs(adapter) if adapter else ():
-            delta = (pair.b.float() @ pair.a.float()).mul_(pair.scaling)
-            merged = delta.add_(self._base(pair.parameter))
-            finite = _is_finite(merged)
-            merged = rounded(merged, self._dtype).to(self._parameters[pair.parameter].device)
-            if not finite or not _is_finite(merged):
-                raise InvalidInputError(
-                    f"adapter: {pair.parameter}: merged into the base model it holds a value that is not "
-                    f"finite in {self._dtype}"
-                )
-            staged[pair.parameter] = merged
-        for name in self._changed - staged.keys():
-            staged[name] = self._base(name).to(self._parameters[name].device, self._dtype)
+        with ExitStack() as files:
+            base = self._base(files)
+            for pair in read_lora_pairs(adapter) if adapter else ():
+                merged = torch.addmm(base(pair.parameter), pair.b.float(), pair.a.float(), alpha=pair.scaling)
+                if not _fits(merged, self._dtype):
+                    raise InvalidInputError(
+                        f"adapter: {pair.parameter}: merged into the base model it holds a value that is not "
+                        f"finite in {self._dtype}"
+                    )
+                place = self._parameters[pair.parameter].device
+                staged[pair.parameter] = rounded(merged, self._dtype).to(place)
+            for name in self._changed - staged.keys():
+                staged[name] = base(name).to(self._parameters[name].device, self._dtype)
         return staged
 
     def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> Callable[[], None]:
@@ -69,9 +71,15 @@ class MergedWeights:
             self._parameters[name].data = value
         self._changed = changed
 
-    def _base(self, name: str) -> torch.Tensor:
-        with safe_open(self._file_of[name], "pt") as file:
-            return file.get_tensor(name).to(self._dtype).float()
+    def _base(self, files: ExitStack) -> Callable[[str], torch.Tensor]:
+        """Reads matrices of the base model, each file of which is opened once, until `files` is closed."""
+        opened = {path: files.enter_context(safe_open(path, "pt")) for path in set(self._file_of.values())}
+
+        def read(name: str) -> torch.Tensor:
+            tensor: torch.Tensor = opened[self._file_of[name]].get_tensor(name)
+            return tensor.to(self._dtype).float()
+
+        return read
 
 
 def rounded(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -90,13 +98,17 @@ def rounded(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     )
     thresholds = (rows.int()[:, None] + columns.int()).bitwise_and_(0xFFFF)
     # The upper half of a float32 is the bfloat16 next to it toward 0; a carry from the lower half rounds up.
-    bits = thresholds.add_(values.view(torch.int32)).bitwise_right_shift_(16)
-    return bits.to(torch.int16).view(torch.bfloat16)
+    halves = thresholds.add_(values.view(torch.int32)).view(torch.bfloat16)
+    upper = 1 if sys.byteorder == "little" else 0
+    return halves[:, upper::2].contiguous()
 
 
-def _is_finite(values: torch.Tensor) -> bool:
+def _fits(values: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether all values are finite in the number format, none of them a NaN."""
     # The minimum and maximum are NaN if any value is. One pass, without a tensor of booleans of that size.
-    return bool(torch.stack(values.aminmax()).isfinite().all())
+    least, most = torch.stack(values.aminmax()).tolist()
+    limit = torch.finfo(dtype).max
+    return bool(-limit <= least and most <= limit)
 
 
 def _file_of_each_tensor(folder: Path) -> dict[str, Path]:

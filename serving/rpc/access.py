@@ -40,6 +40,7 @@ MAY_CALL: Mapping[str, frozenset[Peer]] = {
     "/hiper.v1.ExecutorService/Act": _PLAYS,
     "/hiper.v1.AdapterService/Push": frozenset({Peer.LEARNER, Peer.OPERATOR}),
     "/hiper.v1.AdapterService/Claim": frozenset({Peer.LEARNER}),
+    "/hiper.v1.AdapterService/Sleep": frozenset({Peer.LEARNER}),
     "/hiper.v1.AdapterService/Rollback": _OPERATES,
     "/hiper.v1.AdapterService/GetState": frozenset(Peer),
     "/hiper.v1.EpisodeService/Lease": frozenset({Peer.ORCHESTRATOR}),

@@ -140,6 +140,9 @@ class _Publisher:
         adapter = LoadedAdapter.of_run(self.run_id, role, self.epoch, version, folder, folder_hash(folder))
         await self.engines[role].switch(adapter)
 
+    async def sleep(self) -> None:
+        """Does nothing: the engines share the learner's process."""
+
     async def lost(self) -> HiperError:
         """Never returns: what is in this process is there as long as the run is."""
         return await asyncio.Future()

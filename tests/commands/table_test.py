@@ -73,8 +73,18 @@ def test_commands_that_messages_name_are_in_the_table(monkeypatch: pytest.Monkey
     }
     assert "//orchestrator:show" in named
     monkeypatch.setenv(shown.INSTALLED, "1")
-    for label in named:
+    for label in {*named, "//planner:server", "//executor:server"}:
         name = shown.command(label).removeprefix("hiper ")
         assert commands()[name].label == label
     monkeypatch.delenv(shown.INSTALLED)
     assert shown.command("//orchestrator:show") == "./bazelw run //orchestrator:show --"
+
+
+def test_no_message_takes_bazel_for_granted() -> None:
+    with_bazel = {
+        str(path.relative_to(CHECKOUT))
+        for path in sources()
+        if "bazelw run" in path.read_text(encoding="utf-8")
+        and path.relative_to(CHECKOUT).parts[0] not in ("docs", "tests", "tools")
+    }
+    assert with_bazel == {"core/shown.py", "commands/hiper.py"}

@@ -78,6 +78,25 @@ def test_without_a_hierarchy_nothing_is_penalised_for_keeping():
         read(["--no-hierarchy"], "test")
 
 
+@pytest.mark.parametrize("role", ["planner", "executor"])
+def test_no_server_sleeps_while_episodes_are_played_during_updates(role):
+    sleeps = [f"--{role}.sleep_while_updating", "true"]
+    assert getattr(read(sleeps, "test").configuration, role).sleep_while_updating
+    message = (
+        rf"{role}.sleep_while_updating = true: with learner.max_lag = 1, .* learner.max_lag = 0 is needed"
+    )
+    with pytest.raises(InvalidInputError, match=message):
+        read([*sleeps, "--max-lag", "1"], "test")
+
+
+def test_weights_in_four_bits_are_not_divided_among_ranks():
+    divided = ["--learner.shard_base", "true", "--learner.ranks", "2"]
+    divided += ["--learner.gradient_checkpointing", "true"]
+    assert read(divided, "test").configuration.learner.quantization == "none"
+    with pytest.raises(InvalidInputError, match="4 bits cannot .* learner.shard_base = false is needed"):
+        read([*divided, "--learner.quantization", "nf4"], "test")
+
+
 def test_flags_and_arguments_are_kept_apart_from_the_configuration():
     line = parse(["folder", "--dry-run", "7", "--ready_file", "r.json"], PLAIN)
     assert line.flags == Flags(dry_run=True, ready_file="r.json")
@@ -114,6 +133,20 @@ def test_lists_are_written_with_commas_and_optional_values_with_none():
         (["--", "3"], "unknown option --."),
         (["--data", "~nobody-of-this-name/x"], "'~nobody-of-this-name/x' is not a path"),
         (["--config", "/no/such/file.toml"], "--config /no/such/file.toml: there is no file"),
+        (
+            ["--estimator.normalize", "true"],
+            "--estimator.normalize is a section; accepted are its keys: --estimator.normalize.low, "
+            "--estimator.normalize.high, --estimator.normalize.switch, --estimator.normalize.deviation. ",
+        ),
+        (["--lora=8"], "--lora is a section; accepted are its keys: --lora.rank, --lora.alpha, "),
+        (
+            ["--planner.tls", "x"],
+            "--planner.tls is a section; accepted are its keys: --planner.tls.certificate",
+        ),
+        (["--run.dir="], "run.dir = '': accepted is a path that is not empty; `.` is the current folder"),
+        (["--run-dir", ""], "run.dir = '': accepted is a path that is not empty"),
+        (["--planner.tls.key="], "planner.tls.key = '': accepted is a path that is not empty"),
+        (["--config="], "--config : there is no file "),
         (["--config", "nano.toml"], "Did you mean presets/nano.toml?"),
     ],
 )
@@ -128,6 +161,22 @@ def test_an_unknown_key_in_a_file_is_refused_with_the_nearest(tmp_path):
     file.write_text("[learner]\nepisode_per_update = 3\n")
     with pytest.raises(ConfigurationError, match="Did you mean learner.episodes_per_update"):
         read(["--config", str(file)], "test")
+
+
+def test_an_empty_path_in_a_file_is_refused(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('[run]\ndir = ""\n')
+    with pytest.raises(ConfigurationError, match="run.dir = '': accepted is a path that is not empty"):
+        read(["--config", str(file)], "test")
+
+
+def test_an_empty_path_of_a_flag_is_refused():
+    class Flags(Section):
+        out: Path | None = None
+
+    for words in (["--out="], ["--out", ""]):
+        with pytest.raises(ConfigurationError, match="^--out = '': accepted is a path that is not empty"):
+            parse(words, Syntax("test", NoSections, Flags))
 
 
 def test_the_configuration_as_used_is_read_back_the_same(tmp_path):
@@ -166,6 +215,20 @@ def test_any_words_are_either_read_or_refused_in_words(words):
 def test_every_short_name_sets_keys_that_exist():
     known = {key.name for key in keys(Configuration)}
     assert {key for sets in SHORT_NAMES.values() for key in sets} <= known
+
+
+class SplitFlags(Section):
+    split: str = "valid"
+    """Splits of this command."""
+
+
+def test_an_option_of_the_command_hides_the_short_name_that_is_written_like_it(capsys):
+    with pytest.raises(SystemExit):
+        read(["--help"], "evaluate", SplitFlags)
+    shown = capsys.readouterr().out
+    assert "Splits of this command." in shown
+    assert "sets orchestrator.split" not in shown
+    assert "sets run.seed" in shown
 
 
 def test_every_key_says_what_it_means():

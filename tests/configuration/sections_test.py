@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from configuration.command import read
 from configuration.environment import EnvironmentSettings
 from configuration.learner import ImitationSettings, LearnerSettings, PpoSettings
 from configuration.run import RunSettings
@@ -151,6 +152,47 @@ def test_the_parts_of_a_mix_have_its_settings() -> None:
     part = settings.part("alfworld")
     assert (part.name, part.mix, part.step_limit) == ("alfworld", (), 9)
     assert (settings.title, part.title) == ("alfworld=3, textarena:FrozenLake-v0=1", "alfworld")
+
+
+def test_environments_of_a_mix_may_have_step_limits_of_their_own() -> None:
+    mix = ("alfworld=2", "webshop=1", "openenv:http://host:1=1")
+    settings = EnvironmentSettings(
+        mix=mix, step_limit=9, step_limits=("openenv:http://host:1=3", "alfworld=50")
+    )
+    parts = [settings.part(name) for name in settings.shares]
+    assert [(part.step_limit, part.step_limits) for part in parts] == [(50, ()), (9, ()), (3, ())]
+    assert EnvironmentSettings(step_limit=9).step_limit_of("alfworld") == 9
+    line = read(["--environment.mix", "a=1,b=1", "--environment.step_limits", "b=15"], "test")
+    assert line.configuration.environment.own_step_limits == {"b": 15}
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (
+            ["webshp=15"],
+            "'webshp' is not in environment.mix, which has alfworld, webshop. Did you mean webshop?",
+        ),
+        (["alfworld"], "'alfworld' is not an environment with its step limit, at least 1; alfworld=50,web"),
+        (["alfworld=0"], "'alfworld=0' is not an environment with its step limit"),
+        (["alfworld=-1"], "'alfworld=-1' is not an environment with its step limit"),
+        (["=5"], "'=5' is not an environment with its step limit"),
+        (["alfworld=5", "alfworld=6"], "an environment has two step limits"),
+    ],
+)
+def test_a_step_limit_is_of_an_environment_of_the_mix(limits: list[str], message: str) -> None:
+    refused(EnvironmentSettings, message, mix=["alfworld=2", "webshop=1"], step_limits=limits)
+
+
+def test_a_single_environment_has_one_step_limit() -> None:
+    refused(
+        EnvironmentSettings,
+        "environment.mix is empty; the limit of a single environment is environment.step_limit ",
+        step_limits=["alfworld=5"],
+    )
+    with pytest.raises(ValidationError) as raised:
+        EnvironmentSettings.model_validate({"mix": ["alfworld"], "step_limits": ["alfworld=5"]})
+    assert [error["loc"] for error in raised.value.errors()] == [("mix",)], "the mix alone is wrong"
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:http", ":80", "127.0.0.1:70000", "", "a:1,b:2"])

@@ -27,6 +27,7 @@ COMPANIONS = {
     "imitation.mistakes": ("--imitation.teacher=adviser",),
     "planner.vllm": ("--planner.engine=vllm",),
     "executor.vllm": ("--executor.engine=vllm",),
+    "environment.step_limits": ("--environment.mix=alfworld=3,webshop=1",),
     "planner.hierarchy": ("--estimator.keep_penalty.mode=none",),
 }
 """Options that a key needs beside it, because not every value goes with the defaults of the others."""

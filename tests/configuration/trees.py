@@ -34,6 +34,8 @@ def value_of_key(key: Key) -> st.SearchStrategy[Any]:
     if key.name == "environment.mix":
         names = st.lists(_WORD, min_size=2, max_size=3, unique=True)
         return names.map(lambda those: tuple(f"{name}={share}" for share, name in enumerate(those, 1)))
+    if key.name == "environment.step_limits":
+        return st.sampled_from([("alfworld=50",), ("alfworld=50", "webshop=15")])
     if key.name == "critic.penalties":
         return st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=3).map(tuple)
     if key.name == "ppo.importance_band":
@@ -64,9 +66,15 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
     same = dict.fromkeys(("planner.model", "executor.model"), values["learner.model"])
     groups = values["learner.episodes_per_update"] * values["learner.group_size"]
     changed = {**values, **same, "learner.episodes_per_update": groups}
+    mixed = [each.partition("=")[0] for each in values["environment.mix"]]
+    named = zip(mixed, values["environment.step_limits"], strict=False)
+    changed["environment.step_limits"] = tuple(f"{name}={each.partition('=')[2]}" for name, each in named)
     if values["learner.shard_base"]:
         changed["learner.ranks"] = values["learner.ranks"] + 1
         changed["learner.gradient_checkpointing"] = True
+        changed["learner.quantization"] = "none"
+    if values["planner.sleep_while_updating"] or values["executor.sleep_while_updating"]:
+        changed["learner.max_lag"] = 0
     if values["learner.zero_stage"]:
         changed["learner.optimizer"] = "deepspeed"
     if not values["planner.hierarchy"]:

@@ -33,6 +33,8 @@ class NoServers:
     async def push(self, due: Due) -> str:
         raise AssertionError
 
+    async def sleep(self, role: Role, address: str) -> None: ...
+
     async def forget(self, role: Role, address: str) -> None:
         """There is no connection."""
 

@@ -20,7 +20,8 @@ from learner.service.training_run import TrainingRun
 from learner.update.checkpoint import Checkpoint, CheckpointState, read_checkpoint, write_checkpoint
 from run_folder.folder import RunFolder
 from run_folder.holding import hold_as_learner
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
 from tests.learner.service.episodes import stamped

@@ -105,6 +105,7 @@ def rpcs() -> list[Rpc]:
             "/hiper.v1.AdapterService/Claim",
             [adapter_pb2.ClaimRequest(run_id="r", holder="h", seconds=1.0)],
         ),
+        Rpc("planner", "/hiper.v1.AdapterService/Sleep", [adapter_pb2.SleepRequest(run_id="r")]),
         Rpc(
             "learner",
             "/hiper.v1.EpisodeService/Renew",

@@ -214,6 +214,7 @@ VALUES = {
     "backend": "textworld",
     "task_types": "pick_and_place_simple,look_at_obj_in_light",
     "step_limit": "7",
+    "step_limits": "alfworld=50",
     "seed": "11",
     "compat": "hiper",
     "show_options": "false",
@@ -226,6 +227,10 @@ VALUES = {
 """Another value than the default, for each key of the section."""
 
 
+NEEDED = {"step_limits": ("--environment.mix", VALUES["mix"])}
+"""Options without which a value is refused."""
+
+
 def test_the_values_above_are_of_all_keys_and_differ_from_the_defaults() -> None:
     assert [key.name for key in keys(EnvironmentSettings)] == list(VALUES)
     assert {name: (f"environment.{name}",) for name in VALUES} == SHORT_NAMES
@@ -236,7 +241,7 @@ def test_every_command_takes_every_key_of_the_section_under_both_names(syntax: S
     words = WORDS.get(syntax.program, ())
     for name, text in VALUES.items():
         bound = {argument.key for argument in syntax.arguments}
-        rest = words[1:] if f"environment.{name}" in bound else words
+        rest = [*NEEDED.get(name, ()), *(words[1:] if f"environment.{name}" in bound else words)]
         full = parse([*rest, f"--environment.{name}", text], syntax)
         value = value_of(full.configuration.environment, name)
         assert value != value_of(EnvironmentSettings(), name)

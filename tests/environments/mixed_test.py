@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from environments.evaluation import evaluate
 from environments.registry import load
 
 
-def loaded(*mix: str) -> Benchmark:
+def loaded(*mix: str, step_limits: tuple[str, ...] = ()) -> Benchmark:
     return load(
         EnvironmentSettings(
             mix=mix,
             source="generated",
             step_limit=12,
+            step_limits=step_limits,
             generator=GeneratorSettings(games=6, horizon="short", products=20),
         )
     )
@@ -32,6 +34,30 @@ def mixed() -> Benchmark:
 
 def test_a_mix_keeps_the_contract(mixed: Benchmark) -> None:
     assert [result for result in check(mixed, 12) if result.problems] == []
+
+
+def test_each_environment_has_its_own_step_limit() -> None:
+    own = {"alfworld": 20, "webshop": 5}
+    for first, other in (("alfworld", "webshop"), ("webshop", "alfworld")):
+        mixed = loaded(f"{first}=1", f"{other}=1", step_limits=tuple(f"{k}={v}" for k, v in own.items()))
+        assert [result for result in check(mixed, 12, own) if result.problems] == []
+        assert [result.promise for result in check(mixed, 12) if result.problems]
+        for name, limit in own.items():
+            assert _turns(mixed, name) == limit
+    shop = loaded("alfworld=1", "webshop=1", step_limits=("webshop=5",))
+    assert (_turns(shop, "alfworld"), _turns(shop, "webshop")) == (12, 5)
+
+
+def _turns(mixed: Benchmark, name: str) -> int:
+    """Number of turns of an episode in which nothing useful is done."""
+    environment = mixed.environment()
+    environment.reset(options={"task": next(task.id for task in mixed.tasks("train") if name in task.id)})
+    for number in count(1):
+        _, _, terminated, truncated, _ = environment.step("dance")
+        if terminated or truncated:
+            assert truncated
+            return number
+    raise AssertionError("unreachable")
 
 
 def test_a_task_names_its_environment_whose_texts_and_players_it_has(mixed: Benchmark) -> None:

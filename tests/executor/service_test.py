@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -19,6 +20,7 @@ from executor.servicer import ExecutorServicer
 from serving.embedded.engine import EmbeddedEngine
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
+from tests.serving.running import listening, running
 from trajectory.episode import EMPTY_SPAN, Act, AdmissibleAction, TurnContext
 from trajectory.wire import context_to_pb, generation_from_pb, span_from_pb, told_actions_to_pb
 
@@ -35,15 +37,10 @@ def acts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Act]:
     model = tiny_model(tmp_path_factory.mktemp("model"), words=300, context=1024)
 
     async def work() -> dict[str, Act]:
-        engine = EmbeddedEngine(model, "float32", context_length=1024, max_batch=2)
-        await engine.start()
-        server = grpc.aio.server()
-        service = ExecutorService(engine, byte_tokenizer(), SETTINGS)
-        executor_pb2_grpc.add_ExecutorServiceServicer_to_server(ExecutorServicer(service), server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with running(EmbeddedEngine(model, "float32", context_length=1024, max_batch=2)) as engine:
+            service = ExecutorService(engine, byte_tokenizer(), SETTINGS)
+            add = partial(executor_pb2_grpc.add_ExecutorServiceServicer_to_server, ExecutorServicer(service))
+            async with listening(add) as address, grpc.aio.insecure_channel(address) as channel:
                 stub = executor_pb2_grpc.ExecutorServiceStub(channel)
                 return {
                     "called": await service.act(CONTEXT, ACTIONS, 3),
@@ -51,9 +48,6 @@ def acts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Act]:
                     "sent": await _sent(stub, prompt_only=False),
                     "sent unsampled": await _sent(stub, prompt_only=True),
                 }
-        finally:
-            await server.stop(None)
-            await engine.close()
 
     return asyncio.run(work())
 

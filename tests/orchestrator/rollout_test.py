@@ -8,11 +8,14 @@ import pytest
 from configuration.tree import Configuration
 from core.errors import HiperError, UnavailableError
 from core.exit_codes import REFUSED, Interrupted, of_error
+from learner.imitation.shipped import shipped_pair
+from learner.imitation.teaching import WarmStartSettings
 from orchestrator import rollout as rollout_command
 from orchestrator.rollout import FIRST_RUN, Flags, rollout
 from orchestrator.run import Run
 from run_folder.folder import RunFolder
 from run_folder.opening import hold, open_run
+from serving.model import resolve_model
 
 GENERATED = ("--environment.source=generated", "--environment.generator.games=6")
 
@@ -68,12 +71,19 @@ def read(*words: str) -> Configuration:
 
 def test_the_first_run_is_small_and_a_file_stands_alone(typed_in: Path) -> None:
     small = read()
-    assert (small.environment.step_limit, small.environment.generator.horizon) == (8, "short")
+    assert (small.environment.step_limit, small.environment.generator.horizon) == (12, "short")
     (typed_in / "own.toml").write_text("[learner]\nupdates = 7\n")
     own = read("--config", "own.toml")
     defaults = Configuration()
     assert own.learner == defaults.learner.model_copy(update={"updates": 7})
     assert own.environment == defaults.environment
+
+
+def test_the_first_run_begins_with_the_pair_that_was_taught_all_task_types(typed_in: Path) -> None:
+    settings = WarmStartSettings.of(read())
+    pair = shipped_pair(settings, resolve_model("bundled"), "alfworld")
+    assert pair is not None
+    assert {folder.parent.name for _, folder in pair.items()} == {"alfworld_transcript_wide"}
 
 
 def test_the_command_of_the_readme_resumes_and_makes_the_run_longer(
@@ -84,7 +94,7 @@ def test_the_command_of_the_readme_resumes_and_makes_the_run_longer(
     RunFolder(typed_in / "run").episodes.touch()
     assert rollout(["--run-dir", "run", "--resume", "--learner.updates", "4", "--dry-run"]) == 0
     output = capsys.readouterr().out
-    assert "updates = 4" in output and "step_limit = 8" in output
+    assert "updates = 4" in output and "step_limit = 12" in output
     with pytest.raises(HiperError, match="--resume continues it") as refused:
         rollout(["--run-dir", "run"])
     assert of_error(refused.value) == REFUSED

@@ -12,7 +12,8 @@ from rich.console import Console
 from core.errors import HiperError
 from core.exit_codes import REFUSED, of_error
 from orchestrator.show import episodes_table, print_episode, show
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from tests.play.answers import act, keep, switch
 from trajectory.episode import EpisodeKey
 from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begin

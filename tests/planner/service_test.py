@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -19,6 +20,7 @@ from planner.servicer import PlannerServicer
 from serving.embedded.engine import EmbeddedEngine
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
+from tests.serving.running import listening, running
 from trajectory.episode import EMPTY_SPAN, Decision, Plan, TurnContext
 from trajectory.wire import context_to_pb, decision_from_pb, generation_from_pb, span_from_pb
 
@@ -32,15 +34,10 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
     model = tiny_model(tmp_path_factory.mktemp("model"), words=300, context=1024)
 
     async def work() -> dict[str, Plan]:
-        engine = EmbeddedEngine(model, "float32", context_length=1024, max_batch=2)
-        await engine.start()
-        server = grpc.aio.server()
-        service = PlannerService(engine, byte_tokenizer(), SETTINGS)
-        planner_pb2_grpc.add_PlannerServiceServicer_to_server(PlannerServicer(service), server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with running(EmbeddedEngine(model, "float32", context_length=1024, max_batch=2)) as engine:
+            service = PlannerService(engine, byte_tokenizer(), SETTINGS)
+            add = partial(planner_pb2_grpc.add_PlannerServiceServicer_to_server, PlannerServicer(service))
+            async with listening(add) as address, grpc.aio.insecure_channel(address) as channel:
                 stub = planner_pb2_grpc.PlannerServiceStub(channel)
                 return {
                     "first": await service.plan(CONTEXT, 3),
@@ -52,9 +49,6 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
                     "sent": await _sent(stub, prompt_only=False),
                     "sent unsampled": await _sent(stub, prompt_only=True),
                 }
-        finally:
-            await server.stop(None)
-            await engine.close()
 
     return asyncio.run(work())
 

@@ -179,6 +179,18 @@ def test_three_services_fit_on_one_gpu(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_GPU)
+def test_with_servers_that_sleep_no_checkpointing_is_needed_on_one_gpu(name: str) -> None:
+    _, gpu = ONE_GPU[name]
+    sleep = [f"--{role}.sleep_while_updating=true" for role in ("planner", "executor")]
+    found = memory_report(configuration(name, "--learner.gradient_checkpointing=false", *sleep), gpu)
+    assert found.warnings == ()
+    planner, executor, learner = found.services
+    playing = planner.bytes + executor.bytes + learner.bytes_at_rest
+    updating = planner.bytes_at_rest + executor.bytes_at_rest + learner.bytes
+    assert max(playing, updating) < 0.85 * found.gpu_bytes
+
+
+@pytest.mark.parametrize("name", ONE_GPU)
 def test_a_preset_for_one_gpu_is_its_recipe_otherwise(name: str) -> None:
     recipe, _ = ONE_GPU[name]
     own, theirs = (to_tables(configuration(each)) for each in (name, recipe))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from run_folder.blocks import EpisodeBlocks
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from tests.orchestrator.progress.moments import episode
 from trajectory.wire import episode_to_pb
 
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def blocks(path: Path) -> Iterator[EpisodeBlocks]:
-    store = EpisodeBlocks.reading(path)
+    store = EpisodeBlocks(path)
     yield store
     store.close()
 
@@ -128,7 +129,7 @@ def test_a_torn_page_hides_only_the_episodes_on_it(path: Path) -> None:
     page = content.index(b"goal 5 ") // size
     content[page * size : (page + 1) * size] = b"\xee" * size
     path.write_bytes(content)
-    with contextlib.closing(EpisodeBlocks.reading(path)) as torn:
+    with contextlib.closing(EpisodeBlocks(path)) as torn:
         stamps = torn.stamps(SIZE)
         found = [one for block in stamps.by_block for one in torn.block(block, SIZE)]
     whole = {one.number for one in found if one.message is not None}
@@ -141,7 +142,7 @@ def test_a_store_of_an_earlier_version_has_no_values(path: Path) -> None:
         db.execute("DROP TABLE turn_values")
         db.execute("DROP TABLE set_aside")
         db.commit()
-    with contextlib.closing(EpisodeBlocks.reading(path)) as old:
+    with contextlib.closing(EpisodeBlocks(path)) as old:
         assert old.lacks_values
         assert old.stamps(SIZE).damage == ()
         assert old.block(0, SIZE)[0].advantages == tuple(replace(one, values=None) for one in ADVANTAGES)

@@ -11,7 +11,8 @@ from core.errors import (
     PreconditionError,
     UnavailableError,
 )
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from tests.learner.service.episodes import episode
 from tests.small_disk import files_of_at_most
 from trajectory.wire import episode_from_pb
@@ -41,8 +42,8 @@ def test_what_was_acknowledged_is_there_for_another_process_without_closing(stor
 
 
 def test_the_file_is_written_through_before_an_acknowledgement(store):
-    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._file.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._file.connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def test_summaries_come_in_the_order_of_the_run(store):
@@ -73,7 +74,7 @@ def test_a_store_of_an_earlier_version_has_advantages_without_values(tmp_path):
     old = EpisodeStore(path, "run")
     old.add(episode(0, turns=1))
     old.set_advantages(0, [TurnAdvantages(0.5, 1.0, None, TurnValues(1.0, 2.0, None))])
-    old._db.execute("DROP TABLE turn_values")
+    old._file.connection.execute("DROP TABLE turn_values")
     old.close()
     assert EpisodeStore.reading(path).advantages(0) == (TurnAdvantages(0.5, 1.0, None),)
     opened = EpisodeStore(path, "run")
@@ -87,11 +88,11 @@ def test_an_episode_that_is_not_there_is_named(store):
 
 
 def test_a_full_disk_is_an_error_of_its_own_and_stores_nothing(store):
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._file.connection.execute("PRAGMA page_count").fetchone()[0]
+    store._file.connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(ExhaustedError, match="episodes.sqlite cannot be written"):
         store.add(episode(0, turns=200))
-    store._db.execute("PRAGMA max_page_count = 1000000")
+    store._file.connection.execute("PRAGMA max_page_count = 1000000")
     assert store.numbers() == frozenset()
     assert store.add(episode(0, turns=200))
 
@@ -172,11 +173,11 @@ def test_a_store_of_another_run_is_found_and_not_replaced(store, tmp_path):
 
 
 def test_while_another_process_holds_the_lock_the_store_is_unavailable(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("run_folder.store._LOCK_SECONDS", 0.01)
+    monkeypatch.setattr("run_folder.store_file._LOCK_SECONDS", 0.01)
     waiting = EpisodeStore(tmp_path / "episodes.sqlite")
-    store._db.execute("BEGIN IMMEDIATE")
+    store._file.connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError, match="lock"):
         waiting.add(episode(0))
-    store._db.execute("ROLLBACK")
+    store._file.connection.execute("ROLLBACK")
     assert waiting.add(episode(0))
     waiting.close()

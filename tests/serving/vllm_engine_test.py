@@ -10,13 +10,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from configuration.servers import ModelServerSettings
-from core.errors import InvalidInputError, PreconditionError, PromptTooLongError
+from core.errors import InvalidInputError, PreconditionError, PromptTooLongError, UnavailableError
 from serving.bundled_model import bundled_model
 from serving.engine import Engine, FinishReason, GenerationRequest, GenerationResult, LoadedAdapter
 from serving.engines import make_engine
 from serving.model import ModelFolder, load_tokenizer, resolve_model
+from serving.sleep import SleepingEngine
 
 PAIR = Path(__file__).resolve().parents[2] / "learner" / "warm_start" / "alfworld_transcript"
 SETTINGS = {"dtype": "float32", "context_length": 256, "max_batch": 4, "max_lora_rank": 16}
@@ -105,3 +107,38 @@ def test_it_says_what_the_embedded_engine_says() -> None:
         assert (other.token_ids, other.finish_reason) == (own.token_ids, own.finish_reason)
         assert other.adapter_version == own.adapter_version
         assert other.logprobs == pytest.approx(own.logprobs, abs=1e-3)
+
+
+async def slept() -> tuple[list[GenerationResult], list[GenerationResult], int]:
+    """What a vLLM says before a sleep and after it, and the bytes of the GPU that the sleep freed."""
+    settings = {**SETTINGS, "sleep_while_updating": True, "vllm": {"gpu_memory_utilization": 0.3}}
+    engine = make_engine(resolve_model("bundled"), ModelServerSettings(engine="vllm", **settings))
+    assert isinstance(engine, SleepingEngine)
+    await engine.start()
+    try:
+        await engine.switch(adapter(1, "executor"))
+        before = await answers(engine, requests())
+        free, _ = torch.cuda.mem_get_info()
+        await engine.sleep(lambda: False)
+        freed = torch.cuda.mem_get_info()[0] - free
+        with pytest.raises(UnavailableError, match="sleeps"):
+            await engine.generate(requests()[0])
+        while engine.asleep:
+            await asyncio.sleep(0.01)
+        after = await answers(engine, requests())
+        await engine.sleep(lambda: True)
+        await engine.switch(adapter(2, "planner"))
+        assert [one.adapter_version for one in await answers(engine, requests())] == [2, 2, 2]
+        return before, after, freed
+    finally:
+        await engine.close()
+
+
+@needs_vllm
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="vLLM sleeps on GPUs only")
+def test_it_says_after_a_sleep_what_it_said_before() -> None:
+    before, after, freed = asyncio.run(slept())
+    assert freed > 0.2 * torch.cuda.mem_get_info()[1]
+    for one, other in zip(before, after, strict=True):
+        assert (one.token_ids, one.adapter_version) == (other.token_ids, 1)
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)

@@ -58,8 +58,14 @@ def test_options_are_passed_on_and_ours_are_always_there() -> None:
         "enable_lora": True,
         "max_loras": 2,
         "max_lora_rank": 64,
+        "enable_sleep_mode": False,
         "logprobs_mode": "processed_logprobs",
     }
+
+
+def test_vllm_is_told_that_it_is_to_sleep() -> None:
+    sleeps = ModelServerSettings(engine="vllm", sleep_while_updating=True)
+    assert engine_arguments(Path("model"), sleeps)["enable_sleep_mode"] is True
 
 
 def test_what_the_engine_sets_cannot_be_given_except_for_the_prefix_cache() -> None:

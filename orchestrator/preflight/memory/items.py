@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 GIB = 1 << 30
+LEARNER = "learner"
+"""Name of the learner among the services."""
 
+CONTEXT = "CUDA context"
 CONTEXT_BYTES = GIB // 2
 """Memory that a process takes on a GPU before its first tensor: CUDA context, kernels, cuBLAS workspace. This
 is an assumption: it depends on the GPU and driver, and was not measured."""
@@ -19,6 +23,9 @@ class Item:
     bytes: int
     how: str = ""
     """Short explanation of the number."""
+    given_up: bool = False
+    """Whether the memory is free while another service needs it: a server's during an update, the learner's
+    while episodes are played."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,24 @@ class ServiceMemory:
         """Sum of all items."""
         return sum(item.bytes for item in self.items)
 
+    @property
+    def bytes_at_rest(self) -> int:
+        """Sum of the items that are held while another service needs the GPU."""
+        return sum(item.bytes for item in self.items if not item.given_up)
+
     def of(self, what: str) -> int:
         """Bytes of the item called `what`; raises KeyError if there is none."""
         return {item.what: item.bytes for item in self.items}[what]
+
+
+def bytes_together(services: Iterable[ServiceMemory]) -> int:
+    """Bytes that services on one GPU need at once: while episodes are played, or during an update."""
+    each = tuple(services)
+
+    def needed(updating: bool) -> int:
+        return sum(one.bytes if (one.service == LEARNER) == updating else one.bytes_at_rest for one in each)
+
+    return max(needed(updating=False), needed(updating=True))
 
 
 def number_bytes(dtype: str) -> int:

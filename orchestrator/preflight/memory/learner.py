@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from configuration.learner import LearnerSettings
 from configuration.tree import Configuration
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
+from core.role import Role
+from orchestrator.preflight.memory.items import (
+    CONTEXT,
+    CONTEXT_BYTES,
+    GIB,
+    LEARNER,
+    Item,
+    ServiceMemory,
+    number_bytes,
+)
 from orchestrator.preflight.memory.shapes import ModelShape
 
 ADAPTERS = 2
 """Number of adapters that learn: planner's and executor's."""
 _FLOAT = 4
 """Bytes of a float32 number."""
+_NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)
+"""Bytes of a weight in NF4: 4 bits; an 8-bit scale for 64 weights, whose own scale is one float32 for 256."""
 
 
 def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMemory:
@@ -34,8 +47,8 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
     inputs = checkpointed_bytes(adapted, tokens, size, saved)
     kept, otherwise = (inputs, saved) if learner.gradient_checkpointing else (saved, inputs)
     answers = max(tokens // context, 1) * answer
-    return ServiceMemory(
-        "learner",
+    memory = ServiceMemory(
+        LEARNER,
         (
             _weights(shape, learner, size),
             Item("output head", head, "a float32 copy, for exact log-probabilities"),
@@ -45,43 +58,74 @@ def learner_memory(shape: ModelShape, configuration: Configuration) -> ServiceMe
                 f"{ADAPTERS} × {adapter:,} × float32, rank {lora.rank}",
             ),
             *_reference_items(configuration, adapter),
-            Item("gradients", adapter * _FLOAT, "of one adapter at a time"),
+            Item("gradients", adapter * _FLOAT, "of one adapter at a time", given_up=True),
             *_optimizer_items(learner, adapter),
             Item(
                 "activations",
                 kept,
                 f"a pack of {tokens} tokens, sequences of {context}; {otherwise / GIB:.2f} "
                 f"{'without' if learner.gradient_checkpointing else 'with'} learner.gradient_checkpointing",
+                given_up=True,
             ),
-            Item("attention mask", tokens * tokens * size, f"{tokens} × {tokens} tokens, for all layers"),
+            Item(
+                "attention mask",
+                tokens * tokens * size,
+                f"{tokens} × {tokens} tokens, for all layers",
+                given_up=True,
+            ),
             Item(
                 "activations, in flight",
                 saved // adapted.layers + (adapter * size if size < _FLOAT else 0),
                 "gradients of one layer; adapter in half precision",
+                given_up=True,
             ),
+            *_whole_matrix(shape, learner, size),
             Item(
                 "logits",
                 4 * answers * shape.words * _FLOAT,
                 f"{answers} answer tokens × {shape.words} words, 4 ×",
+                given_up=True,
             ),
-            Item("CUDA context", CONTEXT_BYTES, "assumed"),
+            Item(CONTEXT, CONTEXT_BYTES, "assumed"),
         ),
         ranks=learner.ranks,
     )
+    if not any(configuration.model_server(role).sleep_while_updating for role in Role):
+        return memory
+    remark = f"while episodes are played, the learner holds {memory.bytes_at_rest / GIB:.1f} GiB"
+    return replace(memory, remarks=(remark,))
 
 
 def _weights(shape: ModelShape, learner: LearnerSettings, size: int) -> Item:
     how = f"{shape.parameters:,} × {size} bytes ({shape.source})"
+    whole = shape.parameters * size
+    if learner.quantization == "nf4":
+        linear = shape.linear_parameters
+        others = shape.parameters - linear
+        return Item(
+            "weights",
+            others * size + round(linear * _NF4),
+            f"{linear:,} in 4 bits × {_NF4:.2f} bytes, {others:,} × {size} bytes ({shape.source}); "
+            f"{whole / GIB:.2f} without learner.quantization",
+        )
     if not learner.shard_base:
-        return Item("weights", shape.parameters * size, how)
+        return Item("weights", whole, how)
     blocks, block = shape.layers * shape.block_parameters, shape.block_parameters
     held = shape.parameters - blocks + blocks // learner.ranks + block
     return Item(
         "weights",
         held * size,
-        f"{how}: 1/{learner.ranks} of the blocks and one whole block; {shape.parameters * size / GIB:.2f} "
+        f"{how}: 1/{learner.ranks} of the blocks and one whole block; {whole / GIB:.2f} "
         "without learner.shard_base",
     )
+
+
+def _whole_matrix(shape: ModelShape, learner: LearnerSettings, size: int) -> tuple[Item, ...]:
+    """The largest matrix in the number format, in which a product with 4-bit weights is computed."""
+    if learner.quantization == "none":
+        return ()
+    largest = max(fan_in * fan_out for fan_in, fan_out in shape.linears.values())
+    return (Item("a matrix, restored", largest * size, "one at a time, from 4 bits", given_up=True),)
 
 
 def _reference_items(configuration: Configuration, adapter: int) -> tuple[Item, ...]:

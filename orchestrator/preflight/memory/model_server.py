@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from configuration.learner import LoraSettings
 from configuration.servers import ModelServerSettings
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.items import CONTEXT, CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
 from orchestrator.preflight.memory.shapes import ModelShape
 from orchestrator.servers.gpu_memory import VLLM_SHARE
 from serving.vllm_options import ADAPTERS
@@ -42,8 +44,25 @@ def server_memory(
         share: Part of it that vLLM takes, however much it needs.
     """
     if settings.engine == "vllm":
-        return _vllm(role, shape, settings, lora, gpu_bytes, share)
-    return _embedded(role, shape, settings, lora)
+        memory = _vllm(role, shape, settings, lora, gpu_bytes, share)
+    else:
+        memory = _embedded(role, shape, settings, lora)
+    return _asleep(memory) if settings.sleep_while_updating else memory
+
+
+def _asleep(memory: ServiceMemory) -> ServiceMemory:
+    """The memory of a server that gives up everything but its context during an update.
+
+    The graphs that vLLM captures stay, too; they are not counted.
+    """
+    items = tuple(replace(item, given_up=item.what != CONTEXT) for item in memory.items)
+    moved = sum(item.bytes for item in items if item.what in ("weights", "adapters"))
+    freed = sum(item.bytes for item in items if item.given_up)
+    remark = (
+        f"during an update, the {memory.service} sleeps and gives up {freed / GIB:.1f} of its "
+        f"{memory.bytes / GIB:.1f} GiB; {moved / GIB:.1f} GiB of them are then in the machine's memory"
+    )
+    return replace(memory, items=items, remarks=(*memory.remarks, remark))
 
 
 def _embedded(
@@ -79,7 +98,7 @@ def _embedded(
                 f"{step_tokens} prompt tokens, if all places begin at once",
             ),
             Item("logits, sampling", places * shape.words * (size + 20), f"{places} × {shape.words} words"),
-            Item("CUDA context", CONTEXT_BYTES, "assumed"),
+            Item(CONTEXT, CONTEXT_BYTES, "assumed"),
         ),
         warnings=_context_warnings(role, shape, settings),
     )
@@ -115,7 +134,7 @@ def _vllm(
             f"{step_tokens} tokens, assumed",
         ),
         Item("logits, sampling", settings.max_batch * shape.words * 12, f"{settings.max_batch} sequences"),
-        Item("CUDA context", CONTEXT_BYTES, "assumed"),
+        Item(CONTEXT, CONTEXT_BYTES, "assumed"),
     )
     filled = vllm_bytes(gpu_bytes, share)
     needed = sum(item.bytes for item in fixed)

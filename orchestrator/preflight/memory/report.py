@@ -12,7 +12,15 @@ from rich.text import Text
 
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory
+from orchestrator.preflight.memory.items import (
+    CONTEXT,
+    CONTEXT_BYTES,
+    GIB,
+    LEARNER,
+    Item,
+    ServiceMemory,
+    bytes_together,
+)
 from orchestrator.preflight.memory.learner import learner_memory
 from orchestrator.preflight.memory.model_server import server_memory, vllm_bytes
 from orchestrator.preflight.memory.shapes import ModelShape, UnknownShapeError, find_shape
@@ -59,7 +67,9 @@ class MemoryReport:
         here = [service for service in self.services if service.service in self.here]
         # Only ranks find a GPU of their own by themselves.
         counts = [service.ranks if service.kind == "replicas" else 1 for service in here]
-        needed = sum(count * service.bytes for count, service in zip(counts, here, strict=True))
+        needed = bytes_together(
+            service for count, service in zip(counts, here, strict=True) for _ in range(count)
+        )
         if sum(counts) < 2 or needed <= self.gpu_bytes:
             return ()
         names = ", ".join(service.service for service in here)
@@ -141,12 +151,12 @@ def _crowded(
     shared: Mapping[int, tuple[GpuUser, ...]], services: tuple[ServiceMemory, ...], gpu_bytes: int
 ) -> tuple[str, ...]:
     """Warnings about GPUs that are too small for all the processes that are started on them."""
-    size = {service.service: service.bytes for service in services}
+    memory = {service.service: service for service in services}
     return tuple(
         f"GPU {gpu} is shared by {', '.join(user.section for user in those)}: together they need "
         f"{needed / GIB:.1f} GiB, which do not fit into its {gpu_bytes / GIB:g} GiB"
         for gpu, those in shared.items()
-        if (needed := sum(size[user.section] for user in those)) > gpu_bytes
+        if (needed := bytes_together(memory[user.section] for user in those)) > gpu_bytes
     )
 
 
@@ -164,7 +174,7 @@ def _shares(configuration: Configuration) -> dict[str, float]:
 
 def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[ServiceMemory, ...]:
     """The items that do not depend on the model's shape."""
-    context = Item("CUDA context", CONTEXT_BYTES, "assumed")
+    context = Item(CONTEXT, CONTEXT_BYTES, "assumed")
     shares = _shares(configuration)
     servers = {"planner": configuration.planner, "executor": configuration.executor}
     return (
@@ -177,7 +187,7 @@ def _without_model(configuration: Configuration, gpu_bytes: int) -> tuple[Servic
             )
             for role, settings in servers.items()
         ),
-        ServiceMemory("learner", (context,)),
+        ServiceMemory(LEARNER, (context,)),
     )
 
 

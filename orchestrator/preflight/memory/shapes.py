@@ -72,6 +72,11 @@ class ModelShape:
         }
 
     @property
+    def linear_parameters(self) -> int:
+        """Number of parameters in the matrices of all blocks' linear layers."""
+        return self.layers * sum(fan_in * fan_out for fan_in, fan_out in self.linears.values())
+
+    @property
     def block_parameters(self) -> int:
         """Number of parameters of one block."""
         block = sum(fan_in * fan_out for fan_in, fan_out in self.linears.values()) + 2 * self.hidden

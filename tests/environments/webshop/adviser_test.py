@@ -72,9 +72,10 @@ def test_it_leaves_what_does_not_fit_for_another_search_and_comes_back() -> None
     assert advice(START, RESULTS, OTHER, START, RESULTS, goal=goal) == (FIND, "click[B01]")
 
 
-def test_it_reads_features_where_options_fit_but_words_do_not() -> None:
+def test_it_reads_features_where_it_is_in_doubt() -> None:
     goal = GOAL.replace("acme lamps", "acme lamps with rare beauty, quiet charm")
-    assert advice(START, RESULTS, ITEM, goal=goal) == (FIND, "click[Features]")
+    doubtful = goal.replace("color: red", "color: bright red")
+    assert advice(START, RESULTS, ITEM, goal=doubtful) == (FIND, "click[Features]")
     refuted = START, RESULTS, ITEM, FEATURES
     assert advice(*refuted, goal=goal) == (FIND, "click[Back to Search]")
     praised = page("Back to Search", "< Prev", "Rare beauty, quiet charm."), FEATURES[1]

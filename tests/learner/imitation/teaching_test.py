@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +184,29 @@ def test_lessons_with_mistakes_teach_what_would_have_been_right(
     assert all(one.episode.won for one in lessons)
     again = training_lessons(chosen, formats, benchmark, seed=0)
     assert [one.right_actions for one in again] == [one.right_actions for one in lessons]
+
+
+def _goals_and_successes(base: ModelFolder, chosen: ImitationSettings) -> list[tuple[str, bool]]:
+    generator = GeneratorSettings(products=10)
+    shop = load(EnvironmentSettings(name="webshop", source="generated", step_limit=15, generator=generator))
+    formats = Formats.of(load_tokenizer(base.path), SERVER, SERVER)
+    lessons = training_lessons(chosen, formats, shop, seed=0)
+    return [(one.episode.goal.partition(" with ")[0], one.episode.won) for one in lessons]
+
+
+def test_a_few_games_of_each_family_can_be_taught(base: ModelFolder) -> None:
+    chosen = ImitationSettings(teacher="adviser", games=9)
+    assert max(Counter(goal for goal, _ in _goals_and_successes(base, chosen)).values()) > 2
+    few = _goals_and_successes(base, chosen.model_copy(update={"family_games": 2}))
+    assert len(few) == 9 and max(Counter(goal for goal, _ in few).values()) == 2
+
+
+def test_games_that_the_teacher_loses_can_be_left_out(base: ModelFolder) -> None:
+    chosen = ImitationSettings(teacher="adviser", mistakes=0.5, games=12)
+    played = _goals_and_successes(base, chosen)
+    assert not all(won for _, won in played)
+    won = _goals_and_successes(base, chosen.model_copy(update={"lost": False}))
+    assert won == [each for each in played if each[1]]
 
 
 def test_only_a_teacher_that_judges_by_what_it_sees_can_make_mistakes() -> None:

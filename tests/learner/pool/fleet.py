@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.machines: dict[str, Machine] = {}
         self.forgotten: list[str] = []
+        self.asleep: list[str] = []
         self._folder = folder
 
     def start(self, role: Role, address: str, incarnation: str = "1") -> Machine:
@@ -82,6 +83,11 @@ class Fleet:
         if due.address not in self.machines:
             raise UnavailableError(f"nobody is at {due.address}")
         return await self.machines[due.address].take(due.adapter)
+
+    async def sleep(self, role: Role, address: str) -> None:
+        if (refusal := self.machines[address].refusal) is not None:
+            raise refusal
+        self.asleep.append(address)
 
     async def forget(self, role: Role, address: str) -> None:
         self.forgotten.append(address)
@@ -138,11 +144,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, **settings: float) -> AsyncIterator[Running]:
+async def running(folder: Path, sleepers: Collection[Role] = (), **settings: float) -> AsyncIterator[Running]:
     """A pool with servers that report only when they are told to."""
     fleet = Fleet(folder)
     clock = Clock()
-    pool = ReplicaPool(RUN, fleet, PoolSettings.model_validate(settings), 30.0, clock, first_pause=0.005)
+    limits = PoolSettings.model_validate(settings)
+    pool = ReplicaPool(RUN, fleet, limits, 30.0, clock, first_pause=0.005, sleepers=sleepers)
     work = asyncio.create_task(pool.run())
     try:
         async with asyncio.timeout(SECONDS):

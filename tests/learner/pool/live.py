@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from learner.pool.servers import PoolServers
 from learner.pool.servicer import PoolServicer
 from learner.service.run_parts import Update
 from planner.server import service as planner_service
-from run_folder.store import TurnAdvantages
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.claims import ServerClaims
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
@@ -43,6 +43,7 @@ from serving.model_server import SelfView, adapter_service, registered
 from serving.pool.identity import ServerIdentity
 from serving.rpc.channel import open_channel
 from serving.rpc.server import GrpcServer, Service
+from serving.sleep import SleepingEngine
 from tests.byte_tokenizer import byte_tokenizer
 from tests.learner.tiny import tiny_model
 from tests.serving.models import random_adapter
@@ -79,6 +80,10 @@ class AnsweringEngine:
 
     async def switch(self, adapter: LoadedAdapter | None) -> None:
         self.adapter = adapter
+
+    async def fall_asleep(self) -> None: ...
+
+    async def wake_up(self) -> None: ...
 
     async def failure(self) -> EngineFailedError:
         return await asyncio.Future()
@@ -129,11 +134,16 @@ async def model_server(
     listen: str = "127.0.0.1:0",
     learner: str | None = None,
     pool: PoolSettings = DEFAULT,
+    sleeps: bool = False,
 ) -> AsyncIterator[LiveServer]:
-    """A model server, which registers with the learner at `learner` if there is one."""
+    """A model server, which registers with the learner at `learner` if there is one.
+
+    With `sleeps`, its configuration lets it sleep while the learner updates.
+    """
     kind = PlannerSettings if role is Role.PLANNER else ModelServerSettings
     settings = kind(listen=listen, drain_seconds=0.1, context_length=1024, max_new_tokens=4)
-    engine, identity = AnsweringEngine(), ServerIdentity.draw()
+    answering, identity = AnsweringEngine(), ServerIdentity.draw()
+    engine = SleepingEngine(answering) if sleeps else answering
     slot = AdapterSlot(engine, role, base.model, 64, 3)
     make = planner_service if role is Role.PLANNER else executor_service
     services = (make(engine, byte_tokenizer(), settings), adapter_service(slot, engine, identity=identity))
@@ -141,11 +151,12 @@ async def model_server(
     view = SelfView(role, settings, identity, engine, slot, server)
     async with AsyncExitStack() as stack:
         stack.callback(slot.close)
+        stack.push_async_callback(engine.close)
         await server.start()
         stack.push_async_callback(server.drain)
         if learner is not None:
             await stack.enter_async_context(registered(learner, view, Configuration(pool=pool)))
-        yield LiveServer(role, server, engine, slot)
+        yield LiveServer(role, server, answering, slot)
 
 
 @dataclass(frozen=True)
@@ -175,13 +186,14 @@ async def live_pool(
     services: Callable[[ReplicaPool], Sequence[Service]] = lambda pool: (),
     listen: str = "127.0.0.1:0",
     tls: TlsSettings = OPEN,
+    sleepers: Collection[Role] = (),
 ) -> AsyncIterator[LivePool]:
     """Pools that serve hiper.v1.PoolService, beside the other `services` that need them."""
     run = RunIdentity("run", epoch, base.model.fingerprint)
     claims = ServerClaims(run.run_id, "host:1")
     sender = AdapterSender(run.run_id, run.base_model, 20.0, epoch, claims)
     connections = ReplicaConnections(lambda role, address: open_channel(address, OPEN), sender, claims, 20.0)
-    pool = ReplicaPool(run, PoolServers(connections), settings, 30.0, first_pause=0.01)
+    pool = ReplicaPool(run, PoolServers(connections), settings, 30.0, first_pause=0.01, sleepers=sleepers)
     service = Service(
         "hiper.v1.PoolService",
         lambda server: pool_pb2_grpc.add_PoolServiceServicer_to_server(PoolServicer(pool), server),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from configuration.run import PoolSettings
 from core.role import Role
 from learner.pool.pool import ReplicaPool
 from learner.service.gate import Schedule
+from learner.service.run_parts import Trainer
 from learner.service.servicer import EpisodeServicer
 from learner.service.training_run import TrainingRun
 from run_folder.folder import RunFolder
@@ -67,7 +68,14 @@ class Session:
 
 @asynccontextmanager
 async def session(
-    base: Base, folder: Path, updates: int, max_lag: int = 0, settings: PoolSettings = DEFAULT, epoch: int = 1
+    base: Base,
+    folder: Path,
+    updates: int,
+    max_lag: int = 0,
+    settings: PoolSettings = DEFAULT,
+    epoch: int = 1,
+    make_trainer: Callable[[Base], Trainer] = WritingTrainer,
+    sleepers: Collection[Role] = (),
 ) -> AsyncIterator[Session]:
     """A run whose training loop begins at once; model servers may come later."""
     schedule = Schedule(updates, EPISODES, group_size=1, max_lag=max_lag, lease_seconds=60.0, seed=1)
@@ -80,7 +88,7 @@ async def session(
             root,
             schedule,
             store,
-            lambda: WritingTrainer(base),
+            lambda: make_trainer(base),
             lambda progress: None,
             pool,
             WORDS,
@@ -95,7 +103,7 @@ async def session(
             ),
         )
 
-    async with live_pool(base, settings, epoch, services) as live:
+    async with live_pool(base, settings, epoch, services, sleepers=sleepers) as live:
         (run,) = runs
         training = asyncio.create_task(run.loop.run())
         try:

@@ -23,12 +23,16 @@ class Servers:
 
     def __init__(self, down: Role | None = None) -> None:
         self.taken: dict[Role, Path] = {}
+        self.asleep = False
         self._down = down
 
     async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         if role is self._down:
             raise UnavailableError(f"the {role.value} took no adapter")
         self.taken[role] = folder
+
+    async def sleep(self) -> None:
+        self.asleep = True
 
     async def lost(self) -> HiperError:
         return UnavailableError("no executor has been ready for 300 s")

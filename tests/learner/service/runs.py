@@ -19,7 +19,8 @@ from learner.service.training_run import TrainingRun
 from play.broken import TooManyBrokenError
 from run_folder.adapter_hashes import ADAPTERS_KEY, STATE_FILE
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from serving.adapters.pair import AdapterPair
 from tests.learner.service.episodes import as_leased
@@ -90,6 +91,9 @@ class Shelf:
     async def publish(self, role: Role, version: int, folder: Path, report: Progress) -> None:
         assert (folder / WEIGHTS_FILE).exists()
         self.published.append((role, version))
+
+    async def sleep(self) -> None:
+        """Nobody shares a GPU."""
 
     async def lost(self) -> HiperError:
         return await asyncio.Future()

@@ -45,12 +45,13 @@ def reader(base: ModelFolder) -> FeatureReader:
 
 def critic(reader: FeatureReader, estimator: EstimatorSettings | None = None, **settings: object) -> Critic:
     made = CriticSettings(**settings)  # type: ignore[arg-type]
-    return Critic(reader, made, estimator or EstimatorSettings(), STEP_LIMIT)
+    return Critic(reader, made, estimator or EstimatorSettings())
 
 
 def read(of: Critic, batch: list[Episode], bootstrap: str = "none") -> Experience:
     states = States.of(batch, bootstrap)
-    return of.read(turn_batch(batch, EstimatorSettings()), states, lambda share: None)[0]
+    limits = np.full(len(batch), STEP_LIMIT)
+    return of.read(turn_batch(batch, EstimatorSettings()), states, limits, lambda share: None)[0]
 
 
 def update(of: Critic, batch: list[Episode], version: int = 0) -> Valued:
@@ -86,8 +87,10 @@ def test_features_are_those_of_each_prompt_alone_by_its_role_s_adapter(
 def test_counts_say_how_far_episode_and_subgoal_are(played: list[Episode]) -> None:
     # Each episode is SWITCH, KEEP, SWITCH; the second one ran out of turns.
     states = States.of(played[:2], "final")
-    counts = turn_counts(turn_batch(played[:2], EstimatorSettings()), states, STEP_LIMIT) * [10, 10, 1, 1]
-    turn, age, first, new = counts.round().astype(int).T.tolist()
+    batch = turn_batch(played[:2], EstimatorSettings())
+    counts = turn_counts(batch, states, np.array([10, 20]))
+    limit = np.array([10, 20])[states.episodes]
+    turn, age, first, new = (counts.T * [limit, limit, limit**0, limit**0]).round().astype(int).tolist()
     assert turn == [0, 1, 2] * 4 + [3, 3]
     assert age == [0, 1, 2] * 2 + [0, 1, 0] * 2 + [1, 1], "before the planner's decision, and after it"
     assert first == [1, 0, 0] * 4 + [0, 0]

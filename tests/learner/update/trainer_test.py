@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from configuration.environment import EnvironmentSettings
 from configuration.learner import CriticSettings, PpoSettings
 from core.errors import InvalidInputError, PreconditionError
 from core.role import Role
@@ -100,6 +101,20 @@ def test_the_planner_can_learn_at_a_rate_of_its_own(
     assert 0 < largest_step("planner") < 2e-4
     assert largest_step("executor") > 5e-3
     assert (metrics["actor/planner/lr"], metrics["actor/executor/lr"]) == (1e-4, 1e-2)
+
+
+def test_the_critic_counts_turns_by_the_step_limit_of_their_environment(
+    base: ModelFolder, batch: list[Episode], tmp_path: Path
+) -> None:
+    def heads(environment: EnvironmentSettings) -> dict[str, torch.Tensor]:
+        trainer = Trainer(settings(critic=CriticSettings(warmup=1), environment=environment), base, seed=0)
+        trainer.update(batch, silent)
+        return weights(trainer, tmp_path / str(len(list(tmp_path.iterdir()))))
+
+    assert {episode.benchmark for episode in batch} == {"tiny"}
+    mixed = heads(EnvironmentSettings(mix=("tiny=1", "other=1"), step_limit=40, step_limits=("tiny=5",)))
+    assert equal(mixed, heads(EnvironmentSettings(step_limit=5)))
+    assert not equal(mixed, heads(EnvironmentSettings(step_limit=40)))
 
 
 def test_metrics_say_what_they_say(base: ModelFolder, batch: list[Episode]) -> None:

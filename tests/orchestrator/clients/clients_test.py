@@ -40,6 +40,7 @@ from serving.adapters.client import AdapterClient
 from serving.rpc.connection import Connection, Server
 from serving.rpc.retry import RetryPolicy
 from tests.play.answers import act, lease, switch
+from tests.serving.running import listening
 from trajectory.episode import (
     AdmissibleAction,
     Decision,
@@ -207,19 +208,6 @@ async def pool_of(
         yield EpisodeCalls(pool, "0.0")
     finally:
         await pool.close()
-
-
-@asynccontextmanager
-async def listening(*add: Callable[[grpc.aio.Server], None]) -> AsyncIterator[str]:
-    server = grpc.aio.server()
-    for each in add:
-        each(server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        await server.stop(None)
 
 
 def unhurried(patience: float) -> RetryPolicy:

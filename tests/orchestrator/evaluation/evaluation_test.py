@@ -15,7 +15,7 @@ from rich.console import Console
 
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError, HiperError, UnavailableError
 from core.exit_codes import REFUSED, of_error
 from core.role import Role
 from environments import registry
@@ -218,6 +218,19 @@ def test_a_log_of_something_else_is_left_alone_and_the_difference_named(tmp_path
     assert identity(elsewhere, AdapterChoice("base"), "a") == identity(first, AdapterChoice("base"), "a")
 
 
+def test_a_log_of_an_earlier_version_lacks_keys_that_had_their_defaults(tmp_path: Path) -> None:
+    path, key = tmp_path / "log.jsonl", "environment.step_limits"
+    mix = {"mix": ["alfworld=3", "webshop=1"]}
+    plain, limited = (
+        identity(Configuration.model_validate({"environment": mix | own}), AdapterChoice("base"), "a")
+        for own in ({}, {"step_limits": ["webshop=15"]})
+    )
+    EpisodeLog(path, {name: value for name, value in plain.items() if name != key}).keep(ONE)
+    assert EpisodeLog(path, plain).episodes == [ONE]
+    with pytest.raises(ConfigurationError, match=r"environment.step_limits was \(\), not \('webshop=15',\)"):
+        EpisodeLog(path, limited)
+
+
 def adapter(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")
@@ -297,6 +310,17 @@ def test_what_was_played_to_the_end_is_shown_again_without_a_server(
     content = json.loads((run_dir / "evaluation" / "valid_seen-v1.json").read_text())
     assert (content["results"]["all"]["won"], content["episodes_played_now"]) == (6, 0)
     assert content["configuration"]["environment"]["generator"]["games"] == 6
+
+
+def test_servers_that_are_running_are_not_said_to_be_started(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--checkpoint=run", "--split=valid_seen", "--orchestrator.start_seconds=0.1")
+    with pytest.raises(UnavailableError, match="127.0.0.1:[12] is not there"):
+        evaluate([*options, "--planner.address=127.0.0.1:1", "--executor.address=127.0.0.1:2"])
+    assert capsys.readouterr().out.startswith(
+        "connecting to planner at 127.0.0.1:1 and executor at 127.0.0.1:2\n"
+    )
 
 
 def test_evaluations_beside_each_other_have_a_folder_each(run_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from core.errors import ConfigurationError
 from core.role import Role
+from core.shown import INSTALLED
 from orchestrator.export import export
 from run_folder.folder import RunFolder
 from serving.adapters.folder import folder_hash
@@ -29,7 +31,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return tiny_model(tmp_path_factory.mktemp("models") / "small-base")
 
 
-def run_with_adapters(root: Path, base: ModelFolder, name: str) -> Path:
+def run_with_adapters(root: Path, base: ModelFolder, name: str, **sections: Any) -> Path:
     """A run on the base model of this name, with one version of its adapters."""
     model = {"model": name}
     run = made_run(
@@ -37,7 +39,7 @@ def run_with_adapters(root: Path, base: ModelFolder, name: str) -> Path:
         planner=model,
         executor=model,
         learner=model | {"updates": 3},
-        environment={"data": "/home/me/alfworld"},
+        **{"environment": {"data": "/home/me/alfworld"}, **sections},
     )
     for seed, role in enumerate(Role):
         folder = RunFolder(run).adapter(role, VERSION)
@@ -105,6 +107,35 @@ def test_the_card_of_a_model_of_the_hub_is_filled_in(tmp_path: Path, base: Model
         assert part in card.text, part
     assert card.text.count("valid_seen") == 1, "only the evaluation of this version"
     assert "/home/me" not in card.content and "$" not in card.content
+
+
+def test_the_commands_of_a_card_are_those_of_an_installation(
+    tmp_path: Path, base: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_adapters(tmp_path / "run", base, "small")
+    monkeypatch.setenv(INSTALLED, "1")
+    assert export([str(run), "--to=hub"]) == 0
+    text = ModelCard.load(run / "export/hub/executor/README.md").text
+    for command in (
+        "hiper train --run-dir DIR",
+        "hiper evaluate --checkpoint",
+        "hiper executor --model small",
+    ):
+        assert command in text, command
+    assert "bazel" not in text
+
+
+def test_the_card_of_a_run_on_a_mix_names_all_its_environments(tmp_path: Path, base: ModelFolder) -> None:
+    mix = {"mix": ["alfworld=3", "webshop=1"], "step_limits": ["webshop=15"]}
+    run = run_with_adapters(tmp_path / "run", base, "small", environment=mix)
+    evaluated(run, VERSION)
+    assert export([str(run), "--to=hub"]) == 0
+    card = ModelCard.load(run / "export/hub/planner/README.md")
+    assert card.data.model_name == "small-alfworld-webshop-planner"
+    assert card.data.eval_results[0].dataset_type == "alfworld-webshop"
+    assert "| environment | alfworld=3, webshop=1 (auto tasks), split train |" in card.text
+    assert "--environment.mix alfworld=3,webshop=1" in card.text
+    assert "--environment.step_limits webshop=15" in card.text
 
 
 def test_the_card_of_the_bundled_model_says_which_weights_it_has(tmp_path: Path, base: ModelFolder) -> None:

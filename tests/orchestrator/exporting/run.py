@@ -9,7 +9,8 @@ from typing import Any
 from configuration.tree import Configuration
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from tests.play.answers import act, keep, switch
 from trajectory.episode import Episode, EpisodeKey
 from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begin

@@ -17,6 +17,7 @@ from huggingface_hub import DatasetCard
 
 from core.errors import ConfigurationError, NotFoundError, PreconditionError
 from core.exit_codes import FAILED
+from core.shown import INSTALLED
 from orchestrator import exporting
 from orchestrator.export import export
 from orchestrator.exporting import chunks, json_lines
@@ -165,6 +166,9 @@ def test_without_pyarrow_the_command_that_installs_it_is_named(
     options = [str(run), "--to", "parquet"]
     command = f"HIPER_EXTRAS=export ./bazelw run //orchestrator:export -- {shlex.join(options)}"
     with pytest.raises(PreconditionError, match=command):
+        export(options)
+    monkeypatch.setenv(INSTALLED, "1")
+    with pytest.raises(PreconditionError, match=r"pip install '\.\[export\]' in the checkout installs it"):
         export(options)
     assert not (run / "export").exists()
 

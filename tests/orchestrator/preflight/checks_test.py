@@ -164,3 +164,12 @@ def test_a_package_that_is_asked_for_must_be_installed(monkeypatch: pytest.Monke
         check_settings(configuration(run={"wandb": "project"}))
     with pytest.raises(ConfigurationError, match="--run.trace http://host:4317 needs OpenTelemetry"):
         check_settings(configuration(run={"trace": "http://host:4317"}))
+
+
+def test_a_base_in_four_bits_needs_its_package_where_the_learner_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    check_settings(configuration(learner={"quantization": "nf4", "address": "elsewhere:1"}))
+    with pytest.raises(ConfigurationError, match="nf4 needs bitsandbytes.* HIPER_EXTRAS=bitsandbytes before"):
+        check_settings(configuration(learner={"quantization": "nf4"}))

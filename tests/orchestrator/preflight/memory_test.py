@@ -33,6 +33,7 @@ from serving.adapters.folder import WEIGHTS_FILE
 from serving.adapters.origin import AdapterOrigin
 from serving.bundled_model import bundled_model
 from serving.embedded.kv_cache import KvCache
+from tests.extras import need
 
 TARGETS = LoraSettings().targets
 PUBLISHED_CONFIGS = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
@@ -314,3 +315,22 @@ def test_blocks_without_an_adapter_keep_nothing_for_a_backward_pass() -> None:
     for what in ("adapters", "AdamW moments", "activations"):
         assert whole.of(what) == 3 * third.of(what)
     assert whole.of("weights") == third.of("weights")
+
+
+def test_a_base_in_four_bits_has_the_bytes_of_the_estimate(tmp_path: Path) -> None:
+    need("bitsandbytes", "bitsandbytes")
+    from bitsandbytes.nn import Linear4bit
+
+    folder, lora = tiny_qwen(tmp_path), LoraSettings(rank=4, alpha=8)
+    model = AdaptedModel(folder, lora, torch.bfloat16, CPU, seed=0, quantization="nf4").peft.get_base_model()
+    shape = find_shape(str(folder))
+    weights = [one.weight for one in model.modules() if isinstance(one, Linear4bit)]
+    small = sum(weight.nbytes + weight.quant_state.absmax.nbytes for weight in weights)
+    assert small == shape.linear_parameters * (1 / 2 + 1 / 64)
+    held = {id(weight) for weight in weights}
+    others = sum(p.nbytes for n, p in model.named_parameters() if id(p) not in held and "lora_" not in n)
+    assert others == 2 * (shape.parameters - shape.linear_parameters)
+    learner = {"quantization": "nf4", "dtype": "bfloat16"}
+    estimate = learner_memory(shape, Configuration.model_validate({"learner": learner})).of("weights")
+    # The scales of the scales are too few to matter.
+    assert estimate == pytest.approx(small + others, rel=0.001)

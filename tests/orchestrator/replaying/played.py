@@ -44,9 +44,9 @@ class _Executor(ExecutorService):
         return (await self.prompt_only(context, actions)).generation.prompt_ids
 
 
-def played_run(root: Path, model: Path, dtype: str = "float64") -> Path:
+def played_run(root: Path, model: Path, dtype: str = "float64", think: int = 0) -> Path:
     """Plays the episodes of a run at the same time, so that their requests are in batches; returns `root`."""
-    configuration = _configuration(tiny_model(model), dtype)
+    configuration = _configuration(tiny_model(model), dtype, think)
     folder = RunFolder(root)
     root.mkdir()
     saved_configuration.write(folder, configuration)
@@ -61,12 +61,13 @@ def played_run(root: Path, model: Path, dtype: str = "float64") -> Path:
     return root
 
 
-def _configuration(model: Path, dtype: str) -> Configuration:
+def _configuration(model: Path, dtype: str, think: int) -> Configuration:
     server = {
         "model": str(model),
         "dtype": dtype,
         "context_length": 2048,
         "max_new_tokens": 8,
+        "think": think,
     }
     return Configuration.model_validate(
         {

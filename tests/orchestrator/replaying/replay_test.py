@@ -268,7 +268,6 @@ def test_another_base_model_is_refused(run: Path, tmp_path: Path) -> None:
         (["one"], ConfigurationError, "'one' is not an episode number"),
         ([], ConfigurationError, "either EPISODE or --all is needed"),
         (["1", "--all"], ConfigurationError, "either EPISODE or --all is needed"),
-        (["1", "--executor.think=8"], PreconditionError, "sampled in two parts"),
         (["1", "--environment.name=chess"], UnknownEnvironmentError, "unknown environment 'chess'"),
         (["1", "--environment.source=real", "--data=/nowhere"], DataNotFoundError, "/nowhere"),
         (["1", "--model=/nowhere/model"], NotFoundError, "no model at /nowhere/model"),

@@ -20,7 +20,8 @@ from core.intervals import Mean, Proportion
 from orchestrator.report.data import EvaluationSummary, read
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages
 from tests.orchestrator.progress.moments import episode
 from trajectory.wire import episode_to_pb
 

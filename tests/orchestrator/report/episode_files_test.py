@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 def update(root: Path) -> set[str]:
     """Writes what is new, as another process would; returns the names of the files that were written."""
     before = stamps(root / "report")
-    with contextlib.closing(EpisodeBlocks.reading(root / "episodes.sqlite")) as store:
+    with contextlib.closing(EpisodeBlocks(root / "episodes.sqlite")) as store:
         EpisodeFiles(root / "report", store, NO_TEXTS).update(HEAD)
     after = stamps(root / "report")
     return {name for name, inode in after.items() if before.get(name) != inode} - {"run.js"}

@@ -8,7 +8,8 @@ from pathlib import Path
 from configuration.tree import Configuration
 from run_folder import saved_configuration
 from run_folder.folder import RunFolder
-from run_folder.store import EpisodeStore, TurnAdvantages, TurnValues
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages, TurnValues
 from tests.orchestrator.progress.moments import episode
 from trajectory.episode import Episode, EpisodeKey
 from trajectory.wire import episode_to_pb

@@ -21,7 +21,8 @@ from orchestrator import report as run_report
 from orchestrator.report.figures import moving_average, score_figure
 from orchestrator.report.time_parts import Part, percentages, time_parts
 from orchestrator.report_run import report_run
-from run_folder.store import EpisodeStore, TurnAdvantages
+from run_folder.store import EpisodeStore
+from run_folder.turn_advantages import TurnAdvantages
 from tests.play.answers import act, keep, switch
 from trajectory.episode import Episode, EpisodeKey
 from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begin

@@ -47,6 +47,30 @@ async def refused(address: str) -> HiperError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("planner", "executor", "said"),
+    [
+        (None, None, "starting planner and executor"),
+        ("a:1, b:2", None, "starting executor, connecting to planner at a:1, b:2"),
+        ("a:1", "b:2", "connecting to planner at a:1 and executor at b:2"),
+    ],
+)
+def test_only_servers_without_an_address_are_started(
+    planner: str | None, executor: str | None, said: str, tmp_path: Path
+) -> None:
+    sections = {"planner": {"address": planner}, "executor": {"address": executor}}
+    configuration = Configuration.model_validate({**sections, "learner": {"address": executor}})
+
+    async def connector() -> Connector:
+        return Connector(configuration, RunFolder(tmp_path), Supervisor(1.0), print)
+
+    made = asyncio.run(connector())
+    assert made.models_announcement == said
+    assert made.learner_announcement == (
+        f"connecting to the learner at {executor}" if executor else "starting the learner"
+    )
+
+
 def test_a_connection_to_nobody_is_closed(opened: list[grpc.aio.Channel]) -> None:
     error = asyncio.run(refused("127.0.0.1:1"))
     assert type(error) is UnavailableError and "the planner at 127.0.0.1:1 is not there" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -434,6 +435,28 @@ def test_only_some_adapters_arrive_at_once(stage: Stage, folders: list[Path]) ->
 
     stage.runner.run(play())
     assert stage.push(parts).state.version == 0
+
+
+def test_a_change_that_fails_after_its_caller_has_left_is_one_line_of_the_log(
+    model: ModelFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    slot = AdapterSlot(EmbeddedEngine(model), Role.PLANNER, model, max_rank=8, keep=3)
+    unhandled: list[object] = []
+
+    async def leave() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        asked = asyncio.create_task(slot.rollback(9))
+        await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    slot.close()
+    gc.collect()
+    assert "version 9 is not held" in caplog.text
+    assert not unhandled
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -149,3 +149,20 @@ def test_services_are_planner_executor_and_learner() -> None:
     assert [one.title for one in found.services] == ["planner", "executor", "learner, each of 2 ranks"]
     assert found.services[1].bytes == pytest.approx(0.92 * 80 * GIB, abs=1)
     assert found.unknown == "" and found.gpu_bytes == 80 * GIB
+
+
+def test_sleeping_makes_room_on_a_gpu_that_is_too_small_otherwise() -> None:
+    vllm = {"engine": "vllm", "gpus": [0], "vllm": {"gpu_memory_utilization": 0.45}}
+
+    def found(sleeps: bool) -> MemoryReport:
+        roles: dict[str, Any] = {
+            role: {**vllm, "sleep_while_updating": sleeps} for role in ("planner", "executor")
+        }
+        learner = {"gpus": [0], "dtype": "bfloat16", "pack_tokens": 8192}
+        return memory_report(Configuration.model_validate({**roles, "learner": learner}), 24)
+
+    (crowded,) = found(sleeps=False).warnings
+    assert crowded.startswith("GPU 0 is shared by planner, executor, learner")
+    report = found(sleeps=True)
+    assert report.warnings == ()
+    assert any("the planner sleeps and gives up" in remark for remark in report.remarks)

@@ -9,7 +9,14 @@ import pytest
 from configuration.learner import LoraSettings
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
-from orchestrator.preflight.memory.items import CONTEXT_BYTES, GIB, Item, ServiceMemory, number_bytes
+from orchestrator.preflight.memory.items import (
+    CONTEXT_BYTES,
+    GIB,
+    Item,
+    ServiceMemory,
+    bytes_together,
+    number_bytes,
+)
 from orchestrator.preflight.memory.learner import activation_bytes, learner_memory
 from orchestrator.preflight.memory.model_server import kv_token_bytes, server_memory, vllm_bytes
 from tests.orchestrator.preflight.memory.shapes import TINY
@@ -153,3 +160,45 @@ def test_a_service_adds_up_its_items() -> None:
     assert ServiceMemory("planner", ()).title == "planner"
     with pytest.raises(KeyError):
         service.of("c")
+
+
+def test_a_server_that_sleeps_gives_up_all_but_its_context() -> None:
+    awake, asleep = server("vllm"), server("vllm", sleep_while_updating=True)
+    assert of_items(awake) == of_items(asleep)
+    assert (awake.bytes_at_rest, asleep.bytes_at_rest) == (awake.bytes, CONTEXT_BYTES)
+    assert awake.remarks == asleep.remarks[:-1]
+    assert asleep.remarks[-1] == (
+        "during an update, the planner sleeps and gives up 0.4 of its 0.9 GiB; 0.0 GiB of them are then in "
+        "the machine's memory"
+    )
+    assert server("embedded", sleep_while_updating=True).bytes_at_rest == CONTEXT_BYTES
+
+
+def test_between_updates_the_learner_holds_what_it_needs_for_the_next() -> None:
+    plain = learner()
+    held = ("weights", "output head", "adapters", "adapters of version 0", "AdamW moments", "CUDA context")
+    assert plain.bytes_at_rest == sum(plain.of(what) for what in held)
+    assert plain.remarks == ()
+    shared = learner(executor={"sleep_while_updating": True})
+    assert shared.remarks == ("while episodes are played, the learner holds 0.5 GiB",)
+
+
+def test_services_that_take_turns_need_the_larger_of_two_sums() -> None:
+    def of(name: str, held: int, given_up: int) -> ServiceMemory:
+        return ServiceMemory(name, (Item("held", held), Item("more", given_up, given_up=True)))
+
+    sleeping, computing = of("planner", 1, 50), of("learner", 10, 20)
+    assert bytes_together([sleeping, computing]) == max(51 + 10, 1 + 30)
+    assert bytes_together([sleeping, of("learner", 10, 90)]) == 1 + 100
+    # A server that stays awake is there during the update, too.
+    assert bytes_together([of("planner", 51, 0), computing]) == 51 + 30
+
+
+def test_four_bits_for_the_weights_of_linear_layers() -> None:
+    whole, small = learner(), learner(learner={"quantization": "nf4"})
+    linear = 2 * 480
+    assert small.of("weights") == 4 * (WEIGHTS - linear) + round(linear * (0.5 + 1 / 64 + 1 / 4096))
+    assert small.of("a matrix, restored") == 4 * 8 * 12
+    (how,) = (item.how for item in small.items if item.what == "weights")
+    assert how.endswith(f"; {whole.of('weights') / GIB:.2f} without learner.quantization")
+    assert learner(learner={"quantization": "nf4", "dtype": "bfloat16"}).of("output head") == 10 * 8 * 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks.rollout import Steps
+from benchmarks.lock_step import Steps
 
 
 def test_a_step_waits_for_all_and_repeats_the_last_calls_of_what_has_ended() -> None:
