@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-
-from scipy.stats import norm
+from statistics import NormalDist, fmean, stdev
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def normal(values: Sequence[float], confidence: float = 0.95) -> Mean:
     """The mean of one or more independent values with the interval of the normal approximation."""
     count = len(values)
     deviation = stdev(values) if count > 1 else 0.0
-    return Mean(fmean(values), float(norm.ppf((1 + confidence) / 2)) * deviation / math.sqrt(count))
+    return Mean(fmean(values), NormalDist().inv_cdf((1 + confidence) / 2) * deviation / math.sqrt(count))
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
@@ -62,7 +60,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
             f"{successes} successes of {trials} trials at confidence {confidence}: needed are "
             "0 <= successes <= trials, trials > 0 and 0 < confidence < 1"
         )
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     rate = successes / trials
     scale = 1 + z * z / trials
     centre = (rate + z * z / (2 * trials)) / scale

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import dtbsv  # type: ignore[import-untyped]
 
 from hae.arrays import Floats, Ints
 
@@ -23,6 +22,9 @@ def reverse_scan(x: Floats, decay: Floats) -> Floats:
     Returns:
         [T] float64: the result of the loop, up to rounding, because BLAS may fuse products and sums.
     """
+    # Takes 0.2 s the first time, which commands that only read settings of estimators need not wait for.
+    from scipy.linalg.blas import dtbsv  # type: ignore[import-untyped]
+
     bands = np.empty((2, len(x)), order="F")
     np.negative(decay[:-1], out=bands[0, 1:])
     y: Floats = dtbsv(1, bands, x, diag=1)

@@ -8,8 +8,9 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 import grpc
@@ -21,9 +22,10 @@ from configuration.tree import Configuration
 from core import tracing
 from core.errors import ConfigurationError, HiperError
 from core.freed_memory import keep_freed_memory
+from core.imports import collection_paused
+from core.progress import Progress
 from core.role import Role
 from core.together import cancelled
-from learner.imitation.first import first_adapters
 from learner.pool.listed import ListedServers
 from learner.pool.membership import RunIdentity
 from learner.pool.pool import ReplicaPool
@@ -32,18 +34,17 @@ from learner.pool.servicer import PoolServicer
 from learner.service.admission import Admission
 from learner.service.gate import Schedule
 from learner.service.launch import launch, must_launch
-from learner.service.leading import LeadingTrainer, follow
+from learner.service.run_parts import Trainer
 from learner.service.servicer import EpisodeServicer, LearnerServicer
 from learner.service.status import StatusBoard
 from learner.service.training_run import TrainingRun
-from learner.update.ranks import ALONE, CommandChannel, Ranks, join
-from learner.update.trainer import Trainer, TrainerSettings
 from run_folder.epoch import count_epoch
 from run_folder.folder import RunFolder
 from run_folder.holding import hold_as_learner
 from run_folder.sinks import sinks_for
 from run_folder.store import EpisodeStore
 from serving.adapters.claims import ServerClaims
+from serving.adapters.pair import AdapterPair
 from serving.adapters.replicas import ReplicaConnections
 from serving.adapters.sender import AdapterSender
 from serving.model import ModelFolder, resolve_model, use_gpus, vocabulary_size
@@ -89,7 +90,10 @@ class LearnerParts:
     connections: ReplicaConnections
 
 
-def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks) -> LearnerParts:
+MakeTrainer = Callable[[ModelFolder], Trainer]
+
+
+def learner_parts(configuration: Configuration, folder: RunFolder, make_trainer: MakeTrainer) -> LearnerParts:
     """The run in `folder`, from whose store, checkpoints and metrics it continues."""
     store = EpisodeStore.of_run(folder.episodes, f"{folder.root.name}-{secrets.token_hex(4)}")
     model = resolve_model(configuration.learner.model)
@@ -120,8 +124,8 @@ def learner_parts(configuration: Configuration, folder: RunFolder, ranks: Ranks)
         store=store,
         vocabulary=vocabulary_size(model),
         final_prompts=configuration.estimator.bootstrap == "final",
-        make_trainer=lambda: _trainer(configuration, model, ranks),
-        warm_start=lambda progress: first_adapters(configuration, model, progress),
+        make_trainer=lambda: make_trainer(model),
+        warm_start=partial(_first_adapters, configuration, model),
         keep_checkpoints=learner.keep_checkpoints,
         publisher=pool,
         sinks=sinks_for(configuration.run, store.run_id, folder),
@@ -138,12 +142,28 @@ def _connections(configuration: Configuration, run: RunIdentity, claims: ServerC
     return ReplicaConnections(open_to, sender, claims, configuration.pool.expiry_seconds)
 
 
-def _trainer(configuration: Configuration, model: ModelFolder, ranks: Ranks) -> Trainer | LeadingTrainer:
-    trainer = Trainer(TrainerSettings.of(configuration), model, configuration.run.seed, ranks)
-    return LeadingTrainer(trainer, CommandChannel(ranks)) if ranks.count > 1 else trainer
+# These import PyTorch, which takes seconds. The thread that trains calls them: the learner serves meanwhile,
+# and the model servers that wait for its address start at the same time.
 
 
-async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks: Ranks) -> None:
+def _trainer(configuration: Configuration, model: ModelFolder) -> Trainer:
+    with collection_paused():
+        from learner.trainers import make_trainer
+
+    return make_trainer(configuration, model)
+
+
+def _first_adapters(
+    configuration: Configuration, model: ModelFolder, progress: Progress
+) -> AdapterPair | None:
+    if not configuration.imitation.enabled:
+        return None
+    from learner.imitation.first import first_adapters
+
+    return first_adapters(configuration, model, progress)
+
+
+async def serve_learner(configuration: Configuration, flags: ServerFlags, make_trainer: MakeTrainer) -> None:
     """Serves until it is told to end, and trains at the same time.
 
     A learner whose training has failed is not healthy, but answers what has failed: until it is stopped, or
@@ -156,7 +176,7 @@ async def serve_learner(configuration: Configuration, flags: ServerFlags, ranks:
     folder = _folder(configuration)
     # Never released: the thread of an update may write until the process ends.
     hold_as_learner(folder, configuration.learner.drain_seconds + _END_SECONDS)
-    parts = learner_parts(configuration, folder, ranks)
+    parts = learner_parts(configuration, folder, make_trainer)
     listed = ListedServers(
         parts.pool,
         parts.connections.describe,
@@ -192,14 +212,6 @@ async def _failed(training: asyncio.Task[HiperError | None]) -> NoReturn:
     raise AssertionError
 
 
-def follow_rank_0(configuration: Configuration, ranks: Ranks) -> None:
-    """What another rank than the first does until that one ends."""
-    model = resolve_model(configuration.learner.model)
-    trainer = Trainer(TrainerSettings.of(configuration), model, configuration.run.seed, ranks)
-    store = _folder(configuration).episodes
-    follow(trainer, CommandChannel(ranks), lambda: EpisodeStore.reading(store))
-
-
 def _folder(configuration: Configuration) -> RunFolder:
     if configuration.run.dir is None:
         raise ConfigurationError("the learner keeps what it gathers and makes: --run-dir DIR says where")
@@ -211,12 +223,18 @@ def _work(configuration: Configuration, flags: ServerFlags, argv: Sequence[str])
     if must_launch(configuration.learner):
         launch(configuration.learner, "learner.server", argv)
     keep_freed_memory()
-    ranks = join(configuration.learner.ranks) if configuration.learner.with_deepspeed else ALONE
-    if ranks.leads:
-        with tracing.traced(configuration.run.trace, "learner"):
-            asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, ranks))
-    else:
-        follow_rank_0(configuration, ranks)
+    make_trainer: MakeTrainer = partial(_trainer, configuration)
+    if configuration.learner.with_deepspeed:
+        from learner import trainers
+        from learner.update.ranks import join
+
+        ranks = join(configuration.learner.ranks)
+        if not ranks.leads:
+            trainers.follow_rank_0(configuration, ranks, _folder(configuration))
+            return
+        make_trainer = partial(trainers.make_trainer, configuration, ranks=ranks)
+    with tracing.traced(configuration.run.trace, "learner"):
+        asyncio.new_event_loop().run_until_complete(serve_learner(configuration, flags, make_trainer))
 
 
 def main(argv: Sequence[str]) -> int:

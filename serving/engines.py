@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from configuration.servers import ModelServerSettings
 from core.errors import PreconditionError
+from core.imports import collection_paused
 from serving.engine import Engine, SleepableEngine
 from serving.model import ModelFolder
 from serving.sleep import SleepingEngine
@@ -20,7 +21,8 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
 
 
 def _embedded(model: ModelFolder, settings: ModelServerSettings) -> SleepableEngine:
-    from serving.embedded.engine import EmbeddedEngine
+    with collection_paused():
+        from serving.embedded.engine import EmbeddedEngine
 
     return EmbeddedEngine(
         model,

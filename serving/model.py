@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import InvalidInputError, NotFoundError
+from core.imports import collection_paused
 from core.paths import user_path
 from serving.bundled_model import BUNDLED_HUB_ID, bundled_model
 
@@ -110,7 +111,8 @@ def vocabulary_size(model: ModelFolder) -> int:
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The folder's tokenizer; raises `InvalidInputError` if it has no chat template."""
-    from transformers import AutoTokenizer
+    with collection_paused():
+        from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if not tokenizer.chat_template:

@@ -2,7 +2,8 @@
 
 Each file gets a target: a py_test for `*_test.py`, a py_binary for a file with a main, else a py_library.
 Sources and dependencies are computed. Other attributes, other rules, and dependencies with the comment
-`# keep` are left as they are.
+`# keep` are left as they are. So is a py_test of several files: they run in one process, which imports
+what takes seconds, such as PyTorch, only once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -41,6 +42,8 @@ class Rule:
     """Dependencies marked `# keep`, which do not appear as imports."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Comments above attributes, by name of the attribute."""
+    together: tuple[str, ...] = ()
+    """Names of the files of a py_test that has several."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,11 @@ class Sources:
         beside = init in self._files and init != file and not self._imports_ours(init)
         return ["__init__.py", name] if beside and self.kind(file) == "py_library" else [name]
 
-    def dependencies(self, file: str) -> set[str]:
-        """The dependencies of a file's target, as Starlark text."""
+    def dependencies(self, files: Sequence[str]) -> set[str]:
+        """The dependencies of the target of these files, as Starlark text."""
+        return set().union(*map(self._dependencies, files))
+
+    def _dependencies(self, file: str) -> set[str]:
         folder = file.rpartition("/")[0]
         labels = set()
         for module in self._modules(file):
@@ -166,12 +172,14 @@ def _read_rule(text: str, call: ast.Call, kind: str) -> tuple[str, Rule]:
     values = {word.arg or "": word.value for word in call.keywords}
     comments = {word.arg or "": _comment(lines, word.lineno) for word in call.keywords}
     name = str(ast.literal_eval(values.pop("name")))
+    files = tuple(ast.literal_eval(values.pop("srcs"))) if kind == "py_test" and "srcs" in values else ()
     values.pop("srcs", None)
     deps = ast.get_source_segment(text, values.pop("deps")) if "deps" in values else ""
     kept = re.findall(r'^\s*((?:requirement\()?"[^"]+"\)?),\s*# keep', deps or "", re.M)
     attributes = {key: ast.get_source_segment(text, value) or "" for key, value in values.items()}
     notes = {key: comments[key] for key in attributes if comments[key]}
-    return name, Rule(kind, _comment(lines, call.lineno), attributes, tuple(kept), notes)
+    together = files if len(files) > 1 else ()
+    return name, Rule(kind, _comment(lines, call.lineno), attributes, tuple(kept), notes, together)
 
 
 def _comment(lines: list[str], number: int) -> str:
@@ -185,7 +193,10 @@ def _comment(lines: list[str], number: int) -> str:
 def write_package(sources: Sources, folder: str, package: Package) -> str:
     """The BUILD file of a folder."""
     top = folder.partition("/")[0]
-    targets = [_target(sources, file, package.rules) for file in sources.of(folder)]
+    targets = [
+        _target(sources, name, files, package.rules)
+        for name, files in _files_of_targets(sources, folder, package.rules).items()
+    ]
     head = package.head or f'package(default_visibility = importers("{top}"))'
     body = "\n\n".join([head, *package.others, *targets])
     loads = []
@@ -197,8 +208,17 @@ def write_package(sources: Sources, folder: str, package: Package) -> str:
     return "\n".join([*loads, *package.loads]) + "\n\n" + body + "\n"
 
 
-def _target(sources: Sources, file: str, rules: Mapping[str, Rule]) -> str:
-    name, kind = sources.name(file), sources.kind(file)
+def _files_of_targets(sources: Sources, folder: str, rules: Mapping[str, Rule]) -> dict[str, list[str]]:
+    """The files of each target by its name, in the order of the first file."""
+    targets: dict[str, list[str]] = {}
+    names = {f"{folder}/{file}": name for name, rule in rules.items() for file in rule.together}
+    for file in sources.of(folder):
+        targets.setdefault(names.get(file, sources.name(file)), []).append(file)
+    return targets
+
+
+def _target(sources: Sources, name: str, files: Sequence[str], rules: Mapping[str, Rule]) -> str:
+    kind = sources.kind(files[0])
     rule = rules.get(name, Rule(kind))
     lines = [f'name = "{name}"']
 
@@ -207,9 +227,10 @@ def _target(sources: Sources, file: str, rules: Mapping[str, Rule]) -> str:
 
     first = [key for key in ("size", "testonly") if key in rule.attributes]
     lines += map(written, first)
-    lines.append(f"srcs = {_listed([f'{chr(34)}{s}{chr(34)}' for s in sources.sources(file)])}")
+    names = [f'"{source}"' for file in files for source in sources.sources(file)]
+    lines.append(f"srcs = {_listed(names)}")
     lines += map(written, sorted(rule.attributes.keys() - first))
-    deps = sorted(sources.dependencies(file) | set(rule.kept), key=_order)
+    deps = sorted(sources.dependencies(files) | set(rule.kept), key=_order)
     if deps:
         lines.append(f"deps = {_listed(deps, rule.kept)}")
     return rule.comment + f"{kind}(\n" + "".join(f"    {_indented(line)},\n" for line in lines) + ")"

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from configuration.learner import LearnerSettings
 from core.errors import InvalidInputError
-from learner.update.ranks import free_port
+from learner.update.ports import free_port
 
 
 def must_launch(settings: LearnerSettings) -> bool:

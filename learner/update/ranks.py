@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 from core.errors import PreconditionError
+from learner.update.ports import free_port
 
 _LONGEST_WAIT = timedelta(days=365)
 """Time for which a rank waits for a command; it has nothing to do while episodes are being played."""
@@ -102,13 +102,6 @@ def join(count: int) -> Ranks:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed(verbose=False)
     return Ranks(int(os.environ["RANK"]), count)
-
-
-def free_port() -> int:
-    """A port of this machine that no process listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _alone_in_the_environment() -> None:

@@ -33,7 +33,7 @@ _LONGEST_CALM = 3.0
 _REPLICAS = 2
 """Number of servers of each role that are killed."""
 _ROLLING = 3
-"""Number of servers of each role in the rolling restart."""
+"""Number of servers of each role in the whole rolling restart; the short one has one less."""
 _SECONDS = 600.0
 """Time in which a server that was restarted must be ready."""
 _OPTIONS = (
@@ -151,27 +151,28 @@ def _stopped(life: Life, root: Path) -> int:
 def rolling_restart(effort: Effort) -> Row:
     """Restarts all servers of both pools, one after the other, while episodes are played."""
     drill, draw = "pools, rolling restart", Random(effort.seed)
+    servers = _ROLLING if effort.scale >= 1 else _ROLLING - 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = (*_OPTIONS, f"--model={tiny_model(folder / 'model')}", "--learner.updates=1")
-        replicas = [f"--{role.value}.replicas={_ROLLING}" for role in Role]
+        replicas = [f"--{role.value}.replicas={servers}" for role in Role]
         root = folder / "run"
         # So many episodes that the run does not end before the last restart.
         life = Life(*options, *replicas, f"--run-dir={root}", "--learner.episodes_per_update=100000")
         life.wait_for_an_episode()
         if life.ended:
             return Row(drill, 1, 0, note=str(life))
-        names = [f"{role.value}-{number}" for role in Role for number in range(_ROLLING)]
+        names = [f"{role.value}-{number}" for role in Role for number in range(servers)]
         chosen = draw.sample(names, k=effort.count(len(names)))
-        with _tables(_learner(root), _ROLLING) as tables:
-            restarted = sum(_restart(each, root, tables) for each in chosen)
+        with _tables(_learner(root), servers) as tables:
+            restarted = sum(_restart(each, root, tables, servers) for each in chosen)
             least = min(_ready(table) for table in tables)
             before = len(life.acknowledged)
             code = _stopped(life, root)
         again = [number for number, episode in episodes(root).items() if episode.key.attempt]
         lost = life.acknowledged - episodes(root).keys()
-    fine = code == 0 and least >= _ROLLING - 1 and not again
-    note = f"{before} episodes meanwhile, none twice; at least {least} of {_ROLLING} ready in each pool"
+    fine = code == 0 and least >= servers - 1 and not again
+    note = f"{before} episodes meanwhile, none twice; at least {least} of {servers} ready in each pool"
     note = note if fine else f"exit code {code}, played again: {again}, least ready: {least}; {life}"
     return Row(drill, len(chosen), restarted * fine, len(lost), note=note)
 
@@ -181,18 +182,18 @@ def _ready(table: PoolTable) -> int:
     return min(len(table.ready(role)) for role in Role)
 
 
-def _restart(name: str, root: Path, tables: Sequence[PoolTable]) -> bool:
+def _restart(name: str, root: Path, tables: Sequence[PoolTable], servers: int) -> bool:
     """Ends a server by SIGTERM, and waits until its pool is whole again."""
     process = _processes(root)[name]
-    _until(lambda: _ready(tables[-1]) == _ROLLING)
+    _until(lambda: _ready(tables[-1]) == servers)
     os.kill(process[1], signal.SIGTERM)
-    return _until(lambda: _processes(root).get(name, process) != process and _whole(tables[-1]))
+    return _until(lambda: _processes(root).get(name, process) != process and _whole(tables[-1], servers))
 
 
-def _whole(table: PoolTable) -> bool:
+def _whole(table: PoolTable, servers: int) -> bool:
     absent = (MemberState.GONE, MemberState.DRAINING)
     there = [member for member in table.members if member.state not in absent]
-    return len(there) == 2 * _ROLLING and all(member.state is MemberState.READY for member in there)
+    return len(there) == 2 * servers and all(member.state is MemberState.READY for member in there)
 
 
 def _until(condition: Callable[[], bool]) -> bool:

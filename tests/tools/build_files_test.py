@@ -162,6 +162,32 @@ def test_what_is_not_computed_is_left_as_it_was(checkout: Path) -> None:
     assert "gone" not in text
 
 
+TOGETHER = """
+py_test(
+    name = "high_tests",
+    size = "small",
+    srcs = [
+        "other_test.py",
+        "tool_test.py",
+        "gone_test.py",
+    ],
+)
+"""
+
+
+def test_the_files_of_a_test_of_several_stay_together(checkout: Path) -> None:
+    (checkout / "tests/high/other_test.py").write_text("import low.base\n")
+    (checkout / "tests/high/third_test.py").write_text("")
+    (checkout / "tests/high/BUILD").write_text(TOGETHER)
+    text = build_files(checkout)["tests/high/BUILD"]
+    assert (
+        'py_test(\n    name = "high_tests",\n    size = "small",\n'
+        '    srcs = [\n        "other_test.py",\n        "tool_test.py",\n    ],\n'
+        '    deps = [\n        ":helper",\n        "//high:tool",\n        "//low:base",\n'
+    ) in text
+    assert text.count("py_test(") == 2 and 'name = "third_test"' in text
+
+
 def test_a_rule_whose_file_is_gone_is_dropped(checkout: Path) -> None:
     (checkout / "low/BUILD").write_text('py_library(\n    name = "old",\n    srcs = ["old.py"],\n)\n')
     assert '"old"' not in build_files(checkout)["low/BUILD"]
