@@ -28,7 +28,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 """Heading, metric and format of each column."""
 
-SMALL_MODEL = "The bundled model has 135 million parameters; so few updates show that everything works, not that it learns."
+SMALL_MODEL = "The bundled model is small; so few updates show that everything works, not that it learns."
 
 
 def updates_table(lines: Sequence[Metrics]) -> Table:

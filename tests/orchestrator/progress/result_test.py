@@ -73,7 +73,7 @@ def test_without_turns_nothing_is_said_about_their_time() -> None:
 def test_what_a_small_model_shows_is_said_only_of_it() -> None:
     # The console is narrow, so that the text is broken into lines.
     assert " ".join(result.SMALL_MODEL.split()[:8]) in " ".join(printed(small=True).split())
-    assert "135 million" not in printed()
+    assert "bundled model" not in printed()
 
 
 def test_commands_are_printed_on_one_line_to_be_copied() -> None:
