@@ -110,8 +110,8 @@ class LoraSettings(Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     """Linear layers that have adapters, by the last part of their name."""
     last_layers: int | None = Field(None, ge=1)
-    """Number of blocks that have adapters, counted from the last; none means all. Below them, an update
-    has no backward pass, which is most of its cost."""
+    """Number of blocks that have adapters, counted from the last; all of a model that has no more, or if it
+    is none. Below them, an update has no backward pass, which is most of its cost."""
 
 
 class PpoSettings(Section):

@@ -227,10 +227,8 @@ def _adapted_layers(base: PreTrainedModel, lora: LoraSettings) -> list[int] | No
             f"lora.targets: {unknown} are not linear layers of this model, which are {sorted(linear)}"
         )
     layers = int(base.config.num_hidden_layers)
-    if lora.last_layers is None:
+    if lora.last_layers is None or lora.last_layers >= layers:
         return None
-    if lora.last_layers > layers:
-        raise InvalidInputError(f"lora.last_layers = {lora.last_layers}: this model has {layers} layers")
     return list(range(layers - lora.last_layers, layers))
 
 

@@ -250,6 +250,9 @@ def test_only_the_last_layers_are_adapted_and_the_others_have_no_backward_pass(
     check_adapter(tmp_path, base_shapes(base.path), max_rank=4)
 
 
-def test_more_last_layers_than_the_model_has_are_refused(base: ModelFolder) -> None:
-    with pytest.raises(InvalidInputError, match="lora.last_layers = 3: this model has 2 layers"):
-        AdaptedModel(base.path, LORA.model_copy(update={"last_layers": 3}), torch.float32, CPU, seed=0)
+@pytest.mark.parametrize("last_layers", [2, 16])
+def test_all_layers_are_adapted_where_a_model_has_no_more(base: ModelFolder, last_layers: int) -> None:
+    lora = LORA.model_copy(update={"last_layers": last_layers})
+    model = AdaptedModel(base.path, lora, torch.float32, CPU, seed=0)
+    every = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0)
+    assert model.parameters_of("planner").keys() == every.parameters_of("planner").keys()
