@@ -33,9 +33,10 @@ def keep_differentiable(base: nn.Module) -> None:
     On CPUs with AVX512-BF16, a layer that is not in training mode is rewritten for inference at its first
     input without a gradient, and lets no gradient through from then on.
     """
-    import bitsandbytes  # Only there with HIPER_EXTRAS=bitsandbytes.
+    # Only there with HIPER_EXTRAS=bitsandbytes.
+    from bitsandbytes.nn.modules import Linear4bit
 
     for module in base.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
+        if isinstance(module, Linear4bit):
             # It has no dropout: the mode makes no other difference.
             module.train()
