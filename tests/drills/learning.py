@@ -87,6 +87,9 @@ class Shelf:
         self._on_publish()
         assert (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()
 
+    async def sleep(self) -> None:
+        """Nobody shares a GPU."""
+
     async def lost(self) -> HiperError:
         return await asyncio.Future()
 
