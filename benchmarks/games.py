@@ -1,4 +1,4 @@
-"""Games that are played in the process of a benchmark, by engines of its own."""
+"""Plays games inside a benchmark's process, with engines that it starts itself."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def opened(
         c: Settings of models and games.
         episodes: Number of games.
         console: Console for the progress, in case the adapters have to be taught first.
-        threads: CPU threads of each engine; None for those of its own settings.
+        threads: Number of CPU threads of each engine; None means the number in its settings.
     """
     model = resolve_model(c.planner.model)
     with progress(console, "adapters") as report:

@@ -19,7 +19,6 @@ TRANSCRIPTS: dict[str, Any] = {
     "environment": {**FIRST_RUN["environment"], "source": "generated"},
     "planner": _MODEL,
     "executor": _MODEL,
-    "learner": {**FIRST_RUN["learner"], "pack_tokens": 2048},
     "lora": {"last_layers": 12},
 }
 """A first run's games, played by the shipped pair that reads transcripts (presets/alfworld_smollm2.toml).

@@ -1,8 +1,8 @@
 """`bazel run //benchmarks:speed`: measures the ratios of docs/results/speed.md, one after the other.
 
-Each benchmark runs in a process of its own, and appends its result to one file. One whose result is in the
-file is skipped, so that the same command continues after an interruption. Nothing else should run on the
-machine.
+Each benchmark runs in a separate process, and appends its result to one file. If a benchmark's result is
+already there, it is skipped, so that the same command continues after an interruption. Nothing else should
+run on the machine.
 """
 
 from __future__ import annotations

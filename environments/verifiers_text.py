@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 from pydantic import ValidationError
 
 from configuration.environment import EnvironmentSettings
+from core import shown
 from environments.errors import BrokenEnvironmentError, MissingDependencyError
 from environments.gymnasium_text import GymnasiumBenchmark
 from environments.own_randomness import OwnRandomness
@@ -66,15 +67,14 @@ def _modules(name: str) -> tuple[Any, Any]:
         if tuple(int(part) for part in verifiers.__version__.split(".")[:2]) < _OLDEST:
             raise MissingDependencyError(
                 f"{name} needs verifiers 0.4.0 or a later version, and {verifiers.__version__} is installed: "
-                "HIPER_EXTRAS=verifiers before the command installs a later one"
+                f"{shown.installation('verifiers')}"
             )
         import verifiers.v1
 
         from environments import verifiers_game
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{name} needs {error.name}, which is not installed: HIPER_EXTRAS=verifiers before the command "
-            "installs it"
+            f"{name} needs {error.name}, which is not installed: {shown.installation('verifiers')}"
         ) from error
     return verifiers.v1, verifiers_game
 

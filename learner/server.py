@@ -156,8 +156,6 @@ def _trainer(configuration: Configuration, model: ModelFolder) -> Trainer:
 def _first_adapters(
     configuration: Configuration, model: ModelFolder, progress: Progress
 ) -> AdapterPair | None:
-    if not configuration.imitation.enabled:
-        return None
     from learner.imitation.first import first_adapters
 
     return first_adapters(configuration, model, progress)

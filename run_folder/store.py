@@ -41,7 +41,9 @@ class EpisodeStore:
     """The episodes of one run. Safe to use from several threads; one process writes."""
 
     def __init__(self, path: Path, run_id: str | None = None, *, mode: Literal["rw", "ro"] = "rw") -> None:
-        """Opens the file for writing; with a run id, creates it first if it does not exist.
+        """Opens the file, for writing (`rw`) or only for reading (`ro`).
+
+        With a run id, a file that does not exist is created first.
 
         Raises:
             NotFoundError: the file does not exist, and there is no run id.

@@ -92,3 +92,12 @@ class PoolTable:
             for member in self.members
             if member.replica.role is role and member.state is MemberState.READY
         )
+
+    def present(self, role: Role) -> tuple[Replica, ...]:
+        """The servers of a role that may be there: all that are neither gone nor retired."""
+        left = (MemberState.GONE, MemberState.RETIRED)
+        return tuple(
+            member.replica
+            for member in self.members
+            if member.replica.role is role and member.state not in left
+        )

@@ -20,12 +20,9 @@ from learner.pool.membership import Membership, RunIdentity
 from learner.pool.reconciler import Reconciler, Servers
 from learner.pool.shared import TICK_SECONDS, SharedMembership
 from serving.adapters.folder import folder_hash
-from trajectory.pool import MemberState, PoolTable, Replica
+from trajectory.pool import PoolTable, Replica
 
 log = logging.getLogger(__name__)
-
-_NOT_THERE = (MemberState.GONE, MemberState.RETIRED)
-"""States of servers that are not asked for anything."""
 
 
 class ReplicaPool:
@@ -139,12 +136,9 @@ class ReplicaPool:
         Raises:
             PreconditionError: the configuration of a server does not let it sleep.
         """
-        members = [
-            member
-            for member in self.table().members
-            if member.replica.role in self._sleepers and member.state not in _NOT_THERE
-        ]
-        await together(*(self._put_to_sleep(member.replica) for member in members))
+        table = self.table()
+        sleepers = [replica for role in self._sleepers for replica in table.present(role)]
+        await together(*map(self._put_to_sleep, sleepers))
 
     async def _put_to_sleep(self, replica: Replica) -> None:
         try:

@@ -59,9 +59,7 @@ class Directory:
 
     def addresses(self, role: Role) -> frozenset[str]:
         """Addresses of all servers of a role that may be there."""
-        lost = (MemberState.GONE, MemberState.RETIRED)
-        members = (member for member in self.table.members if member.state not in lost)
-        return frozenset(m.replica.address for m in members if m.replica.role is role)
+        return frozenset(replica.address for replica in self.table.present(role))
 
     def described(self, role: Role) -> str:
         """The state of each server of a role in words."""
