@@ -2,7 +2,8 @@
 
 The embedded engine samples answers on its device, a GPU if there is one. Their log-probabilities are compared
 with those of transformers' own code in float32 on the CPU, and so are the learner's of the same answers. A
-number format whose differences are too large has no use, however fast it is.
+number format whose differences are too large has no use, however fast it is. On a GPU, the answers are
+sampled with CUDA graphs, too, and should be the same; in bfloat16, rounding changes some.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from configuration.tree import Configuration
 from core.progress import progress
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import PLANNER, AdaptedModel
+from serving.embedded.decoding import Capture, CudaGraphs
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import GenerationRequest, GenerationResult
 from serving.model import DtypeName, ModelFolder, compute_device, compute_dtype, resolve_model
@@ -42,9 +44,11 @@ class BenchmarkFlags(ResultFlags):
     """Number of tokens of each answer."""
 
 
-def sampled(model: ModelFolder, dtype: DtypeName, flags: BenchmarkFlags) -> list[GenerationResult]:
+def sampled(
+    model: ModelFolder, dtype: DtypeName, flags: BenchmarkFlags, capture: Capture | None = None
+) -> list[GenerationResult]:
     """Answers of the embedded engine."""
-    engine = EmbeddedEngine(model, dtype, context_length=512, max_batch=flags.answers)
+    engine = EmbeddedEngine(model, dtype, context_length=512, max_batch=flags.answers, capture=capture)
 
     async def answers() -> list[GenerationResult]:
         await engine.start()
@@ -112,6 +116,12 @@ def run(argv: Sequence[str]) -> int:
                 Figure(f"{dtype}, {who}, mean", float(d.abs().mean()), GOALS[dtype], "nats", at_least=False)
                 for who, d in found.items()
             ]
+            if torch.cuda.is_available():
+                graphs = sampled(model, dtype, flags, CudaGraphs())
+                same = [one.token_ids == other.token_ids for one, other in zip(graphs, results, strict=True)]
+                figures.append(
+                    Figure(f"{dtype}, same answers with CUDA graphs", sum(same) / len(same), 1.0, "of all")
+                )
     device = f"engine and learner on {compute_device()}, {flags.answers} answers of {flags.tokens} tokens"
     outcome.show(table, device, figures=figures)
     return 0

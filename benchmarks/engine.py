@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, Generat
 
 from benchmarks.results import Figure, Outcome, add_result_options
 from core.progress import Progress, progress
+from serving.embedded.decoding import Capture, CudaGraphs
 from serving.embedded.engine import EmbeddedEngine
 from serving.engine import GenerationRequest
 from serving.model import ModelFolder, compute_dtype, resolve_model
 
 PROMPT, SHARED, NEW = 256, 200, 32
 GOAL = 1.0
+GOAL_OF_GRAPHS = 3.0
 Generate = Callable[[list[list[int]]], None]
 
 
@@ -47,10 +49,17 @@ def load(model: ModelFolder, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def embedded(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+def embedded(
+    model: ModelFolder, arguments: argparse.Namespace, capture: Capture | None = None
+) -> Iterator[Generate]:
     """Our embedded engine."""
     engine = EmbeddedEngine(
-        model, arguments.dtype, arguments.threads, context_length=512, max_batch=max(arguments.at_once)
+        model,
+        arguments.dtype,
+        arguments.threads,
+        context_length=512,
+        max_batch=max(arguments.at_once),
+        capture=capture,
     )
 
     async def together(requests: list[GenerationRequest]) -> None:
@@ -62,6 +71,11 @@ def embedded(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Gene
             together([GenerationRequest(tuple(p), NEW, 1.0, i, frozenset()) for i, p in enumerate(batch)])
         )
         runner.run(engine.close())
+
+
+def captured(model: ModelFolder, arguments: argparse.Namespace) -> AbstractContextManager[Generate]:
+    """Our embedded engine with CUDA graphs, for a GPU."""
+    return embedded(model, arguments, CudaGraphs())
 
 
 @contextmanager
@@ -110,9 +124,10 @@ def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Ge
     yield generate
 
 
-OURS = "embedded"
+OURS, CAPTURED = "embedded", "embedded, CUDA graphs"
 ENGINES = {
     OURS: embedded,
+    CAPTURED: captured,
     "transformers, static cache": static_cache,
     "transformers, continuous batching": continuous,
 }
@@ -140,7 +155,9 @@ def speeds(model: ModelFolder, arguments: argparse.Namespace, report: Progress) 
     found: dict[str, list[float]] = {}
     for place, name in enumerate(arguments.only):
         with ENGINES[name](model, arguments) as generate:
-            generate(prompts(1, -1, arguments.shared))
+            # At every number of requests, because CUDA graphs are captured when a size first occurs.
+            for count in {1, *(arguments.at_once if name == CAPTURED else ())}:
+                generate(prompts(count, -1, arguments.shared))
             found[name] = []
             for step, count in enumerate(arguments.at_once):
                 share = (place + step / len(arguments.at_once)) / len(arguments.only)
@@ -151,8 +168,12 @@ def speeds(model: ModelFolder, arguments: argparse.Namespace, report: Progress) 
 
 
 def figures(found: dict[str, list[float]], at_once: list[int]) -> Iterator[Figure]:
-    """How much faster the embedded engine is than the faster of transformers' methods."""
-    others = [speeds for name, speeds in found.items() if name != OURS]
+    """How much faster CUDA graphs make the embedded engine, and how much faster it is than transformers."""
+    others = [speeds for name, speeds in found.items() if name not in (OURS, CAPTURED)]
+    if OURS in found and CAPTURED in found:
+        for place, count in enumerate(at_once):
+            ratio = found[CAPTURED][place] / found[OURS][place]
+            yield Figure(f"tokens/s at {count}, with / without CUDA graphs", ratio, GOAL_OF_GRAPHS)
     if OURS in found and others:
         for place, count in enumerate(at_once):
             ratio = found[OURS][place] / max(speeds[place] for speeds in others)
@@ -169,7 +190,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--shared", type=int, default=SHARED, help="tokens that all prompts begin with")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--only", nargs="+", choices=ENGINES, default=list(ENGINES))
+    on_cpu = [name for name in ENGINES if name != CAPTURED]
+    parser.add_argument("--only", nargs="+", choices=ENGINES, default=on_cpu)
     add_result_options(parser)
     arguments = parser.parse_args()
     outcome = Outcome("engine", sys.argv[1:], arguments)

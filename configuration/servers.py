@@ -114,6 +114,9 @@ class ModelServerSettings(ServerSettings):
     sleep_while_updating: bool = False
     """Whether the server gives up its memory on the GPU while the learner makes an update on the same GPU:
     weights go to the machine's memory, keys and values are dropped. Needs learner.max_lag = 0."""
+    cuda_graphs: bool = False
+    """Whether the embedded engine captures its decode steps as CUDA graphs, which a GPU starts faster than
+    single kernels. Not yet tried on a GPU."""
     vllm: VllmOptions = Field(default_factory=dict)
     """Options of vLLM itself, any field of its AsyncEngineArgs: `--planner.vllm.enforce_eager true`. A value
     is JSON or a text; `none` takes an option of a file back."""
@@ -151,6 +154,15 @@ class ModelServerSettings(ServerSettings):
     def _only_vllm_takes_its_options(self) -> Self:
         if self.vllm and self.engine != "vllm":
             raise ValueError(f"vllm.{next(iter(self.vllm))}: options of vLLM need engine = vllm")
+        return self
+
+    @model_validator(mode="after")
+    def _vllm_captures_by_itself(self) -> Self:
+        if self.cuda_graphs and self.engine == "vllm":
+            raise ValueError(
+                "cuda_graphs = true is for engine = embedded; vLLM captures CUDA graphs itself, except with "
+                "vllm.enforce_eager = true"
+            )
         return self
 
     @field_validator("temperature")

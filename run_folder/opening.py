@@ -45,6 +45,7 @@ _MODEL_KEYS = (
     "max_pushes",
     "push_idle_seconds",
     "sleep_while_updating",
+    "cuda_graphs",
 )
 _VLLM_OPTIONS = (
     "tensor_parallel_size",

@@ -14,7 +14,8 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
     """An engine that has not been started; a `SleepingEngine` if the settings let it sleep.
 
     Raises:
-        PreconditionError: the engine's packages are not installed; names the lock file that has them.
+        PreconditionError: the engine's packages are not installed, or there is no GPU although the settings
+            need one; says which.
     """
     engine = _vllm(model, settings) if settings.engine == "vllm" else _embedded(model, settings)
     return SleepingEngine(engine) if settings.sleep_while_updating else engine
@@ -22,8 +23,13 @@ def make_engine(model: ModelFolder, settings: ModelServerSettings) -> Engine:
 
 def _embedded(model: ModelFolder, settings: ModelServerSettings) -> SleepableEngine:
     with collection_paused():
+        import torch
+
+        from serving.embedded.decoding import CudaGraphs
         from serving.embedded.engine import EmbeddedEngine
 
+    if settings.cuda_graphs and not torch.cuda.is_available():
+        raise PreconditionError("cuda_graphs = true needs an NVIDIA GPU, and PyTorch finds none")
     return EmbeddedEngine(
         model,
         dtype=settings.dtype,
@@ -32,6 +38,7 @@ def _embedded(model: ModelFolder, settings: ModelServerSettings) -> SleepableEng
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
         stuck_seconds=settings.stuck_seconds,
+        capture=CudaGraphs() if settings.cuda_graphs else None,
     )
 
 

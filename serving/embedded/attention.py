@@ -25,40 +25,77 @@ class Segment:
     token_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
 class Step:
     """One forward pass: the newest token of each running sequence, then the prompts of new sequences.
 
     Running sequence i occupies slot i.
     """
 
-    def __init__(
-        self,
+    cache: KvCache
+    input_ids: torch.Tensor
+    """[1, token] tokens to compute."""
+    position_ids: torch.Tensor
+    """[1, token] their positions."""
+    last: torch.Tensor
+    """Index of each sequence's last token, first of the running sequences, then of the segments."""
+    rows: torch.Tensor
+    """Slots of the running sequences."""
+    span: int
+    """Number of positions that the running sequences attend to, at least those of the longest one."""
+    row_mask: torch.Tensor
+    """[running, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
+    segments: tuple[Segment, ...] = ()
+    segment_masks: tuple[torch.Tensor | None, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
         cache: KvCache,
         newest: Sequence[int],
         positions: Sequence[int],
         segments: Sequence[Segment],
         dtype: torch.dtype,
         device: torch.device,
-    ) -> None:
-        """`newest` and `positions` are the last tokens of the running sequences and their positions."""
-        self.cache = cache
-        self.segments = tuple(segments)
-        self.running = len(newest)
+    ) -> Step:
+        """A step from the last tokens of the running sequences, their positions, and the segments."""
         ids, places, last = list(newest), list(positions), list(range(len(newest)))
         for segment in segments:
             ids += segment.token_ids
             places += range(segment.start, segment.start + len(segment.token_ids))
             last.append(len(ids) - 1)
-        self.input_ids = torch.tensor([ids], device=device)
-        self.position_ids = torch.tensor([places], device=device)
-        self.last = torch.tensor(last, device=device)
-        """Index of each sequence's last token, first of the running sequences, then of the segments."""
-        self.rows = torch.arange(self.running, device=device)
-        self.row_positions = self.position_ids[0, : self.running]
-        # Attention of the running sequences covers only as many positions as the longest of them has.
-        self.span = max(positions, default=-1) + 1
-        self.row_mask = _row_mask(self.row_positions, self.span, dtype)
-        self.segment_masks = tuple(_segment_mask(segment, device) for segment in segments)
+        position_ids = torch.tensor([places], device=device)
+        span = max(positions, default=-1) + 1
+        return cls(
+            cache,
+            input_ids=torch.tensor([ids], device=device),
+            position_ids=position_ids,
+            last=torch.tensor(last, device=device),
+            rows=torch.arange(len(newest), device=device),
+            span=span,
+            row_mask=_row_mask(position_ids[0, : len(newest)], span, dtype),
+            segments=tuple(segments),
+            segment_masks=tuple(_segment_mask(segment, device) for segment in segments),
+        )
+
+    @classmethod
+    def decoding(
+        cls, cache: KvCache, newest: torch.Tensor, positions: torch.Tensor, span: int, dtype: torch.dtype
+    ) -> Step:
+        """A step of running sequences alone, from tensors [running] on the model's device."""
+        rows = torch.arange(len(newest), device=newest.device)
+        mask = _row_mask(positions, span, dtype)
+        return cls(cache, newest[None], positions[None], last=rows, rows=rows, span=span, row_mask=mask)
+
+    @property
+    def running(self) -> int:
+        """Number of running sequences."""
+        return len(self.rows)
+
+    @property
+    def row_positions(self) -> torch.Tensor:
+        """[running] positions of their newest tokens."""
+        return self.position_ids[0, : self.running]
 
 
 def slot_attention(
@@ -150,7 +187,6 @@ def _segment(
 
 
 def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.Tensor:
-    """[row, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
     unseen = torch.arange(span, device=positions.device) > positions[:, None]
     return torch.zeros(unseen.shape, dtype=dtype, device=positions.device).masked_fill_(
         unseen, float("-inf")

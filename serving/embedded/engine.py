@@ -26,8 +26,8 @@ from core.errors import (
     UnavailableError,
 )
 from core.freed_memory import return_free_memory
-from serving.embedded.runner import ModelRunner
-from serving.embedded.sampling import sample
+from serving.embedded.decoding import Capture
+from serving.embedded.runner import ModelRunner, Sampled
 from serving.embedded.scheduler import Scheduler, Sequence
 from serving.engine import (
     EngineCounters,
@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 _FAILING_STEPS = 3
 """Number of failed steps in a row after which the fault is not a single batch's, and only a new process
 helps."""
+_PROMPT_TOKENS = {"cpu": 1024, "cuda": 8192}
+"""Number of prompt tokens that a step computes, about: as many as keep the device busy, and no more, because
+the running answers wait for them."""
 _JOIN_SECONDS = 1.0
 """Time that the thread of an engine that has failed gets to end; it may hang for ever."""
 
@@ -83,11 +86,15 @@ class EmbeddedEngine:
         max_batch: int = 8,
         max_queue: int = 256,
         stuck_seconds: float = 300.0,
+        capture: Capture | None = None,
     ) -> None:
-        """Once it computes nothing for `stuck_seconds` although requests wait, it has failed."""
+        """Once it computes nothing for `stuck_seconds` although requests wait, it has failed. With `capture`,
+        decode steps are captured and replayed."""
         self._model, self._dtype, self._threads = model, dtype, threads
         self._context_length, self._max_batch, self._max_queue = context_length, max_batch, max_queue
-        self._scheduler = Scheduler(max_batch)
+        self._capture = capture
+        self._device = compute_device()
+        self._scheduler = Scheduler(max_batch, _PROMPT_TOKENS[self._device.type])
         self._runner: ModelRunner | None = None
         self._adapter: LoadedAdapter | None = None
         self._pending: _Switch | _Nap | None = None
@@ -217,9 +224,10 @@ class EmbeddedEngine:
             self._runner = ModelRunner(
                 self._model.path,
                 compute_dtype(self._dtype),
-                compute_device(),
+                self._device,
                 self._max_batch,
                 self._context_length,
+                self._capture,
             )
         except BaseException as error:
             self._closed = True
@@ -280,10 +288,10 @@ class EmbeddedEngine:
             return
         # Before the computation: if it fails, these requests are among those that get the error.
         scheduler.running += beginning
-        logits, copied = runner.forward(running, beginning)
-        self._copied += copied
-        self._computed += sum(len(s.request.prompt_ids) for s in beginning) - copied
-        self._take(runner, logits)
+        sampled = runner.step(running, beginning)
+        self._copied += sampled.copied
+        self._computed += sum(len(s.request.prompt_ids) for s in beginning) - sampled.copied
+        self._take(runner, sampled)
 
     def _begin(self, runner: ModelRunner) -> list[Sequence]:
         """The sequences that start in this step; none while a switch waits for running ones to end."""
@@ -327,14 +335,10 @@ class EmbeddedEngine:
         self._adapter = switch.adapter
         _settle(switch.future, None)
 
-    def _take(self, runner: ModelRunner, logits: torch.Tensor) -> None:
-        """Samples a token for every running sequence, and removes the sequences that have ended."""
+    def _take(self, runner: ModelRunner, sampled: Sampled) -> None:
+        """Gives every running sequence its token, and removes the sequences that have ended."""
         sequences = list(self._scheduler.running)
-        tokens, logprobs = sample(
-            logits,
-            [s.request.temperature for s in sequences],
-            [s.next_uniform() for s in sequences],
-        )
+        tokens, logprobs = sampled.tokens, sampled.logprobs
         self._generated += len(sequences)
         # From the last to the first: removing one moves the last one into its place, which is done already.
         for index in reversed(range(len(sequences))):

@@ -16,12 +16,20 @@ class KvCache:
     """
 
     def __init__(
-        self, config: PretrainedConfig, slots: int, length: int, dtype: torch.dtype, device: torch.device
+        self,
+        config: PretrainedConfig,
+        slots: int,
+        length: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        in_place: bool = False,
     ) -> None:
+        """With `in_place`, the slots keep their addresses when they are cleared."""
         heads = config.num_attention_heads
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
         shape = (config.num_hidden_layers, 2, slots, config.num_key_value_heads, length, head_dim)
         self._zeros = partial(_zeros, shape, dtype, device)
+        self._in_place = in_place
         self._data = self._zeros()  # [layer, key or value, slot, head, position, head_dim]
 
     def keys(self, layer: int) -> torch.Tensor:
@@ -34,6 +42,9 @@ class KvCache:
 
     def clear(self) -> None:
         """Sets all slots to zero: hidden values are multiplied by zero, so that a NaN would spoil its row."""
+        if self._in_place and self._data.numel():
+            self._data.zero_()
+            return
         # The old ones are deleted first, to have room for the new ones.
         del self._data
         self._data = self._zeros()

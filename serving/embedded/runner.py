@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Seq
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,8 +14,10 @@ from core.errors import InvalidInputError
 from core.freed_memory import return_free_memory
 from serving.embedded import attention
 from serving.embedded.attention import Segment, Step
+from serving.embedded.decoding import Capture, Decoding
 from serving.embedded.kv_cache import KvCache
 from serving.embedded.prefixes import PrefixStore
+from serving.embedded.sampling import sample
 from serving.embedded.scheduler import Scheduler, Sequence
 from serving.embedded.weights import MergedWeights
 
@@ -28,12 +31,30 @@ _PROBE_TOKENS = 16
 """Length of the prompt with which new weights are tried, about."""
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """The results of a step, in the order of its sequences."""
+
+    tokens: Seq[int]
+    logprobs: Seq[float]
+    copied: int
+    """Number of prompt tokens that were copied instead of computed."""
+
+
 class ModelRunner:
     """The model with its keys and values, and the kept prompts to copy from."""
 
     def __init__(
-        self, folder: Path, dtype: torch.dtype, device: torch.device, max_batch: int, context_length: int
+        self,
+        folder: Path,
+        dtype: torch.dtype,
+        device: torch.device,
+        max_batch: int,
+        context_length: int,
+        capture: Capture | None = None,
     ) -> None:
+        """With `capture`, steps of running sequences alone are captured and replayed."""
+        in_place = capture is not None
         config = AutoConfig.from_pretrained(folder)
         check_config(config, context_length)
         disable_progress_bar()
@@ -41,12 +62,30 @@ class ModelRunner:
             folder, dtype=dtype, attn_implementation=attention.NAME, device_map=device
         ).eval()
         self._dtype, self._device = dtype, device
-        self._cache = KvCache(config, max_batch, context_length, dtype, device)
+        self._cache = KvCache(config, max_batch, context_length, dtype, device, in_place)
+        self._decoding = capture and Decoding(
+            self._logits, self._cache, max_batch, context_length, dtype, device, capture
+        )
         self._probe = tuple(range(0, config.vocab_size, max(1, config.vocab_size // _PROBE_TOKENS)))
         self._probe_cache = KvCache(config, 1, len(self._probe), dtype, device)
         self.prefixes = PrefixStore(capacity=max_batch * context_length // 4)
-        self.weights = MergedWeights(self._model, folder, dtype)
+        self.weights = MergedWeights(self._model, folder, dtype, in_place)
         self.words: int = config.vocab_size
+
+    @torch.inference_mode()
+    def step(self, running: Seq[Sequence], beginning: Seq[Sequence]) -> Sampled:
+        """Samples the next token of the running sequences, and the first one of those that begin.
+
+        Beginning sequences get the slots after the running ones.
+        """
+        sequences = (*running, *beginning)
+        temperatures = [sequence.request.temperature for sequence in sequences]
+        uniforms = [sequence.next_uniform() for sequence in sequences]
+        if self._decoding and not beginning:
+            newest, positions = _newest(running)
+            return Sampled(*self._decoding.step(newest, positions, temperatures, uniforms), copied=0)
+        logits, copied = self.forward(running, beginning)
+        return Sampled(*sample(logits, temperatures, uniforms), copied=copied)
 
     @torch.inference_mode()
     def forward(self, running: Seq[Sequence], beginning: Seq[Sequence]) -> tuple[torch.Tensor, int]:
@@ -61,9 +100,8 @@ class ModelRunner:
             self._begin(sequence.request.prompt_ids, slot)
             for slot, sequence in enumerate(beginning, start=len(running))
         ]
-        newest = [sequence.token_ids[-1] for sequence in running]
-        positions = [sequence.position for sequence in running]
-        logits = self._logits(Step(self._cache, newest, positions, segments, self._dtype, self._device))
+        step = Step.of(self._cache, *_newest(running), segments, self._dtype, self._device)
+        logits = self._logits(step)
         for segment, sequence in zip(segments, beginning, strict=True):
             self._keep_prompt(segment.slot, sequence.request.prompt_ids)
         return logits, sum(segment.start for segment in segments)
@@ -72,7 +110,7 @@ class ModelRunner:
     def is_finite(self) -> bool:
         """Whether a short prompt of tokens from the whole vocabulary gives finite logits."""
         segment = Segment(0, 0, self._probe)
-        logits = self._logits(Step(self._probe_cache, [], [], [segment], self._dtype, self._device))
+        logits = self._logits(Step.of(self._probe_cache, [], [], [segment], self._dtype, self._device))
         return bool(logits.isfinite().all())
 
     @torch.inference_mode()
@@ -84,7 +122,7 @@ class ModelRunner:
         """
         prompt = self._begin(prompt_ids, 0)
         segment = Segment(0, prompt.start, prompt.token_ids + answer_ids[:-1])
-        step = Step(self._cache, [], [], [segment], self._dtype, self._device)
+        step = Step.of(self._cache, [], [], [segment], self._dtype, self._device)
         first = len(segment.token_ids) - len(answer_ids)
         logits = self._logits(step, torch.arange(first, len(segment.token_ids), device=self._device))
         self._keep_prompt(0, prompt_ids)
@@ -123,6 +161,8 @@ class ModelRunner:
     def fall_asleep(self) -> None:
         """Moves the weights to the machine's memory and drops what was computed, until `wake_up`."""
         self.prefixes.clear()
+        if self._decoding:
+            self._decoding.forget()
         self._cache.drop()
         self._model.to("cpu")
         return_free_memory()
@@ -150,6 +190,11 @@ class ModelRunner:
     def _keep_prompt(self, slot: int, prompt_ids: tuple[int, ...]) -> None:
         if prompt_ids not in self.prefixes:
             self.prefixes.add(prompt_ids, self._cache.copy_out(slot, len(prompt_ids)))
+
+
+def _newest(running: Seq[Sequence]) -> tuple[list[int], list[int]]:
+    """The newest tokens of sequences, and their positions."""
+    return [sequence.token_ids[-1] for sequence in running], [sequence.position for sequence in running]
 
 
 def check_config(config: PreTrainedConfig, context_length: int) -> None:

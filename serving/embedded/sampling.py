@@ -21,22 +21,43 @@ def sample(
         The tokens, and the natural logarithm of each token's probability under the distribution it was drawn
         from, computed in float32 at least; at temperature 0 that of temperature 1.
     """
-    scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
+    device = logits.device
+    tokens, logprobs = draw(
+        logits,
+        torch.tensor(temperatures, dtype=torch.float32, device=device),
+        torch.tensor(uniforms, dtype=torch.float64, device=device),
+        greedy=0 in temperatures,
+    )
+    return tokens.tolist(), logprobs.tolist()
+
+
+def draw(
+    logits: torch.Tensor, temperatures: torch.Tensor, uniforms: torch.Tensor, greedy: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`sample` on the device of the logits, without waiting for it.
+
+    Args:
+        logits: [row, word].
+        temperatures: [row] float32.
+        uniforms: [row] float64.
+        greedy: Whether a temperature may be 0.
+
+    Returns:
+        [row] tokens and [row] log-probabilities.
+    """
     exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    scale = torch.where(temperatures == 0, 1.0, temperatures)
     logprobs = (exact / scale[:, None]).log_softmax(-1)
     tokens = _invert(logprobs, uniforms)
-    greedy = torch.tensor([t == 0 for t in temperatures], device=logits.device)
-    if greedy.any():
-        tokens = torch.where(greedy, logprobs.argmax(-1), tokens)
-    chosen = logprobs.gather(1, tokens[:, None])[:, 0]
-    return tokens.tolist(), chosen.tolist()
+    if greedy:
+        tokens = torch.where(temperatures == 0, logprobs.argmax(-1), tokens)
+    return tokens, logprobs.gather(1, tokens[:, None])[:, 0]
 
 
-def _invert(logprobs: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+def _invert(logprobs: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     # In float64: a float32 sum over 50,000 words would lose the rare ones.
     cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
     total = cumulative[:, -1:]
-    target = torch.tensor(uniforms, dtype=torch.float64, device=logprobs.device)[:, None] * total
     # Rounding must not put the target at the very end, beyond all words that have a probability.
-    below = torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))
+    below = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(cumulative, below, right=True)[:, 0].clamp_(max=logprobs.shape[-1] - 1)

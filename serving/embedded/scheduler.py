@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from core.prefix import shared_length
 from serving.engine import FinishReason, GenerationRequest, GenerationResult
 
-_PROMPT_TOKENS_A_STEP = 1024
 _WORTH_WAITING = 64
 """Number of tokens that a prompt must share with one being computed, to wait a step and copy them."""
 
@@ -49,8 +48,9 @@ class Sequence:
 class Scheduler:
     """The waiting and the running sequences; running sequence i occupies slot i."""
 
-    def __init__(self, max_batch: int) -> None:
-        self._max_batch = max_batch
+    def __init__(self, max_batch: int, prompt_tokens: int = 1024) -> None:
+        """`prompt_tokens`: number of tokens of the prompts that are computed in a step, about."""
+        self._max_batch, self._prompt_tokens = max_batch, prompt_tokens
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
 
@@ -70,7 +70,7 @@ class Scheduler:
             known = copyable(candidate.request.prompt_ids)
             cost = len(candidate.request.prompt_ids) - known
             # The first one is always taken, however long, or it would wait for ever.
-            if taken and tokens + cost > _PROMPT_TOKENS_A_STEP:
+            if taken and tokens + cost > self._prompt_tokens:
                 left.append(candidate)
                 break
             if any(_shared(candidate, other) >= known + _WORTH_WAITING for other in taken):

@@ -24,10 +24,14 @@ class MergedWeights:
     Rounded to the nearest number, they would be lost; see `rounded`.
     """
 
-    def __init__(self, model: torch.nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: torch.nn.Module, folder: Path, dtype: torch.dtype, in_place: bool = False
+    ) -> None:
+        """With `in_place`, new values are copied into the parameters, which keep their addresses."""
         self._parameters = dict(model.named_parameters())
         self._dtype = dtype
         self._file_of = _file_of_each_tensor(folder)
+        self._in_place = in_place
         self._changed: frozenset[str] = frozenset()
 
     @torch.no_grad()
@@ -57,19 +61,34 @@ class MergedWeights:
         return staged
 
     def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> Callable[[], None]:
-        """Puts the values that `stage` returned for `adapter` into the model, without copying them.
+        """Puts the values that `stage` returned for `adapter` into the model; they belong to it from then on.
 
         Returns:
             A function that puts the values of before into the model again.
         """
-        changed, before = self._changed, {name: self._parameters[name].data for name in staged}
-        self._put(staged, frozenset(staged) if adapter else frozenset())
-        return lambda: self._put(before, changed)
+        changed = self._changed
+        before = self._exchanged(staged, frozenset(staged) if adapter else frozenset())
 
-    def _put(self, values: Mapping[str, torch.Tensor], changed: frozenset[str]) -> None:
+        def undo() -> None:
+            self._exchanged(before, changed)
+
+        return undo
+
+    @torch.no_grad()
+    def _exchanged(
+        self, values: Mapping[str, torch.Tensor], changed: frozenset[str]
+    ) -> Mapping[str, torch.Tensor]:
+        """Puts values into the model; returns those of before."""
+        before = {}
         for name, value in values.items():
-            self._parameters[name].data = value
+            parameter = self._parameters[name]
+            if self._in_place:
+                before[name] = parameter.clone()
+                parameter.copy_(value)
+            else:
+                before[name], parameter.data = parameter.data, value
         self._changed = changed
+        return before
 
     def _base(self, files: ExitStack) -> Callable[[str], torch.Tensor]:
         """Reads matrices of the base model, each file of which is opened once, until `files` is closed."""

@@ -84,6 +84,8 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
             changed[f"{section}.engine"] = "embedded"
         if changed.get(f"{section}.engine", values[f"{section}.engine"]) == "embedded":
             changed[f"{section}.vllm"] = {}
+        else:
+            changed[f"{section}.cuda_graphs"] = False
     if values["imitation.mistakes"]:
         changed["imitation.teacher"] = "adviser"
     return changed

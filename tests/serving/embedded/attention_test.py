@@ -59,7 +59,7 @@ class Sequences:
         """
         pieces = [(slot, place, place + 1) for slot, place in enumerate(running)]
         pieces += [(slot, *bounds) for slot, bounds in enumerate(segments, start=len(running))]
-        made = Step(
+        made = Step.of(
             cache,
             [0] * len(running),
             running,
@@ -133,7 +133,7 @@ def test_what_an_earlier_sequence_left_in_a_slot_is_not_seen() -> None:
 
 
 def test_the_last_token_of_each_sequence_is_where_its_logits_are() -> None:
-    made = Step(
+    made = Step.of(
         cache(), [7, 8], [4, 9], [Segment(2, 0, (1, 2, 3)), Segment(3, 5, (4, 5))], torch.float32, CPU
     )
     assert made.input_ids.tolist() == [[7, 8, 1, 2, 3, 4, 5]]

@@ -23,6 +23,7 @@ from core.errors import (
     QueueFullError,
     UnavailableError,
 )
+from serving.embedded.decoding import Capture
 from serving.embedded.engine import EmbeddedEngine
 from serving.embedded.runner import ModelRunner
 from serving.embedded.weights import MergedWeights
@@ -35,12 +36,24 @@ from serving.engine import (
     LoadedAdapter,
 )
 from serving.model import ModelFolder
+from tests.serving.captured import traced
 from tests.serving.models import WORDS, plain_logprobs, random_adapter, tiny_model
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen2"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    return tiny_model(tmp_path_factory.mktemp(request.param), request.param)
+@pytest.fixture(scope="module", params=["llama", "qwen2", "captured"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Kind of the model; `captured` is a llama whose decode steps are captured."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(kind: str, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return tiny_model(tmp_path_factory.mktemp(kind), "qwen2" if kind == "qwen2" else "llama")
+
+
+@pytest.fixture(scope="module")
+def capture(kind: str) -> Capture | None:
+    return traced if kind == "captured" else None
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +75,8 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture
-def engine(model: ModelFolder, runner: asyncio.Runner) -> Iterator[EmbeddedEngine]:
-    made = EmbeddedEngine(model, "float32", context_length=128, max_batch=4, max_queue=16)
+def engine(model: ModelFolder, capture: Capture | None, runner: asyncio.Runner) -> Iterator[EmbeddedEngine]:
+    made = EmbeddedEngine(model, "float32", context_length=128, max_batch=4, max_queue=16, capture=capture)
     runner.run(made.start())
     yield made
     runner.run(made.close())
