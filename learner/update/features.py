@@ -58,9 +58,13 @@ class FeatureReader:
             packs = self._packs([prompts[row] for row in rows])
             computed += computed_tokens(packs)
             own = [one for place, one in enumerate(packs) if self._ranks.owns(place)]
+            found = []
             for done, one in enumerate(own, start=1):
-                whole[rows[list(one.members)]] = self._of(one, self.adapters[role])
+                found.append(self._of(one, self.adapters[role]))
                 advance((number + done / len(own)) / len(Role))
+            # Only now, so that a GPU need not be waited for after each pack.
+            for one, features in zip(own, found, strict=True):
+                whole[rows[list(one.members)]] = features.cpu().numpy()
             if self._model.in_step:
                 for _ in range(self._ranks.idle(range(len(packs)))):
                     self._of(packs[0], self.adapters[role])
@@ -72,9 +76,8 @@ class FeatureReader:
         return pack([TokenSequence(prompt) for prompt in prompts], self._pack_tokens, self._model.device)
 
     @torch.no_grad()
-    def _of(self, one: Pack, adapter: str | None) -> Features:
-        states: Tensor = self._model.features(one, adapter)
-        return states.float().cpu().numpy()
+    def _of(self, one: Pack, adapter: str | None) -> Tensor:
+        return self._model.features(one, adapter).float()
 
 
 def turn_counts(batch: TurnBatch, states: States, step_limits: npt.NDArray[np.int64]) -> Features:

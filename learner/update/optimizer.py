@@ -83,13 +83,17 @@ class AdapterOptimizer:
         learning_rate: float,
         max_gradient_norm: float,
         owner: str = "adapter",
+        fused: bool | None = None,
     ) -> None:
-        """`owner` names in messages whose parameters they are."""
+        """`owner` names in messages whose parameters they are; `fused` computes a step in one kernel, which
+        None does on a GPU."""
         self._parameters = dict(parameters)
         self._max_gradient_norm = max_gradient_norm
         self._skips = Skips(owner)
+        on_gpu = any(parameter.device.type == "cuda" for parameter in self._parameters.values())
+        self._fused = on_gpu if fused is None else fused
         self._adamw = torch.optim.AdamW(
-            self._parameters.values(), lr=learning_rate, weight_decay=WEIGHT_DECAY
+            self._parameters.values(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=self._fused or None
         )
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -131,9 +135,10 @@ class AdapterOptimizer:
         self._skips.in_a_row = int(state[SKIPPED])
         for name, parameter in self._parameters.items():
             if f"{name}/{_MOMENTS[0]}" in state:
-                # AdamW keeps its count of steps on the CPU, wherever the parameters are.
+                # The count of steps is on the CPU wherever the parameters are, unless a kernel reads it.
+                counted = parameter.device if self._fused else torch.device("cpu")
                 self._adamw.state[parameter] = {
-                    STEP: state[f"{name}/{STEP}"].clone(),
+                    STEP: state[f"{name}/{STEP}"].to(counted, copy=True),
                     EXP_AVG: state[f"{name}/{EXP_AVG}"].to(parameter.device, copy=True),
                     EXP_AVG_SQ: state[f"{name}/{EXP_AVG_SQ}"].to(parameter.device, copy=True),
                 }

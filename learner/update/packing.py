@@ -39,23 +39,24 @@ class Branch:
 
     begin: int
     end: int
-    path: Tensor
+    rows: tuple[int, ...]
     """[L] rows of the sequence's L tokens, in order; the last `end - begin` of them are its own."""
+    device: torch.device
+
+    @cached_property
+    def path(self) -> Tensor:
+        """[L] `rows`, on the device; made only where a pack is computed branch by branch."""
+        return torch.tensor(self.rows, device=self.device)
 
     @cached_property
     def hidden(self) -> Tensor:
         """[end - begin, L] True where an own row must not attend to a row of the path, which comes later."""
-        return _later(self.path, self.begin, self.end)
+        return self.path[None, :] > torch.arange(self.begin, self.end, device=self.device)[:, None]
 
     @cached_property
     def bias(self) -> Tensor:
-        """`mask` in float32, kept because all layers use it."""
-        return self.mask(torch.float32)
-
-    def mask(self, dtype: torch.dtype) -> Tensor:
-        """[end - begin, L] minus infinity where `hidden` is True, else 0; made anew at each call."""
-        later = _later(self.path, self.begin, self.end)
-        return torch.zeros(later.shape, dtype=dtype, device=later.device).masked_fill_(later, -torch.inf)
+        """[end - begin, L] minus infinity where `hidden` is True, else 0, in float32."""
+        return torch.zeros(self.hidden.shape, device=self.device).masked_fill_(self.hidden, -torch.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,9 @@ class Pack:
     """[N] token of each row."""
     positions: Tensor
     """[N] depth of each row in the prefix tree, from 0."""
+    subtree_ends: Tensor
+    """[N] row after the last one whose path contains the row. In depth-first order, all rows from the row
+    itself to that one have it in their paths."""
     branches: tuple[Branch, ...]
     """Branches in the order of their rows; sequences that add no row have none."""
     members: tuple[int, ...]
@@ -82,11 +86,10 @@ class Pack:
         count, device = len(self.token_ids), self.token_ids.device
         # Each row starts at a multiple of 16 numbers: torch's kernel would copy any other mask in every
         # layer.
-        wide = torch.full((count, -(-count // 16) * 16), -torch.inf, dtype=dtype, device=device)
-        bias = wide[:, :count]
-        for branch in self.branches:
-            bias[branch.begin : branch.end, branch.path] = branch.mask(dtype)
-        return bias
+        wide = torch.zeros((count, -(-count // 16) * 16), dtype=dtype, device=device)
+        rows = torch.arange(count, device=device)
+        seen = (rows <= rows[:, None]) & (rows[:, None] < self.subtree_ends)
+        return wide[:, :count].masked_fill_(~seen, -torch.inf)
 
 
 def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:
@@ -134,6 +137,7 @@ class _OpenPack:
         self._last: tuple[int, ...] = ()
         self._path: list[int] = []
         self._branches: list[tuple[int, int, list[int]]] = []
+        self._subtree_ends: list[int] = []
         self._prompt_ends: list[int] = []
         self._predicting: list[int] = []
         self._targets: list[int] = []
@@ -152,6 +156,9 @@ class _OpenPack:
         self._positions += range(shared, len(ids))
         if end > begin:
             self._branches.append((begin, end, self._path))
+        self._subtree_ends += range(begin, end)
+        for row in self._path:
+            self._subtree_ends[row] = end
         # A token is predicted by the row before it: an answer's first token by the last row of the prompt.
         last_of_prompt = len(sequence.prompt_ids) - 1
         self.members.append(place)
@@ -166,14 +173,10 @@ class _OpenPack:
         return Pack(
             token_ids=ids(self._token_ids),
             positions=ids(self._positions),
-            branches=tuple(Branch(begin, end, ids(path)) for begin, end, path in self._branches),
+            subtree_ends=ids(self._subtree_ends),
+            branches=tuple(Branch(begin, end, tuple(path), device) for begin, end, path in self._branches),
             members=tuple(self.members),
             prompt_ends=ids(self._prompt_ends),
             predicting=ids(self._predicting),
             targets=ids(self._targets),
         )
-
-
-def _later(path: Tensor, begin: int, end: int) -> Tensor:
-    """[end - begin, L] whether each row of the path comes after each of the rows `begin` to `end`."""
-    return path[None, :] > torch.arange(begin, end, device=path.device)[:, None]

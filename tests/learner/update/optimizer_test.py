@@ -76,10 +76,10 @@ def test_gradients_can_be_forgotten() -> None:
 
 
 def trained(
-    steps: int, state: dict[str, Tensor] | None = None, start: float = 1.0
+    steps: int, state: dict[str, Tensor] | None = None, start: float = 1.0, fused: bool | None = None
 ) -> tuple[float, dict[str, Tensor]]:
     weight = parameter(start)
-    optimizer = AdapterOptimizer({"w": weight}, learning_rate=0.1, max_gradient_norm=10.0)
+    optimizer = AdapterOptimizer({"w": weight}, learning_rate=0.1, max_gradient_norm=10.0, fused=fused)
     if state is not None:
         optimizer.load_state(state)
     for _ in range(steps):
@@ -88,11 +88,16 @@ def trained(
     return weight.item(), optimizer.state()
 
 
-def test_a_state_that_is_loaded_continues_bit_for_bit() -> None:
-    whole, _ = trained(5)
-    half, state = trained(2)
-    assert trained(3, state, start=half)[0] == whole
-    assert trained(3, None, start=half)[0] != whole, "the moments matter"
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_state_that_is_loaded_continues_bit_for_bit(fused: bool) -> None:
+    whole, _ = trained(5, fused=fused)
+    half, state = trained(2, fused=fused)
+    assert trained(3, state, half, fused)[0] == whole
+    assert trained(3, None, half, fused)[0] != whole, "the moments matter"
+
+
+def test_a_fused_step_is_the_same_but_for_rounding() -> None:
+    assert trained(5, fused=True)[0] == pytest.approx(trained(5, fused=False)[0], rel=1e-6)
 
 
 def test_a_state_is_a_copy_in_its_new_place() -> None:

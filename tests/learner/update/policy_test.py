@@ -9,13 +9,15 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 
-from configuration.learner import LoraSettings
+from configuration.learner import LoraSettings, PpoSettings
 from core.errors import CorruptDataError, InvalidInputError, NotFoundError, PreconditionError
 from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.packing import TokenSequence, pack
 from learner.update.policy import EXECUTOR, PLANNER, AdaptedModel
+from learner.update.ppo import AnswerTokens, token_losses
 from serving.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, base_shapes, check_adapter
 from serving.adapters.origin import ORIGIN_FILE, AdapterOrigin
 from serving.model import ModelFolder
@@ -256,3 +258,50 @@ def test_all_layers_are_adapted_where_a_model_has_no_more(base: ModelFolder, las
     model = AdaptedModel(base.path, lora, torch.float32, CPU, seed=0)
     every = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0)
     assert model.parameters_of("planner").keys() == every.parameters_of("planner").keys()
+
+
+class Waiting(TorchDispatchMode):
+    """Collects the operations for which a GPU would be waited for, because their results decide what follows
+    on the CPU: numbers read from a tensor, and results whose size depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: torch._ops.OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        boolean = func.overloadpacket.__name__ in ("index", "index_put", "index_put_") and any(
+            index is not None and index.dtype is torch.bool for index in args[1]
+        )
+        if boolean or func.overloadpacket.__name__ in (
+            "_local_scalar_dense",
+            "equal",
+            "is_nonzero",
+            "masked_select",
+            "nonzero",
+            "unique_dim",
+        ):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_pass_never_waits_for_the_device(base: ModelFolder) -> None:
+    model = AdaptedModel(base.path, LORA, torch.float32, CPU, seed=0, in_one_call=True)
+    (one,) = pack(SEQUENCES, 100, CPU)
+    count = len(one.targets)
+    tokens = AnswerTokens(
+        sampled=torch.full((count,), -1.0),
+        advantages=torch.linspace(-1, 1, count),
+        learns=torch.arange(count) % 2 == 0,
+        temperatures=torch.ones(count),
+    )
+    waiting = Waiting()
+    with waiting:
+        model.features(one, None)
+        scores = model.answer_scores(one, PLANNER, tokens.temperatures)
+        sums = token_losses(scores, tokens.sampled, scores.logprobs.detach(), tokens, PpoSettings())
+        (sums.loss / 3).backward()
+        assert not waiting.found
+        float(sums.loss.detach())
+    assert waiting.found == ["aten._local_scalar_dense.default"], "what is looked for is found"
