@@ -32,7 +32,7 @@ from core.freed_memory import keep_freed_memory
 from core.progress import progress
 from environments.registry import load
 from learner.imitation.demonstrations import Formats
-from learner.imitation.teaching import training_lessons
+from learner.imitation.lessons import training_lessons
 from learner.update.policy import lora_config
 from learner.update.trainer import Trainer, TrainerSettings
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer, resolve_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AllowInfNan, Field, field_validator, model_validator
@@ -202,8 +203,14 @@ class ImitationSettings(Section):
     """Number of turns per step."""
     learning_rate: float = Field(1e-3, gt=0)
     """Learning rate of AdamW, which falls linearly to zero."""
-    games: int = Field(60, ge=1)
+    games: int = Field(60, ge=0)
     """Number of tasks of the training split whose demonstrations are used."""
+    episodes: Path | None = None
+    """Folder of a run whose episodes are lessons, too: at each of their turns, the teacher says what would
+    have been right, whatever was played (DAgger, arXiv 1011.0686). Needs the teacher `adviser`."""
+    adapters: Path | None = None
+    """Pair of adapters that is taught further, a folder with `planner` and `executor`; none means adapters
+    that change nothing."""
     family_games: int | None = Field(None, ge=1)
     """Largest number of tasks of one family among them, such as WebShop's goals for the same product: a few
     products have most goals. None means any number; in a mix of environments, any number is used."""
@@ -226,4 +233,15 @@ class ImitationSettings(Section):
                 f"imitation.mistakes = {self.mistakes} needs imitation.teacher = adviser: the {self.teacher} "
                 f"player cannot continue after an action that is not its own"
             )
+        if self.episodes and self.teacher != "adviser":
+            raise ValueError(
+                f"imitation.episodes needs imitation.teacher = adviser: the {self.teacher} player cannot say "
+                f"what is right after actions that are not its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_taught(self) -> Self:
+        if not self.games and not self.episodes:
+            raise ValueError("imitation.games = 0 needs imitation.episodes, or there are no lessons")
         return self

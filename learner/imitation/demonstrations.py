@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
 from configuration.servers import ModelServerSettings, PlannerSettings
-from environments.benchmark import Benchmark, StepInfo, Task, TextEnvironment
+from environments.benchmark import Benchmark, DemonstrationStep, StepInfo, Task, TextEnvironment
 from executor.parser import ExecutorParser
 from executor.prompt import ExecutorPrompt
 from learner.imitation.teachers import TaughtTurn, Teacher, WithoutSubgoals
@@ -76,20 +76,25 @@ class Lesson:
 
     episode: Episode
     """Episode as it was played, with mistakes."""
-    right_actions: tuple[str, ...]
-    """Right action of each turn; where it differs from the one played, that was a mistake."""
+    right: tuple[DemonstrationStep, ...]
+    """Right subgoal and action of each turn; where they differ from those played, that was a mistake."""
     admissible: tuple[tuple[str, ...], ...]
     """Actions that the environment accepted at each turn."""
 
 
 async def lesson(
-    benchmark: Benchmark, environment: TextEnvironment, task: Task, formats: Formats, teacher: Teacher
+    benchmark: Benchmark,
+    environment: TextEnvironment,
+    task: Task,
+    formats: Formats,
+    teacher: Teacher,
+    seed: int = 0,
 ) -> Lesson:
     """The teacher's episode of `task`, as if the two models had answered with the teacher's moves.
 
     The planner's answer is SWITCH with the subgoal where the teacher's subgoal changes, and KEEP elsewhere.
     All answers are read back by the servers' parsers, so that only what they understand is taught. The
-    log-probabilities are 0, as of a teacher who is certain.
+    log-probabilities are 0, as of a teacher who is certain. `seed` is the environment's.
     """
     demonstrator = _Demonstrator(
         environment, teacher if formats.hierarchy else WithoutSubgoals(teacher), formats
@@ -101,9 +106,8 @@ async def lesson(
         final_prompts=False,
         clock=lambda: 0.0,
     )
-    episode = await players.play(_LEASE, task, demonstrator)
-    rights = tuple(turn.right_action for turn in demonstrator.turns)
-    return Lesson(episode, rights, tuple(demonstrator.admissible))
+    episode = await players.play(replace(_LEASE, seed=seed), task, demonstrator)
+    return Lesson(episode, tuple(turn.right for turn in demonstrator.turns), tuple(demonstrator.admissible))
 
 
 class _Demonstrator:
@@ -153,10 +157,12 @@ class _Demonstrator:
         seed: int,
         fence: Fence | None = None,
     ) -> Act:
-        answer = self._formats.executor_parser.answer_ids(self.turns[-1].step.action)
+        action = self.turns[-1].step.action
+        answer = self._formats.executor_parser.answer_ids(action)
         read = self._formats.executor_parser.parse(answer)
         prompt = self._formats.executor_prompt.render(context, actions)
-        return Act(read.action, read.valid, _said(prompt, answer), read.action_span)
+        # Not the action as it is read: an answer that could not be parsed is played as it was.
+        return Act(action, read.valid, _said(prompt, answer), read.action_span)
 
     async def prompt(
         self, context: TurnContext, actions: tuple[AdmissibleAction, ...] = ()

@@ -27,12 +27,14 @@ def shipped_pair(
 
     A pair is in a folder named by benchmark and prompt format, such as `alfworld_transcript`; what follows in
     the name after another `_` distinguishes pairs of other shapes. All of these pairs were taught with
-    subgoals and without thoughts, so there is none without a hierarchy, or for models that think.
+    subgoals and without thoughts, so there is none without a hierarchy, or for models that think. Settings
+    that teach a given pair further, or from a run's episodes, get none either.
     """
     prompt_format = settings.planner.prompt_format
     alike = settings.executor.prompt_format == prompt_format
     thinks = settings.planner.think or settings.executor.think
-    if not (settings.imitation.shipped and alike and settings.planner.hierarchy) or thinks:
+    taught_anew = settings.imitation.episodes or settings.imitation.adapters or thinks
+    if not (settings.imitation.shipped and alike and settings.planner.hierarchy) or taught_anew:
         return None
     named = f"{benchmark}_{prompt_format}"
     found = sorted(each for each in folder.iterdir() if f"{each.name}_".startswith(f"{named}_"))

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
+from core.errors import InvalidInputError
 from core.seeds import derive
 from environments.benchmark import Benchmark, DemonstrationStep, Policy, StepInfo
 from environments.telling import Telling
+from trajectory.episode import Episode
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,10 @@ class TaughtTurn:
     """A turn of a teacher."""
 
     step: DemonstrationStep
-    """Subgoal that it names, and action that it takes."""
-    right_action: str
-    """Action that it considers right; `step` has another one only for a mistake on purpose."""
+    """Subgoal that is named, and action that is taken."""
+    right: DemonstrationStep
+    """Subgoal and action that the teacher considers right; those of `step` differ only where something else
+    is played than it would."""
 
 
 class Teacher(Protocol):
@@ -56,10 +59,9 @@ class PolicyTeacher:
         self._player.begin(observation, info)
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
-        step = self._player.act(observation, info)
-        right = step.action
+        step = right = self._player.act(observation, info)
         if self._random.random() < self._mistakes:
-            step = DemonstrationStep(step.subgoal, self._mistake(right, info))
+            step = replace(step, action=self._mistake(right.action, info))
         self._seen.update(info["admissible_actions"])
         return TaughtTurn(step, right)
 
@@ -83,7 +85,35 @@ class WithoutSubgoals:
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
         turn = self._teacher.turn(observation, info)
-        return replace(turn, step=DemonstrationStep(info["goal"], turn.step.action))
+        return TaughtTurn(replace(turn.step, subgoal=info["goal"]), replace(turn.right, subgoal=info["goal"]))
+
+
+class Commentator:
+    """Plays a stored episode again, and has another teacher say at each turn what would have been right.
+
+    These are the lessons of DAgger (arXiv 1011.0686): from the states that a learner itself gets into.
+    """
+
+    def __init__(self, teacher: Teacher, episode: Episode) -> None:
+        """`teacher` must judge by what it sees, whoever acted before."""
+        self._teacher, self._episode = teacher, episode
+
+    def begin(self, observation: str, info: StepInfo) -> None:
+        self._next = 0
+        self._teacher.begin(observation, info)
+
+    def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
+        """Raises `InvalidInputError` if the environment does something else than in the episode."""
+        turns, number = self._episode.turns, self._next
+        self._next += 1
+        if number >= len(turns) or turns[number].observation != observation:
+            raise InvalidInputError(
+                f"imitation.episodes: at turn {number} of episode {self._episode.number}, task "
+                f"{self._episode.key.task_id}, the environment does something else than it did in the run; "
+                f"were its settings or data others?"
+            )
+        played = DemonstrationStep(turns[number].plan.subgoal, turns[number].act.action)
+        return TaughtTurn(played, self._teacher.turn(observation, info).right)
 
 
 def teacher_of(benchmark: Benchmark, name: str, mistakes: float = 0.0, seed: int = 0) -> PolicyTeacher:

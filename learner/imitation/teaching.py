@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import logging
 import shutil
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -19,13 +15,11 @@ import torch
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
 from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
-from core.errors import InvalidInputError
 from core.files import sweep_unfinished, written_beside
-from core.paths import cache_folder
+from core.paths import cache_folder, user_path
 from core.progress import Progress
 from core.role import Role
-from environments.benchmark import Benchmark, FamilyBenchmark, Task
-from environments.errors import BrokenEnvironmentError
+from environments.benchmark import Benchmark
 from learner.imitation.checkpoints import (
     SECONDS,
     TeachingCheckpoints,
@@ -33,27 +27,22 @@ from learner.imitation.checkpoints import (
     lock_of,
     sweep_checkpoints,
 )
-from learner.imitation.demonstrations import Formats, Lesson, lesson
+from learner.imitation.demonstrations import Formats
+from learner.imitation.lessons import right_answers, training_lessons
 from learner.imitation.steps import imitate
-from learner.imitation.teachers import Teacher, teacher_of
-from learner.update.adapter_files import write_adapter
+from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
-from play.broken import check_broken
-from play.schedule import parts_of, task_for
+from serving.adapters.folder import folder_hash
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
-from trajectory.episode import Turn
-
-log = logging.getLogger(__name__)
 
 METHOD = 2
 """Version of the method, a part of the cache's key; raise it whenever the same demonstrations give other
 adapters."""
 _MAX_GRADIENT_NORM = 1.0
-_TRAINING_SPLIT = "train"
 
 
 @dataclass(frozen=True)
@@ -104,12 +93,12 @@ def warm_start(
     the same to the bit. Sets torch's number of threads for the whole process.
 
     Raises:
-        InvalidInputError: the benchmark has no training tasks.
+        HiperError: as `training_lessons`, or the pair that is taught further does not fit.
     """
     progress(0.0, "demonstrations")
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     lessons = training_lessons(settings.imitation, formats, benchmark, seed)
-    answers = {role: _answers(lessons, formats, role) for role in Role}
+    answers = {role: right_answers(lessons, formats, role) for role in Role}
     folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two commands that start together would otherwise both spend minutes on the same adapters.
@@ -122,45 +111,6 @@ def warm_start(
         losses = _teach(settings, model, answers, seed, folder, checkpoints, progress)
         shutil.rmtree(checkpoint_of(folder), ignore_errors=True)
     return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
-
-
-def training_lessons(
-    settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
-) -> list[Lesson]:
-    """The teacher's episodes at `settings.games` training tasks, drawn with the seed.
-
-    Those in which the environment breaks its contract are left out, and without `settings.lost` also those in
-    which the teacher does not succeed.
-
-    Raises:
-        InvalidInputError: the benchmark has no training tasks, or the teacher succeeds in none of them.
-        TooManyBrokenError: the environment breaks its contract in too many.
-    """
-    tasks = _drawn(benchmark, settings, seed)
-    teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
-    lessons = asyncio.run(_taught(benchmark, tasks, formats, teacher))
-    kept = [one for one in lessons if settings.lost or one.episode.won]
-    if not kept:
-        raise InvalidInputError(f"the teacher {settings.teacher} wins none of {len(tasks)} training tasks")
-    return kept
-
-
-async def _taught(
-    benchmark: Benchmark, tasks: Sequence[Task], formats: Formats, teacher: Teacher
-) -> list[Lesson]:
-    lessons: list[Lesson] = []
-    reasons: list[str] = []
-    environment = benchmark.environment()
-    for task in tasks:
-        try:
-            lessons.append(await lesson(benchmark, environment, task, formats, teacher))
-        except BrokenEnvironmentError as error:
-            log.warning("a demonstration is left out: %s", error)
-            reasons.append(str(error))
-            check_broken(reasons, len(tasks), "the demonstrations")
-            environment = benchmark.environment()
-    environment.close()
-    return lessons
 
 
 def _teach(
@@ -185,6 +135,9 @@ def _teach(
         checkpointed=learner.gradient_checkpointing,
         quantization=learner.quantization,
     )
+    if start := imitation.adapters:
+        for role, folder_of_role in AdapterPair.within(user_path(str(start))).items():
+            read_adapter(model.peft, role.value, base.fingerprint, folder_of_role)
     losses = checkpoints.restore(model)
     before = sum(map(len, losses.values()))
     resumed = f" (resumed after {before} of {sum(steps.values())} steps)" if before else ""
@@ -220,49 +173,6 @@ def _teach(
     return {role: tuple(own) for role, own in losses.items()}
 
 
-def _drawn(benchmark: Benchmark, settings: ImitationSettings, seed: int) -> list[Task]:
-    count = settings.games
-    split = _TRAINING_SPLIT if _TRAINING_SPLIT in benchmark.splits else benchmark.splits[0]
-    tasks = benchmark.tasks(split)
-    if not tasks:
-        raise InvalidInputError(f"benchmark {benchmark.name} has no tasks in split {split} to imitate")
-    if parts := parts_of(benchmark, tasks):
-        return [task_for(tasks, seed, group, parts) for group in range(min(count, len(tasks)))]
-    order = np.random.default_rng(seed).permutation(len(tasks))
-    drawn = [tasks[place] for place in order]
-    if settings.family_games is not None and isinstance(benchmark, FamilyBenchmark):
-        drawn = _few_of_each(drawn, benchmark, settings.family_games)
-    return drawn[:count]
-
-
-def _few_of_each(tasks: Sequence[Task], benchmark: FamilyBenchmark, limit: int) -> list[Task]:
-    """The first `limit` tasks of each family, in their order."""
-    seen: Counter[str] = Counter()
-    kept = []
-    for task in tasks:
-        family = benchmark.family_of(task.id)
-        seen[family] += 1
-        if seen[family] <= limit:
-            kept.append(task)
-    return kept
-
-
-def _answers(lessons: Sequence[Lesson], formats: Formats, role: Role) -> list[list[TokenSequence]]:
-    """The answers to imitate in each episode: the plans as they were given, or the right actions."""
-
-    def plan(turn: Turn) -> TokenSequence:
-        return TokenSequence(turn.plan.generation.prompt_ids, turn.plan.generation.token_ids)
-
-    def act(turn: Turn, right: str) -> TokenSequence:
-        return TokenSequence(turn.act.generation.prompt_ids, formats.executor_parser.answer_ids(right))
-
-    if role is Role.PLANNER:
-        return [[plan(turn) for turn in one.episode.turns] for one in lessons]
-    return [
-        [act(*pair) for pair in zip(one.episode.turns, one.right_actions, strict=True)] for one in lessons
-    ]
-
-
 def _key(
     settings: WarmStartSettings,
     model: ModelFolder,
@@ -274,12 +184,16 @@ def _key(
     described = {
         "method": METHOD,
         "model": model.fingerprint,
-        "imitation": settings.imitation.model_dump(mode="json"),
+        # The run's episodes are in the answers.
+        "imitation": settings.imitation.model_dump(mode="json", exclude={"episodes", "adapters"}),
         "lora": settings.lora.model_dump(mode="json"),
         "dtype": str(compute_dtype(settings.learner.dtype)),
         "seed": seed,
         "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
     }
+    if start := settings.imitation.adapters:
+        pair = AdapterPair.within(user_path(str(start)))
+        described["taught further"] = [folder_hash(folder).hex() for _, folder in pair.items()]
     if settings.learner.quantization != "none":
         described["quantization"] = settings.learner.quantization
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]

@@ -70,9 +70,9 @@ async def _lesson(
 ) -> Lesson:
     played = await lesson(player, environment, task, formats, player.player())
     answers = []
-    for turn, right in zip(played.episode.turns, played.right_actions, strict=True):
+    for turn, right in zip(played.episode.turns, played.right, strict=True):
         plan, act = turn.plan.generation, turn.act.generation
-        said = formats.executor_parser.answer_ids(right) if corrected else act.token_ids
+        said = formats.executor_parser.answer_ids(right.action) if corrected else act.token_ids
         answers += [TokenSequence(plan.prompt_ids, plan.token_ids), TokenSequence(act.prompt_ids, said)]
     longest = max((answer.prompt_ids for answer in answers), key=len)
     return Lesson(tuple(answers), TokenSequence(longest[:1], longest[1:]))

@@ -52,14 +52,14 @@ class ErringPlayer:
         return self.turn(observation, info).step
 
     def turn(self, observation: str, info: StepInfo) -> TaughtTurn:
-        """Like `act`, with the right action."""
+        """Like `act`, with what would be right."""
         self._observations.append(observation)
         advice = advise(info["goal"], self._observations, info["admissible_actions"])
         if self._steps:
             advice = replace(advice, subgoal=step_of(advice))
         self._subgoal = self._named(advice, info["goal"])
-        right = advice.actions[0]
-        action = self._chosen(advice, right, info)
+        right = DemonstrationStep(advice.subgoal, advice.actions[0])
+        action = self._chosen(advice, right.action, info)
         self._seen.update(info["admissible_actions"])
         return TaughtTurn(DemonstrationStep(self._subgoal, action), right)
 

@@ -25,6 +25,8 @@ COMPANIONS = {
     "learner.zero_stage": ("--learner.optimizer=deepspeed",),
     "learner.shard_base": ("--learner.ranks=2", "--learner.gradient_checkpointing=true"),
     "imitation.mistakes": ("--imitation.teacher=adviser",),
+    "imitation.episodes": ("--imitation.teacher=adviser",),
+    "imitation.games": ("--imitation.teacher=adviser", "--imitation.episodes=/run"),
     "planner.vllm": ("--planner.engine=vllm",),
     "executor.vllm": ("--executor.engine=vllm",),
     "environment.step_limits": ("--environment.mix=alfworld=3,webshop=1",),

@@ -86,8 +86,10 @@ def _consistent(values: dict[str, Any]) -> dict[str, Any]:
             changed[f"{section}.vllm"] = {}
         else:
             changed[f"{section}.cuda_graphs"] = False
-    if values["imitation.mistakes"]:
+    if values["imitation.mistakes"] or values["imitation.episodes"]:
         changed["imitation.teacher"] = "adviser"
+    if not values["imitation.episodes"]:
+        changed["imitation.games"] = max(1, values["imitation.games"])
     return changed
 
 

@@ -10,7 +10,7 @@ from configuration.learner import ImitationSettings, LoraSettings
 from configuration.servers import PlannerSettings
 from environments.registry import load
 from learner.imitation.demonstrations import Formats
-from learner.imitation.teaching import training_lessons
+from learner.imitation.lessons import training_lessons
 from learner.update.packing import TokenSequence, computed_tokens, pack
 from learner.update.policy import PLANNER, AdaptedModel
 from serving.model import load_tokenizer, resolve_model

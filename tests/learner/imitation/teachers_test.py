@@ -51,12 +51,12 @@ def taught(mistakes: float, task: str = "task", seed: int = 0, turns: int = 60) 
 
 
 def test_without_mistakes_the_player_s_own_steps_are_taught() -> None:
-    assert taught(0.0) == [TaughtTurn(DemonstrationStep("see", "look"), "look")] * 60
+    assert taught(0.0) == [TaughtTurn(*[DemonstrationStep("see", "look")] * 2)] * 60
 
 
 def test_mistakes_keep_the_subgoal_and_name_the_right_action() -> None:
     turns = taught(0.999)
-    assert {turn.right_action for turn in turns} == {"look"}
+    assert {turn.right for turn in turns} == {DemonstrationStep("see", "look")}
     assert {turn.step.subgoal for turn in turns} == {"see"}
     assert all(turn.step.action != "look" for turn in turns)
 
@@ -112,7 +112,7 @@ def test_a_benchmark_s_players_win_as_teachers(name: str) -> None:
     terminated = truncated = False
     while not (terminated or truncated):
         turn = teacher.turn(observation, now)
-        assert turn.step.action == turn.right_action
+        assert turn.step == turn.right
         observation, _, terminated, truncated, now = environment.step(turn.step.action)
     environment.close()
     assert now["won"]

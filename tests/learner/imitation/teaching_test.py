@@ -22,9 +22,10 @@ from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
 from learner.imitation.demonstrations import Formats, lesson
+from learner.imitation.lessons import training_lessons
 from learner.imitation.steps import answer_order
 from learner.imitation.teachers import teacher_of
-from learner.imitation.teaching import WarmStart, WarmStartSettings, training_lessons, warm_start
+from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
 from play.broken import TooManyBrokenError
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
@@ -177,13 +178,13 @@ def test_lessons_with_mistakes_teach_what_would_have_been_right(
     chosen = ImitationSettings(teacher="adviser", mistakes=0.3, games=6)
     lessons = training_lessons(chosen, formats, benchmark, seed=0)
     done = [turn.act.action for one in lessons for turn in one.episode.turns]
-    right = [action for one in lessons for action in one.right_actions]
+    right = [step.action for one in lessons for step in one.right]
     mistakes = sum(d != r for d, r in zip(done, right, strict=True))
     assert 0.15 * len(done) < mistakes < 0.45 * len(done)
     assert any("Nothing happens" in turn.observation for one in lessons for turn in one.episode.turns)
     assert all(one.episode.won for one in lessons)
     again = training_lessons(chosen, formats, benchmark, seed=0)
-    assert [one.right_actions for one in again] == [one.right_actions for one in lessons]
+    assert [one.right for one in again] == [one.right for one in lessons]
 
 
 def _goals_and_successes(base: ModelFolder, chosen: ImitationSettings) -> list[tuple[str, bool]]:

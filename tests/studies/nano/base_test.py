@@ -101,7 +101,7 @@ def test_corrected_lessons_teach_the_right_action_after_what_was_done() -> None:
     as_done, corrected = (lessons(player, tasks, formats(words), corrected=yes) for yes in (False, True))
     for one, other, task in zip(as_done, corrected, tasks, strict=True):
         assert [a.prompt_ids for a in one.answers] == [a.prompt_ids for a in other.answers]
-        rights = [turn.right_action for turn in player.taught(task)]
+        rights = [turn.right.action for turn in player.taught(task)]
         taught = [words.decode(a.response_ids, skip_special_tokens=True) for a in other.answers[1::2]]
         assert taught == rights
     assert any(a != b for a, b in zip(as_done, corrected, strict=True))
