@@ -8,22 +8,25 @@ comparison.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
-from benchmarks.results import Figure, Outcome, add_result_options
+from benchmarks.results import Figure, Outcome, ResultFlags
+from configuration.command import main, parse
+from configuration.syntax import NoSections, Syntax
+from core.errors import PreconditionError
 from core.progress import Progress, progress
 from serving.embedded.decoding import Capture, CudaGraphs
 from serving.embedded.engine import EmbeddedEngine
@@ -34,6 +37,46 @@ PROMPT, SHARED, NEW = 256, 200, 32
 GOAL = 1.0
 GOAL_OF_GRAPHS = 3.0
 Generate = Callable[[list[list[int]]], None]
+"""Function that answers prompts, all together."""
+
+
+class BenchmarkFlags(ResultFlags):
+    """Options of this command."""
+
+    model: str = "bundled"
+    """Model: `bundled`, a folder, or a hub id."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Number format."""
+    threads: int = Field(1, ge=1)
+    """Number of CPU threads."""
+    rounds: int = Field(2, ge=1)
+    """Number of rounds, the best of which counts."""
+    shared: int = Field(SHARED, ge=0, le=PROMPT)
+    """Number of tokens that all prompts begin with."""
+    at_once: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 8, 32), min_length=1)
+    """Numbers of requests that are made together, with commas between them."""
+    only: tuple[Literal["embedded", "graphs", "static", "continuous"], ...] = (
+        "embedded",
+        "static",
+        "continuous",
+    )
+    """Engines to time: ours, `embedded` or with CUDA `graphs`, which need a GPU; and transformers', with a
+    `static` cache or `continuous` batching."""
+
+
+SYNTAX = Syntax(
+    "engine", NoSections, BenchmarkFlags, "Tokens per second of the embedded engine and of transformers."
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An engine to time."""
+
+    title: str
+    """Name in the table."""
+    open: Callable[[ModelFolder, BenchmarkFlags], AbstractContextManager[Generate]]
+    """Loads the model."""
 
 
 def prompts(count: int, seed: int, shared: int = SHARED) -> list[list[int]]:
@@ -49,16 +92,14 @@ def load(model: ModelFolder, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def embedded(
-    model: ModelFolder, arguments: argparse.Namespace, capture: Capture | None = None
-) -> Iterator[Generate]:
+def embedded(model: ModelFolder, flags: BenchmarkFlags, capture: Capture | None = None) -> Iterator[Generate]:
     """Our embedded engine."""
     engine = EmbeddedEngine(
         model,
-        arguments.dtype,
-        arguments.threads,
+        flags.dtype,
+        flags.threads,
         context_length=512,
-        max_batch=max(arguments.at_once),
+        max_batch=max(flags.at_once),
         capture=capture,
     )
 
@@ -73,15 +114,15 @@ def embedded(
         runner.run(engine.close())
 
 
-def captured(model: ModelFolder, arguments: argparse.Namespace) -> AbstractContextManager[Generate]:
+def captured(model: ModelFolder, flags: BenchmarkFlags) -> AbstractContextManager[Generate]:
     """Our embedded engine with CUDA graphs, for a GPU."""
-    return embedded(model, arguments, CudaGraphs())
+    return embedded(model, flags, CudaGraphs())
 
 
 @contextmanager
-def static_cache(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+def static_cache(model: ModelFolder, flags: BenchmarkFlags) -> Iterator[Generate]:
     """transformers' `generate` with a static cache: all requests of a batch start and end together."""
-    loaded = load(model, compute_dtype(arguments.dtype))
+    loaded = load(model, compute_dtype(flags.dtype))
     config = GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -100,15 +141,15 @@ def static_cache(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[
 
 
 @contextmanager
-def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Generate]:
+def continuous(model: ModelFolder, flags: BenchmarkFlags) -> Iterator[Generate]:
     """transformers' continuous batching, `generate_batch`."""
-    loaded = load(model, compute_dtype(arguments.dtype))
+    loaded = load(model, compute_dtype(flags.dtype))
     loaded.set_attn_implementation("sdpa")
     config = GenerationConfig(
         do_sample=True, temperature=1.0, top_k=0, max_new_tokens=NEW, eos_token_id=-1, pad_token_id=0
     )
     # By default the cache is as large as the machine's memory, and on a CPU the process is killed.
-    places = max(arguments.at_once) * (PROMPT + NEW)
+    places = max(flags.at_once) * (PROMPT + NEW)
     bounded = ContinuousBatchingConfig(page_size=32, num_blocks=places // 32 + 32, max_batch_tokens=1024)
 
     def generate(batch: list[list[int]]) -> None:
@@ -124,12 +165,12 @@ def continuous(model: ModelFolder, arguments: argparse.Namespace) -> Iterator[Ge
     yield generate
 
 
-OURS, CAPTURED = "embedded", "embedded, CUDA graphs"
+OURS, CAPTURED = "embedded", "graphs"
 ENGINES = {
-    OURS: embedded,
-    CAPTURED: captured,
-    "transformers, static cache": static_cache,
-    "transformers, continuous batching": continuous,
+    OURS: Contender("embedded", embedded),
+    CAPTURED: Contender("embedded, CUDA graphs", captured),
+    "static": Contender("transformers, static cache", static_cache),
+    "continuous": Contender("transformers, continuous batching", continuous),
 }
 
 
@@ -150,24 +191,24 @@ def resident() -> float:
     return pages * 4096 / 1e9
 
 
-def speeds(model: ModelFolder, arguments: argparse.Namespace, report: Progress) -> dict[str, list[float]]:
+def speeds(model: ModelFolder, flags: BenchmarkFlags, report: Progress) -> dict[str, list[float]]:
     """Tokens per second of each engine, for each number of requests at once; then its memory in gigabytes."""
     found: dict[str, list[float]] = {}
-    for place, name in enumerate(arguments.only):
-        with ENGINES[name](model, arguments) as generate:
+    for place, name in enumerate(flags.only):
+        with ENGINES[name].open(model, flags) as generate:
             # At every number of requests, because CUDA graphs are captured when a size first occurs.
-            for count in {1, *(arguments.at_once if name == CAPTURED else ())}:
-                generate(prompts(count, -1, arguments.shared))
+            for count in {1, *(flags.at_once if name == CAPTURED else ())}:
+                generate(prompts(count, -1, flags.shared))
             found[name] = []
-            for step, count in enumerate(arguments.at_once):
-                share = (place + step / len(arguments.at_once)) / len(arguments.only)
-                report(share, f"{name}, {count} at once")
-                found[name].append(measure(generate, count, arguments.rounds, arguments.shared))
+            for step, count in enumerate(flags.at_once):
+                share = (place + step / len(flags.at_once)) / len(flags.only)
+                report(share, f"{ENGINES[name].title}, {count} at once")
+                found[name].append(measure(generate, count, flags.rounds, flags.shared))
             found[name].append(resident())
     return found
 
 
-def figures(found: dict[str, list[float]], at_once: list[int]) -> Iterator[Figure]:
+def figures(found: dict[str, list[float]], at_once: Sequence[int]) -> Iterator[Figure]:
     """How much faster CUDA graphs make the embedded engine, and how much faster it is than transformers."""
     others = [speeds for name, speeds in found.items() if name not in (OURS, CAPTURED)]
     if OURS in found and CAPTURED in found:
@@ -180,34 +221,23 @@ def figures(found: dict[str, list[float]], at_once: list[int]) -> Iterator[Figur
             yield Figure(f"tokens/s at {count}, embedded / the better of transformers'", ratio, GOAL)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", default="bundled")
-    parser.add_argument("--dtype", default="auto", choices=("auto", "bfloat16", "float32"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--shared", type=int, default=SHARED, help="tokens that all prompts begin with")
-    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32])
-    on_cpu = [name for name in ENGINES if name != CAPTURED]
-    parser.add_argument("--only", nargs="+", choices=ENGINES, default=on_cpu)
-    add_result_options(parser)
-    arguments = parser.parse_args()
-    outcome = Outcome("engine", sys.argv[1:], arguments)
-    torch.set_num_threads(arguments.threads)
-    model = resolve_model(arguments.model)
+def run(argv: Sequence[str]) -> int:
+    flags = parse(argv, SYNTAX).flags
+    if CAPTURED in flags.only and not torch.cuda.is_available():
+        raise PreconditionError("--only graphs needs an NVIDIA GPU, and PyTorch finds none")
+    outcome = Outcome("engine", argv, flags)
+    torch.set_num_threads(flags.threads)
+    model = resolve_model(flags.model)
     with progress(Console(), "engine") as report:
-        found = speeds(model, arguments, report)
-    columns = ("engine", *(f"tokens/s at {count}" for count in arguments.at_once), "RSS GB")
-    title = (
-        f"{compute_dtype(arguments.dtype)}, {arguments.threads} thread(s), {arguments.shared} tokens shared"
-    )
+        found = speeds(model, flags, report)
+    columns = ("engine", *(f"tokens/s at {count}" for count in flags.at_once), "RSS GB")
+    title = f"{compute_dtype(flags.dtype)}, {flags.threads} thread(s), {flags.shared} tokens shared"
     table = Table(*columns, title=title)
     for name, (*rates, memory) in found.items():
-        table.add_row(name, *(f"{rate:.0f}" for rate in rates), f"{memory:.2f}")
-    outcome.show(table, figures=list(figures(found, arguments.at_once)))
+        table.add_row(ENGINES[name].title, *(f"{rate:.0f}" for rate in rates), f"{memory:.2f}")
+    outcome.show(table, figures=list(figures(found, flags.at_once)))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -5,10 +5,8 @@ The loop over torch tensors indexes them element by element, as code for traject
 
 from __future__ import annotations
 
-import argparse
-import sys
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +18,9 @@ from rich.table import Table
 
 from benchmarks.literal import LiteralEpisode, episodes_of, literal_hae
 from benchmarks.literal_dgae import literal_dgae
-from benchmarks.results import Figure, Outcome, add_result_options
+from benchmarks.results import Figure, Outcome, ResultFlags
+from configuration.command import main, parse
+from configuration.syntax import NoSections, Syntax
 from core.progress import progress
 from hae import EstimatorSettings, TurnBatch, estimate
 
@@ -28,6 +28,16 @@ SETTINGS = EstimatorSettings(gamma=0.99, lambda_turn=0.95, bootstrap="last", nor
 GOAL, GOAL_SIZE = 1000.0, "128 × 50"
 LOOPS: dict[str, Callable[..., object]] = {"hae": literal_hae, "dgae": literal_dgae}
 """Loop over turns, or over decisions, of each estimator that is timed."""
+
+
+class BenchmarkFlags(ResultFlags):
+    """Options of this command."""
+
+    seed: int = 0
+    """Seed of the batches."""
+
+
+SYNTAX = Syntax("hae", NoSections, BenchmarkFlags, "Times advantages against plain loops over turns.")
 
 
 def batch_of(lengths: np.ndarray, seed: int) -> TurnBatch:
@@ -85,15 +95,12 @@ def add_row(table: Table, name: str, estimator: str, batch: TurnBatch, *, tensor
     return times[-1] / ours if times[-1] else None
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="hae", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of the batches")
-    add_result_options(parser)
-    given = parser.parse_args(arguments)
-    outcome = Outcome("hae", sys.argv[1:] if arguments is None else arguments, given)
+def run(argv: Sequence[str]) -> int:
+    flags = parse(argv, SYNTAX).flags
+    outcome = Outcome("hae", argv, flags)
     torch.set_num_threads(1)
-    rng = np.random.default_rng(given.seed)
-    table = Table(title=f"Advantages of three levels; seed {given.seed}")
+    rng = np.random.default_rng(flags.seed)
+    table = Table(title=f"Advantages of three levels; seed {flags.seed}")
     for column in (
         "episodes × turns",
         "estimator",
@@ -111,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     figures = []
     with progress(Console(), "hae") as report:
         for place, (name, turns) in enumerate(lengths.items()):
-            batch = batch_of(turns, given.seed)
+            batch = batch_of(turns, flags.seed)
             for number, estimator in enumerate(LOOPS):
                 report((place + number / len(LOOPS)) / len(lengths), f"{name}, {estimator}")
                 ratio = add_row(table, name, estimator, batch, tensors=len(turns) == 128)
@@ -124,4 +131,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shlex
@@ -29,12 +28,6 @@ class ResultFlags(Section):
     """File to which the result is appended as Markdown."""
     title: str | None = None
     """Heading of the result in that file; none means the benchmark's name."""
-
-
-def add_result_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `ResultFlags`, for benchmarks that read no configuration."""
-    parser.add_argument("--results", type=Path, help="file to which the result is appended as Markdown")
-    parser.add_argument("--title", help="heading of the result in that file; by default the benchmark's name")
 
 
 def _without_result_options(argv: Sequence[str]) -> str:
@@ -88,7 +81,7 @@ class Outcome:
 
     name: str
     argv: Sequence[str]
-    flags: ResultFlags | argparse.Namespace
+    flags: ResultFlags
     machine: str = field(default_factory=machine)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
