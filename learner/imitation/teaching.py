@@ -16,6 +16,7 @@ from configuration.learner import ImitationSettings, LearnerSettings, LoraSettin
 from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
 from core.files import sweep_unfinished, written_beside
+from core.freed_memory import MemoryReturns
 from core.paths import cache_folder, user_path
 from core.progress import Progress
 from core.role import Role
@@ -139,7 +140,7 @@ def _teach(
         for role, folder_of_role in AdapterPair.within(user_path(str(start))).items():
             read_adapter(model.peft, role.value, base.fingerprint, folder_of_role)
     losses = checkpoints.restore(model)
-    before = sum(map(len, losses.values()))
+    before, memory = sum(map(len, losses.values())), MemoryReturns()
     resumed = f" (resumed after {before} of {sum(steps.values())} steps)" if before else ""
     with written_beside(folder) as unfinished:
         for number, role in enumerate(Role):
@@ -152,6 +153,7 @@ def _teach(
                 own, done = losses[role], sum(map(len, losses.values()))
                 message = f"imitation, {role.value}: step {len(own)} of {steps[role]}, loss {own[-1]:.2f}"
                 checkpoints.write_if_due(model, role, optimizer, losses)
+                memory.after_work()
                 progress(done / sum(steps.values()), message + resumed)
 
             generator = np.random.default_rng([seed, number])

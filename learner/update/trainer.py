@@ -19,6 +19,7 @@ from configuration.learner import CriticSettings, LearnerSettings, LoraSettings,
 from configuration.tree import Configuration
 from core.errors import InvalidInputError
 from core.files import written_beside
+from core.freed_memory import MemoryReturns
 from core.progress import Progress
 from core.role import Role
 from hae import Advantages, EstimatorSettings, TurnBatch, estimate
@@ -129,6 +130,7 @@ class Trainer:
         }
         self._reader = FeatureReader(self._model, pack_tokens, ranks)
         self._critic = Critic(self._reader, settings.critic, settings.estimator, ranks)
+        self._memory = MemoryReturns()
 
     @property
     def memory(self) -> int:
@@ -299,12 +301,13 @@ class Trainer:
         return DeepSpeedOptimizer(parameters, learning_rate, most, owner, self._ranks, learner.zero_stage)
 
     def _give_memory_back(self) -> None:
-        """Gives free memory of the GPU back, which torch would keep for the next update.
+        """Gives free memory back, which would be kept for the next update.
 
-        Until then, servers on the same GPU need it.
+        On a GPU, at once: until then, servers on the same GPU need it.
         """
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
+        self._memory.after_work()
 
     def _parameters(self) -> dict[str, dict[str, Tensor]]:
         groups: dict[str, dict[str, Tensor]] = {}
