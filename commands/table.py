@@ -161,6 +161,7 @@ GROUPS = (
             Command("benchmark-environments", "//benchmarks:environments", _ENVIRONMENT),
             Command("benchmark-critic", "//benchmarks:critic"),
             Command("benchmark-agreement", "//benchmarks:agreement"),
+            Command("benchmark-attention", "//benchmarks:attention", _OWN),
             Command("benchmark-hae", "//benchmarks:hae", _OWN),
             Command("benchmark-run-folder", "//benchmarks:run_folder", _OWN),
         ),

@@ -10,8 +10,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from learner.update.packing import Branch, Pack
+from serving.suffix_attention import suffix_attention
 
 NAME = "hiper_prefix_tree"
+_BLOCK = 128
+"""Number of rows whose products are computed together in bfloat16."""
 
 
 def prefix_tree_attention(
@@ -73,21 +76,9 @@ def _branch_attention(query: Tensor, key: Tensor, value: Tensor, branch: Branch)
         return scaled_dot_product_attention(
             query, key, value, attn_mask=branch.bias, scale=1.0, enable_gqa=True
         )
-    return _written_out(query, key, value, branch.hidden)
-
-
-def _written_out(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor) -> Tensor:
-    """Attention as explicit matrix products, for bfloat16.
-
-    With the backward pass, torch's fused CPU kernel takes 5 times as long at these sizes. The query heads
-    that share a key head are stacked into one matrix, so that the keys need not be repeated.
-    """
     batch, heads, rows, size = query.shape
-    key_heads, groups = key.shape[1], heads // key.shape[1]
-    scores = query.reshape(batch, key_heads, groups * rows, size) @ key.transpose(2, 3)
-    scores = scores.view(batch, key_heads, groups, rows, -1).masked_fill(hidden, float("-inf"))
-    weights = scores.softmax(-1).view(batch, key_heads, groups * rows, -1)
-    return (weights @ value).view(batch, heads, rows, size)
+    grouped = query.reshape(key.shape[1], -1, rows, size)
+    return suffix_attention(grouped, key[0], value[0], _BLOCK).view(batch, heads, rows, size)
 
 
 AttentionInterface.register(NAME, prefix_tree_attention)

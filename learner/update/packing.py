@@ -49,14 +49,10 @@ class Branch:
         return torch.tensor(self.rows, device=self.device)
 
     @cached_property
-    def hidden(self) -> Tensor:
-        """[end - begin, L] True where an own row must not attend to a row of the path, which comes later."""
-        return self.path[None, :] > torch.arange(self.begin, self.end, device=self.device)[:, None]
-
-    @cached_property
     def bias(self) -> Tensor:
-        """[end - begin, L] minus infinity where `hidden` is True, else 0, in float32."""
-        return torch.zeros(self.hidden.shape, device=self.device).masked_fill_(self.hidden, -torch.inf)
+        """[end - begin, L] minus infinity where a row of the path comes after an own row, else 0, float32."""
+        later = self.path[None, :] > torch.arange(self.begin, self.end, device=self.device)[:, None]
+        return torch.zeros(later.shape, device=self.device).masked_fill_(later, -torch.inf)
 
 
 @dataclass(frozen=True, eq=False)

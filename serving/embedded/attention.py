@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from serving.embedded.kv_cache import KvCache
+from serving.suffix_attention import suffix_attention
 
 NAME = "hiper_slots"
 """Name under which transformers finds `slot_attention`."""
@@ -47,6 +48,9 @@ class Step:
     """[running, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
     segments: tuple[Segment, ...] = ()
     segment_masks: tuple[torch.Tensor | None, ...] = ()
+    """Masks of the segments, unless their products are written out."""
+    written_out: bool = False
+    """Whether attention of the segments is explicit products, which are faster in bfloat16 on a CPU."""
 
     @classmethod
     def of(
@@ -65,6 +69,7 @@ class Step:
             places += range(segment.start, segment.start + len(segment.token_ids))
             last.append(len(ids) - 1)
         position_ids = torch.tensor([places], device=device)
+        written_out = dtype is torch.bfloat16 and device.type == "cpu"
         span = max(positions, default=-1) + 1
         return cls(
             cache,
@@ -75,7 +80,8 @@ class Step:
             span=span,
             row_mask=_row_mask(position_ids[0, : len(newest)], span, dtype),
             segments=tuple(segments),
-            segment_masks=tuple(_segment_mask(segment, device) for segment in segments),
+            segment_masks=tuple(None if written_out else _segment_mask(one, device) for one in segments),
+            written_out=written_out,
         )
 
     @classmethod
@@ -135,9 +141,8 @@ def slot_attention(
         total = segment.start + end - begin
         own_keys[:, segment.start : total] = key[0, :, begin:end]
         own_values[:, segment.start : total] = value[0, :, begin:end]
-        outputs.append(
-            _segment(query[:, :, begin:end], own_keys[:, :total], own_values[:, :total], mask, scaling)
-        )
+        seen = query[:, :, begin:end], own_keys[:, :total], own_values[:, :total]
+        outputs.append(_written_out(*seen, scaling) if step.written_out else _segment(*seen, mask, scaling))
         begin = end
     return torch.cat(outputs).unsqueeze(0), None
 
@@ -184,6 +189,16 @@ def _segment(
         scale=scaling,
     )
     return output[0].transpose(0, 1)
+
+
+def _written_out(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """The same as `_segment`, by explicit products."""
+    heads, count, size = query.shape[1:]
+    scaled = query[0] * (size**-0.5 if scaling is None else scaling)
+    output = suffix_attention(scaled.reshape(keys.shape[0], -1, count, size), keys, values)
+    return output.reshape(heads, count, size).transpose(0, 1)
 
 
 def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.Tensor:

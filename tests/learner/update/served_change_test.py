@@ -23,9 +23,9 @@ from serving.engine import GenerationRequest
 from serving.model import ModelFolder, fingerprint
 from tests.learner.tiny import WORDS, tiny_model
 
-ADAPTER, STEP = Role.PLANNER.value, 3e-4
+ADAPTER, STEP = Role.PLANNER.value, 6e-4
 CPU = torch.device("cpu")
-PROMPTS = [tuple(map(int, words)) for words in np.random.default_rng(0).integers(3, WORDS, (24, 12))]
+PROMPTS = [tuple(map(int, words)) for words in np.random.default_rng(0).integers(3, WORDS, (96, 12))]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,6 @@ def test_an_engine_in_bfloat16_serves_the_whole_of_a_small_update_on_average(
     runner = engine(base, torch.bfloat16)
     before, after = (served(runner, each) for each in (update.before, update.after))
     # The slope of the one change over the other averages over the noise of bfloat16's activations. If merged
-    # weights are rounded to the nearest number, it is 0.53.
+    # weights are rounded to the nearest number, it is 0.59.
     slope = ((after - before) * update.said).sum() / update.said.square().sum()
     assert float(slope) == pytest.approx(1, abs=0.2)

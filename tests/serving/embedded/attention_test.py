@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig
 
+from serving.embedded import attention
 from serving.embedded.attention import Segment, Step, slot_attention
 from serving.embedded.kv_cache import KvCache
 
@@ -50,7 +51,13 @@ class Sequences:
         self.keys = [torch.randn(n, KV_HEADS, DIM, generator=generator) for n in lengths]
         self.values = [torch.randn(n, KV_HEADS, DIM, generator=generator) for n in lengths]
 
-    def step(self, cache: KvCache, running: list[int], segments: list[tuple[int, int]]) -> list[torch.Tensor]:
+    def step(
+        self,
+        cache: KvCache,
+        running: list[int],
+        segments: list[tuple[int, int]],
+        dtype: torch.dtype = torch.float32,
+    ) -> list[torch.Tensor]:
         """Outputs of one step in the layout of the engine.
 
         Args:
@@ -64,7 +71,7 @@ class Sequences:
             [0] * len(running),
             running,
             [Segment(slot, a, (0,) * (b - a)) for slot, a, b in pieces[len(running) :]],
-            torch.float32,
+            dtype,
             CPU,
         )
 
@@ -163,3 +170,30 @@ def test_slots_begin_at_zero_and_are_copied_moved_and_cleared(dtype: torch.dtype
     assert slots.values(1)[1, :, :3].eq(2).all() and not slots.values(1)[1, :, 3:].any()
     slots.clear()
     assert not slots.keys(0).any() and not slots.values(1).any()
+
+
+@pytest.mark.parametrize("start", [0, 1, 70])
+@pytest.mark.parametrize("count", [1, 64, 65, 150])
+def test_products_written_out_are_those_of_the_fused_kernel(start: int, count: int) -> None:
+    total, generator = start + count, torch.Generator().manual_seed(count)
+    query, keys, values = (
+        torch.randn(shape, dtype=torch.float64, generator=generator)
+        for shape in ((1, HEADS, count, DIM), (KV_HEADS, total, DIM), (KV_HEADS, total, DIM))
+    )
+    mask = torch.ones(count, total, dtype=torch.bool).tril(start)
+    for scaling in (None, 0.3):
+        fused = attention._segment(query, keys, values, mask, scaling)
+        torch.testing.assert_close(attention._written_out(query, keys, values, scaling), fused)
+
+
+def test_in_bfloat16_a_prompt_gets_the_same_outputs_up_to_rounding() -> None:
+    lengths, slots = [12, 9], cache(torch.bfloat16)
+    exact, rounded = Sequences(lengths), Sequences(lengths)
+    for of in (rounded.queries, rounded.keys, rounded.values):
+        of[:] = [one.bfloat16() for one in of]
+    rounded.step(slots, [], [(0, 5), (0, 4)], torch.bfloat16)
+    outputs = rounded.step(slots, [], [(5, 12), (4, 9)], torch.bfloat16)
+    for number, (begin, end) in enumerate([(5, 12), (4, 9)]):
+        expected = exact.expected(number, begin, end)
+        assert outputs[number].dtype is torch.bfloat16
+        torch.testing.assert_close(outputs[number].float(), expected, atol=0.05, rtol=0.05)
