@@ -195,9 +195,9 @@ class ImitationSettings(Section):
     mistakes: float = Field(0.0, ge=0, lt=1)
     """Share of turns in which another action is played than the one that is taught, possible or not, so
     that the models learn to continue after mistakes; needs the teacher `adviser`."""
-    steps: int = Field(20, ge=1)
+    steps: int = Field(20, ge=0)
     """Number of optimizer steps for each adapter."""
-    planner_steps: int | None = Field(None, ge=1)
+    planner_steps: int | None = Field(None, ge=0)
     """Number of optimizer steps for the planner, which has less to learn; none means `steps`."""
     batch_turns: int = Field(8, ge=1)
     """Number of turns per step."""

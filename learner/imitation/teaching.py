@@ -15,6 +15,7 @@ import torch
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
 from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
+from core.errors import NotFoundError
 from core.files import sweep_unfinished, written_beside
 from core.freed_memory import MemoryReturns
 from core.paths import cache_folder, user_path
@@ -35,7 +36,6 @@ from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
-from serving.adapters.folder import folder_hash
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer
@@ -65,6 +65,18 @@ class WarmStartSettings:
             planner=configuration.planner,
             executor=configuration.executor,
         )
+
+    def start(self) -> AdapterPair | None:
+        """The pair that is taught further, if there is one; `NotFoundError` if it is not complete."""
+        if self.imitation.adapters is None:
+            return None
+        pair = AdapterPair.within(user_path(str(self.imitation.adapters)))
+        if missing := pair.missing():
+            raise NotFoundError(
+                f"imitation.adapters: there is no {missing[1]}; accepted is a folder with `planner` and "
+                f"`executor`, a PEFT folder each"
+            )
+        return pair
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ def warm_start(
     Raises:
         HiperError: as `training_lessons`, or the pair that is taught further does not fit.
     """
+    settings.start()  # Before anything else: a wrong path is told at once.
     progress(0.0, "demonstrations")
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     lessons = training_lessons(settings.imitation, formats, benchmark, seed)
@@ -136,9 +149,9 @@ def _teach(
         checkpointed=learner.gradient_checkpointing,
         quantization=learner.quantization,
     )
-    if start := imitation.adapters:
-        for role, folder_of_role in AdapterPair.within(user_path(str(start))).items():
-            read_adapter(model.peft, role.value, base.fingerprint, folder_of_role)
+    if start := settings.start():
+        for role, given in start.items():
+            read_adapter(model.peft, role.value, base.fingerprint, given)
     losses = checkpoints.restore(model)
     before, memory = sum(map(len, losses.values())), MemoryReturns()
     resumed = f" (resumed after {before} of {sum(steps.values())} steps)" if before else ""
@@ -156,18 +169,18 @@ def _teach(
                 memory.after_work()
                 progress(done / sum(steps.values()), message + resumed)
 
-            generator = np.random.default_rng([seed, number])
-            imitate(
-                model,
-                role,
-                answers[role],
-                imitation,
-                learner.pack_tokens,
-                generator,
-                optimizer,
-                losses[role],
-                after_step,
-            )
+            if steps[role]:
+                imitate(
+                    model,
+                    role,
+                    answers[role],
+                    imitation,
+                    learner.pack_tokens,
+                    np.random.default_rng([seed, number]),
+                    optimizer,
+                    losses[role],
+                    after_step,
+                )
             target = AdapterPair.within(unfinished).of(role)
             target.mkdir()
             origin = AdapterOrigin(base.fingerprint, role.value, version=0)
@@ -193,9 +206,8 @@ def _key(
         "seed": seed,
         "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
     }
-    if start := settings.imitation.adapters:
-        pair = AdapterPair.within(user_path(str(start)))
-        described["taught further"] = [folder_hash(folder).hex() for _, folder in pair.items()]
+    if start := settings.start():
+        described["taught further"] = list(start.hashes().values())
     if settings.learner.quantization != "none":
         described["quantization"] = settings.learner.quantization
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]

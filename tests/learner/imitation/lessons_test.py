@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
 from configuration.servers import PlannerSettings
-from core.errors import HiperError, InvalidInputError
+from core.errors import HiperError, InvalidInputError, NotFoundError
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -166,6 +166,37 @@ def test_a_pair_is_taught_further(base: ModelFolder, tmp_path: Path, monkeypatch
     alone = made(replace(settings, imitation=slowly.model_copy(update={"adapters": None})))
     assert all(torch.allclose(further[name], first[name], atol=1e-5) for name in first)
     assert not all(torch.allclose(alone[name], first[name], atol=1e-4) for name in first)
+
+
+def test_only_the_planner_is_taught_further(
+    base: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIPER_CACHE", str(tmp_path / "cache"))
+    imitation = ImitationSettings(steps=1, batch_turns=2, games=2, learning_rate=1e-2)
+    learner = LearnerSettings(dtype="float32", threads=1, pack_tokens=2048)
+    settings = WarmStartSettings(imitation, LoraSettings(rank=2, alpha=4), learner, SERVER, SERVER)
+    first = warm_start(settings, base, environment(), 0, lambda share, text: None)
+    (pair,) = (each for each in (tmp_path / "cache" / "warm-start").iterdir() if each.is_dir())
+    further = imitation.model_copy(update={"adapters": pair, "steps": 0, "planner_steps": 2})
+    made = warm_start(replace(settings, imitation=further), base, environment(), 0, lambda share, text: None)
+    assert {role: len(losses) for role, losses in made.losses.items()} == {Role.PLANNER: 2, Role.EXECUTOR: 0}
+    same = {
+        role: (folder / WEIGHTS_FILE).read_bytes() == (first.adapters.of(role) / WEIGHTS_FILE).read_bytes()
+        for role, folder in made.adapters.items()
+    }
+    assert same == {Role.PLANNER: False, Role.EXECUTOR: True}
+
+
+def test_a_pair_that_is_not_there_is_told_before_anything_is_played(
+    base: ModelFolder, tmp_path: Path
+) -> None:
+    settings = WarmStartSettings(
+        imitation=ImitationSettings(adapters=tmp_path), planner=SERVER, executor=SERVER
+    )
+    told: list[str] = []
+    with pytest.raises(NotFoundError, match="imitation.adapters: there is no .*planner.adapter_config.json"):
+        warm_start(settings, base, environment(), 0, lambda share, text: told.append(text))
+    assert not told
 
 
 def test_no_shipped_pair_takes_the_place_of_one_that_is_taught_further(tmp_path: Path) -> None:
