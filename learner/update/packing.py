@@ -78,14 +78,17 @@ class Pack:
     """[R] answer tokens, member after member."""
 
     def bias(self, dtype: torch.dtype) -> Tensor:
-        """[N, N] 0 where a row attends to another: to itself and to all before it on its path; else -inf."""
+        """[N, N] 0 where a row attends to another, else minus infinity."""
         count, device = len(self.token_ids), self.token_ids.device
         # Each row starts at a multiple of 16 numbers: torch's kernel would copy any other mask in every
         # layer.
         wide = torch.zeros((count, -(-count // 16) * 16), dtype=dtype, device=device)
-        rows = torch.arange(count, device=device)
-        seen = (rows <= rows[:, None]) & (rows[:, None] < self.subtree_ends)
-        return wide[:, :count].masked_fill_(~seen, -torch.inf)
+        return wide[:, :count].masked_fill_(~self.seen(), -torch.inf)
+
+    def seen(self) -> Tensor:
+        """[N, N] whether a row attends to another: to itself and to all before it on its path."""
+        rows = torch.arange(len(self.token_ids), device=self.token_ids.device)
+        return (rows <= rows[:, None]) & (rows[:, None] < self.subtree_ends)
 
 
 def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:

@@ -37,15 +37,12 @@ class Tree:
         sequences = [*lesson.answers, lesson.transcript]
         rows = sum(len(sequence.computed_ids) for sequence in sequences)
         (one,) = pack(sequences, rows, torch.device("cpu"))
-        seen = np.zeros((len(one.token_ids), len(one.token_ids)), dtype=np.bool_)
-        for branch in one.branches:
-            seen[branch.begin : branch.end, branch.path.numpy()] = ~branch.hidden.numpy()
         answers = [member < len(lesson.answers) for member in one.members]
         counts = [len(sequences[member].response_ids) for member in one.members]
         return cls(
             one.token_ids,
             one.positions,
-            np.packbits(seen, axis=1),
+            np.packbits(one.seen().numpy(), axis=1),
             one.predicting,
             one.targets,
             torch.tensor(np.repeat(answers, counts)),
