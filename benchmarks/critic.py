@@ -3,7 +3,7 @@
 That one was a third adapter with value heads. An update computed the values of all prompts with it, and
 trained it by gradient in a pass over them: no memory of earlier batches, no episodes held out. It is re-made
 here. Both have the same episodes, model, packs and updates of the policies, in one process. Each part is
-timed by itself, and the times are added up. The memory of today's critic is full from the start.
+timed separately, and the times are added. Today's critic starts with a full memory of earlier batches.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def shipped_pair(
     prompt_format = settings.planner.prompt_format
     alike = settings.executor.prompt_format == prompt_format
     thinks = settings.planner.think or settings.executor.think
-    taught_anew = settings.imitation.episodes or settings.imitation.adapters or thinks
-    if not (settings.imitation.shipped and alike and settings.planner.hierarchy) or taught_anew:
+    further = settings.imitation.episodes or settings.imitation.adapters
+    if not (settings.imitation.shipped and alike and settings.planner.hierarchy) or thinks or further:
         return None
     named = f"{benchmark}_{prompt_format}"
     found = sorted(each for each in folder.iterdir() if f"{each.name}_".startswith(f"{named}_"))

@@ -77,7 +77,7 @@ class FeatureReader:
 
     @torch.no_grad()
     def _of(self, one: Pack, adapter: str | None) -> Tensor:
-        return self._model.features(one, adapter).float()
+        return self._model.features(one, adapter)
 
 
 def turn_counts(batch: TurnBatch, states: States, step_limits: npt.NDArray[np.int64]) -> Features:

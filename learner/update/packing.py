@@ -63,9 +63,6 @@ class Pack:
     """[N] token of each row."""
     positions: Tensor
     """[N] depth of each row in the prefix tree, from 0."""
-    subtree_ends: Tensor
-    """[N] row after the last one whose path contains the row. In depth-first order, all rows from the row
-    itself to that one have it in their paths."""
     branches: tuple[Branch, ...]
     """Branches in the order of their rows; sequences that add no row have none."""
     members: tuple[int, ...]
@@ -88,7 +85,16 @@ class Pack:
     def seen(self) -> Tensor:
         """[N, N] whether a row attends to another: to itself and to all before it on its path."""
         rows = torch.arange(len(self.token_ids), device=self.token_ids.device)
-        return (rows <= rows[:, None]) & (rows[:, None] < self.subtree_ends)
+        return (rows <= rows[:, None]) & (rows[:, None] < self._subtree_ends)
+
+    @cached_property
+    def _subtree_ends(self) -> Tensor:
+        """[N] row after the last one whose path contains the row. In depth-first order, all rows from the row
+        itself to that one have it in their paths."""
+        ends = np.zeros(len(self.token_ids), dtype=np.int64)
+        for branch in self.branches:
+            ends[list(branch.rows)] = branch.end
+        return torch.from_numpy(ends).to(self.token_ids.device)
 
 
 def pack(sequences: Sequence[TokenSequence], pack_tokens: int, device: torch.device) -> list[Pack]:
@@ -136,7 +142,6 @@ class _OpenPack:
         self._last: tuple[int, ...] = ()
         self._path: list[int] = []
         self._branches: list[tuple[int, int, list[int]]] = []
-        self._subtree_ends: list[int] = []
         self._prompt_ends: list[int] = []
         self._predicting: list[int] = []
         self._targets: list[int] = []
@@ -155,9 +160,6 @@ class _OpenPack:
         self._positions += range(shared, len(ids))
         if end > begin:
             self._branches.append((begin, end, self._path))
-        self._subtree_ends += range(begin, end)
-        for row in self._path:
-            self._subtree_ends[row] = end
         # A token is predicted by the row before it: an answer's first token by the last row of the prompt.
         last_of_prompt = len(sequence.prompt_ids) - 1
         self.members.append(place)
@@ -172,7 +174,6 @@ class _OpenPack:
         return Pack(
             token_ids=ids(self._token_ids),
             positions=ids(self._positions),
-            subtree_ends=ids(self._subtree_ends),
             branches=tuple(Branch(begin, end, tuple(path), device) for begin, end, path in self._branches),
             members=tuple(self.members),
             prompt_ends=ids(self._prompt_ends),

@@ -168,7 +168,7 @@ class EmbeddedEngine:
         self._loop.adapter = adapter
 
     def _run(self, ready: Future[None]) -> None:
-        """Loads and runs the model, in a thread of its own."""
+        """Loads the model and runs it until the engine ends; what the engine's thread does."""
         try:
             torch.set_num_threads(self._threads)
             self._runner = ModelRunner(

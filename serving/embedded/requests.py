@@ -38,11 +38,6 @@ class Requests:
         self._added = threading.Condition()
 
     @property
-    def running(self) -> list[Sequence]:
-        """The running sequences; sequence i occupies slot i. Only the model's thread changes the list."""
-        return self._scheduler.running
-
-    @property
     def unanswered(self) -> int:
         """Number of callers that wait for an answer or a change."""
         with self._added:

@@ -20,8 +20,7 @@ from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
 from learner.update.checkpoint import PARAMETERS
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder
-from tests.byte_tokenizer import byte_tokenizer
-from tests.learner.tiny import tiny_model
+from tests.learner.imitation.byte_model import byte_model
 
 SERVER = {"context_length": 2048, "max_new_tokens": 64, "history": 1}
 SETTINGS = WarmStartSettings(
@@ -36,9 +35,7 @@ PLANNER, EXECUTOR = "imitation, planner", "imitation, executor"
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    folder = tmp_path_factory.mktemp("model")
-    byte_tokenizer().save_pretrained(folder)
-    return tiny_model(folder, words=300, context=2048)
+    return byte_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import PlannerSettings
 from core.errors import HiperError, InvalidInputError, NotFoundError
 from core.role import Role
 from environments.benchmark import Benchmark
@@ -27,20 +26,16 @@ from run_folder.folder import RunFolder
 from run_folder.store import EpisodeStore
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer, resolve_model
-from tests.byte_tokenizer import byte_tokenizer
-from tests.learner.tiny import tiny_model
+from tests.learner.imitation.byte_model import SERVER, byte_model
 from trajectory.episode import Decision, Episode, Turn
 from trajectory.wire import episode_to_pb
 
-SERVER = PlannerSettings(context_length=2048, max_new_tokens=64, history=1)
 ADVISER = ImitationSettings(teacher="adviser", mistakes=0.3, games=4)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    folder = tmp_path_factory.mktemp("model")
-    byte_tokenizer().save_pretrained(folder)
-    return tiny_model(folder, words=300, context=2048)
+    return byte_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from transformers import AutoModelForCausalLM
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
-from configuration.servers import PlannerSettings
 from core.role import Role
 from environments.benchmark import Benchmark
 from environments.registry import load
@@ -29,12 +28,10 @@ from learner.imitation.teaching import WarmStart, WarmStartSettings, warm_start
 from play.broken import TooManyBrokenError
 from serving.adapters.folder import WEIGHTS_FILE
 from serving.model import ModelFolder, load_tokenizer
-from tests.byte_tokenizer import byte_tokenizer
 from tests.environments.breaking import BreakingBenchmark, guarded
-from tests.learner.tiny import tiny_model
+from tests.learner.imitation.byte_model import SERVER, byte_model
 from trajectory.episode import Decision
 
-SERVER = PlannerSettings(context_length=2048, max_new_tokens=64, history=1)
 SETTINGS = WarmStartSettings(
     imitation=ImitationSettings(steps=6, batch_turns=4, games=4, learning_rate=2e-2),
     lora=LoraSettings(rank=4, alpha=8),
@@ -46,9 +43,7 @@ SETTINGS = WarmStartSettings(
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    folder = tmp_path_factory.mktemp("model")
-    byte_tokenizer().save_pretrained(folder)
-    return tiny_model(folder, words=300, context=2048)
+    return byte_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
