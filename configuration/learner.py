@@ -40,7 +40,7 @@ class LearnerSettings(ServerSettings):
     """Number of updates by which an episode may lag behind; 0 is synchronous, as in the paper."""
     lease_seconds: float = Field(30.0, gt=0)
     """Seconds after which an episode is leased again whose orchestrator has stopped renewing its lease."""
-    model: str = "bundled"
+    model: str = Field("bundled", min_length=1)
     """Base model of both policies and the critic; must be the servers' base model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number format of the base model; adapters, heads and optimizer are float32."""

@@ -71,6 +71,8 @@ def _accepted(problem: Mapping[str, Any]) -> str:
     for limit, words in _LIMITS.items():
         if limit in context:
             return f"{words} {context[limit]}"
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "a text that is not empty"
     if kind == "literal_error":
         choices = [each for each in re.findall(r"'([^']*)'", context["expected"]) if each]
         return f"{' or '.join(', '.join(choices).rsplit(', ', 1))}.{nearest(str(problem['input']), choices)}"

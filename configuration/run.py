@@ -24,9 +24,9 @@ class RunSettings(Section):
     """Seed from which every other seed of the run is derived."""
     tensorboard: bool = False
     """Whether to also write the metrics as TensorBoard event files, into the run's folder."""
-    wandb: str | None = None
+    wandb: str | None = Field(None, min_length=1)
     """Project of Weights & Biases to which the metrics are also sent; needs the package wandb."""
-    trackio: str | None = None
+    trackio: str | None = Field(None, min_length=1)
     """Project of Trackio to which the metrics are also written; needs the package trackio."""
     trace: str | None = None
     """URL of an OpenTelemetry collector, such as http://127.0.0.1:4317, to which a trace of each episode is
@@ -45,7 +45,7 @@ class OrchestratorSettings(Section):
 
     concurrency: int = Field(8, ge=1)
     """Number of episodes played at once, each at its own pace."""
-    split: str = "train"
+    split: str = Field("train", min_length=1)
     """Split of the benchmark that tasks are drawn from."""
     call_seconds: float = Field(60.0, gt=0)
     """Seconds until one try of a call reaches its deadline."""

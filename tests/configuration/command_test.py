@@ -146,6 +146,8 @@ def test_lists_are_written_with_commas_and_optional_values_with_none():
         (["--run.dir="], "run.dir = '': accepted is a path that is not empty; `.` is the current folder"),
         (["--run-dir", ""], "run.dir = '': accepted is a path that is not empty"),
         (["--planner.tls.key="], "planner.tls.key = '': accepted is a path that is not empty"),
+        (["--model="], "learner.model = '': accepted is a text that is not empty"),
+        (["--run.wandb="], "run.wandb = '': accepted is a text that is not empty"),
         (["--config="], "--config : there is no file "),
         (["--config", "nano.toml"], "Did you mean presets/nano.toml?"),
     ],

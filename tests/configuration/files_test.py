@@ -22,8 +22,8 @@ CONFIGURATIONS = st.builds(
         RunSettings,
         dir=st.none() | st.text(min_size=1).map(Path),
         seed=st.integers(0, 2**63 - 1),
-        wandb=st.none() | st.text(),
-        trackio=st.none() | st.text(),
+        wandb=st.none() | st.text(min_size=1),
+        trackio=st.none() | st.text(min_size=1),
     ),
     environment=st.builds(
         EnvironmentSettings,

@@ -14,7 +14,7 @@ from configuration.tree import Configuration
 from configuration.vllm_options import SET_BY_OUR_KEYS
 
 KEYS = {key.name: key for key in keys(Configuration)}
-_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
+_CHARACTER = st.characters(exclude_categories=["Cs", "Cc"])
 _WORD = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6)
 _ITEM = st.booleans() | st.integers(-(2**31), 2**31) | st.floats(0.0, 1.0) | _WORD
 _OPTION = _WORD.filter(lambda name: name not in SET_BY_OUR_KEYS)
@@ -102,8 +102,8 @@ def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
         return st.one_of(*(_values(each, bounds) for each in arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
+    least = max((bound.min_length for bound in bounds if isinstance(bound, MinLen)), default=0)
     if origin is tuple:
-        least = max((bound.min_length for bound in bounds if isinstance(bound, MinLen)), default=0)
         return st.lists(_values(arguments[0], []), min_size=least, max_size=3).map(tuple)
     if annotation is types.NoneType:
         return st.none()
@@ -113,7 +113,9 @@ def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
         return st.integers(low, high)
     if annotation is float:
         return _floats(bounds)
-    return {bool: st.booleans(), str: _TEXT, Path: _PATH}[annotation]
+    if annotation is str:
+        return st.text(_CHARACTER, min_size=least, max_size=12)
+    return {bool: st.booleans(), Path: _PATH}[annotation]
 
 
 def _floats(bounds: list[Any]) -> st.SearchStrategy[float]:
