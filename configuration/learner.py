@@ -204,13 +204,14 @@ class ImitationSettings(Section):
     learning_rate: float = Field(1e-3, gt=0)
     """Learning rate of AdamW, which falls linearly to zero."""
     games: int = Field(60, ge=0)
-    """Number of tasks of the training split whose demonstrations are used."""
+    """Number of tasks of the training split whose demonstrations are used. With 0 and without `episodes`, a
+    run starts from the pair in `adapters` as it is."""
     episodes: Path | None = None
     """Folder of a run whose episodes are lessons, too: at each of their turns, the teacher says what would
     have been right, whatever was played (DAgger, arXiv 1011.0686). Needs the teacher `adviser`."""
     adapters: Path | None = None
-    """Pair of adapters that is taught further, a folder with `planner` and `executor`; none means adapters
-    that change nothing."""
+    """Pair of adapters to start from, which is taught further: a folder with `planner` and `executor`. None
+    means adapters that change nothing."""
     family_games: int | None = Field(None, ge=1)
     """Largest number of tasks of one family among them, such as WebShop's goals for the same product: a few
     products have most goals. None means any number; in a mix of environments, any number is used."""
@@ -240,8 +241,16 @@ class ImitationSettings(Section):
             )
         return self
 
+    @property
+    def has_lessons(self) -> bool:
+        """Whether anything is taught; otherwise a run starts from `adapters` as they are."""
+        return self.games > 0 or self.episodes is not None
+
     @model_validator(mode="after")
-    def _something_is_taught(self) -> Self:
-        if not self.games and not self.episodes:
-            raise ValueError("imitation.games = 0 needs imitation.episodes, or there are no lessons")
+    def _there_are_lessons_or_a_pair(self) -> Self:
+        if not self.has_lessons and self.adapters is None:
+            raise ValueError(
+                "imitation.games = 0 needs imitation.episodes for lessons, or imitation.adapters to start "
+                "from; --no-warm-start does without"
+            )
         return self

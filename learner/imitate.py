@@ -11,6 +11,7 @@ from rich.table import Table
 
 from configuration.command import main, read
 from configuration.section import Section
+from core.errors import ConfigurationError
 from core.freed_memory import keep_freed_memory
 from core.progress import progress
 from core.role import Role
@@ -37,6 +38,8 @@ class ImitateFlags(Section):
 def run(argv: Sequence[str]) -> int:
     line = read(argv, "imitate", ImitateFlags)
     c, flags = line.configuration, line.flags
+    if not c.imitation.has_lessons:
+        raise ConfigurationError("imitation.games = 0 needs imitation.episodes, or there are no lessons")
     console = Console()
     keep_freed_memory()
     settings = WarmStartSettings.of(c)

@@ -6,6 +6,7 @@ from configuration.tree import Configuration
 from core.progress import Progress
 from environments import registry
 from learner.imitation.shipped import shipped_pair
+from learner.imitation.start import given_pair
 from learner.imitation.teaching import WarmStartSettings, warm_start
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
@@ -14,9 +15,12 @@ from serving.model import ModelFolder
 def first_adapters(
     configuration: Configuration, model: ModelFolder, progress: Progress
 ) -> AdapterPair | None:
-    """Adapters taught from demonstrations: shipped, cached, or made now; None if that is turned off."""
+    """The pair that is given, if nothing is to be taught; otherwise one that was taught from demonstrations:
+    shipped, cached, or made now. None if there is no warm start."""
     if not configuration.imitation.enabled:
         return None
+    if not configuration.imitation.has_lessons:
+        return given_pair(configuration.imitation)
     settings = WarmStartSettings.of(configuration)
     if shipped := shipped_pair(settings, model, configuration.environment.title):
         return shipped

@@ -15,10 +15,9 @@ import torch
 from configuration.learner import ImitationSettings, LearnerSettings, LoraSettings
 from configuration.servers import ModelServerSettings, PlannerSettings
 from configuration.tree import Configuration
-from core.errors import NotFoundError
 from core.files import sweep_unfinished, written_beside
 from core.freed_memory import MemoryReturns
-from core.paths import cache_folder, user_path
+from core.paths import cache_folder
 from core.progress import Progress
 from core.role import Role
 from environments.benchmark import Benchmark
@@ -31,6 +30,7 @@ from learner.imitation.checkpoints import (
 )
 from learner.imitation.demonstrations import Formats
 from learner.imitation.lessons import right_answers, training_lessons
+from learner.imitation.start import given_pair
 from learner.imitation.steps import imitate
 from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.optimizer import AdapterOptimizer
@@ -66,18 +66,6 @@ class WarmStartSettings:
             executor=configuration.executor,
         )
 
-    def start(self) -> AdapterPair | None:
-        """The pair that is taught further, if there is one; `NotFoundError` if it is not complete."""
-        if self.imitation.adapters is None:
-            return None
-        pair = AdapterPair.within(user_path(str(self.imitation.adapters)))
-        if missing := pair.missing():
-            raise NotFoundError(
-                f"imitation.adapters: there is no {missing[1]}; accepted is a folder with `planner` and "
-                f"`executor`, a PEFT folder each"
-            )
-        return pair
-
 
 @dataclass(frozen=True)
 class WarmStart:
@@ -108,7 +96,7 @@ def warm_start(
     Raises:
         HiperError: as `training_lessons`, or the pair that is taught further does not fit.
     """
-    start = settings.start()  # Before anything else: a wrong path is told at once.
+    start = given_pair(settings.imitation)  # Before anything else: a wrong path is told at once.
     progress(0.0, "demonstrations")
     formats = Formats.of(load_tokenizer(model.path), settings.planner, settings.executor)
     lessons = training_lessons(settings.imitation, formats, benchmark, seed)

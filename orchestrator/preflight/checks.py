@@ -12,6 +12,7 @@ from core.paths import user_path
 from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task
+from learner.imitation.start import given_pair
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
 from play.schedule import parts_of
@@ -38,7 +39,7 @@ def check_inputs(configuration: Configuration) -> Inputs:
 
     Raises:
         ConfigurationError: settings contradict each other, or the split has no tasks.
-        NotFoundError: the model's folder is missing.
+        NotFoundError: the model's folder, or the pair to start from, is missing.
         InvalidInputError: the model's folder lacks files.
         BenchmarkError: the environment or the split is unknown, or data is missing.
     """
@@ -63,7 +64,7 @@ def check_settings(configuration: Configuration) -> None:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
             servers would listen on one port, vLLM lacks an option, a batch cannot be divided by the shares
             of a mix, or a package that is asked for is not installed.
-        NotFoundError: the model's folder is missing.
+        NotFoundError: the model's folder, or the pair to start from, is missing.
         InvalidInputError: the model's folder lacks files.
     """
     servers = {"planner": configuration.planner, "executor": configuration.executor}
@@ -86,6 +87,8 @@ def check_settings(configuration: Configuration) -> None:
     check_packages(configuration.run)
     if configuration.learner.address is None:
         check_learner_packages(configuration.learner.quantization)
+        if configuration.imitation.enabled:
+            given_pair(configuration.imitation)
     if configuration.run.trace is not None:
         tracing.check_packages(configuration.run.trace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,12 @@ def test_only_the_adviser_can_teach_with_mistakes() -> None:
     assert ImitationSettings(teacher="adviser", mistakes=0.3).mistakes == 0.3
     for teacher in ("rule", "expert"):
         refused(ImitationSettings, "imitation.mistakes = 0.3 needs", teacher=teacher, mistakes=0.3)
+
+
+def test_a_warm_start_needs_lessons_or_a_pair() -> None:
+    refused(ImitationSettings, "imitation.games = 0 needs imitation.episodes for lessons, or", games=0)
+    assert not ImitationSettings(games=0, adapters=Path("pair")).has_lessons
+    assert ImitationSettings(games=0, episodes=Path("run"), teacher="adviser").has_lessons
 
 
 @pytest.mark.parametrize(

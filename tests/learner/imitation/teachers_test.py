@@ -14,6 +14,7 @@ from environments.telling import Telling
 from learner.imitation.first import first_adapters
 from learner.imitation.shipped import FOLDER
 from learner.imitation.teachers import PolicyTeacher, TaughtTurn, WithoutSubgoals, teacher_of
+from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, resolve_model
 
 ADMISSIBLE = (("look", "go a", "hush"), ("look", "go b"), ("look", "go c"))
@@ -125,6 +126,14 @@ def no_progress(share: float, text: str) -> None:
 def test_a_run_without_a_warm_start_has_no_first_adapters() -> None:
     off = Configuration.model_validate({"imitation": {"enabled": False}})
     assert first_adapters(off, ModelFolder(Path("/nowhere"), "none", ""), no_progress) is None
+
+
+def test_a_given_pair_without_lessons_is_taken_as_it_is() -> None:
+    imitation = {"adapters": FOLDER / "webshop_transcript", "games": 0}
+    given = Configuration.model_validate({"imitation": imitation})
+    assert first_adapters(given, ModelFolder(Path("/nowhere"), "none", ""), no_progress) == AdapterPair.within(
+        FOLDER / "webshop_transcript"
+    )
 
 
 def test_the_shipped_pair_is_taken_where_one_fits() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from configuration.tree import Configuration
-from core.errors import ConfigurationError, HiperError
+from core.errors import ConfigurationError, HiperError, NotFoundError
 from environments.benchmark import Task
 from environments.errors import DataNotFoundError, UnknownSplitError
 from environments.registry import LOADERS
@@ -50,6 +50,13 @@ def test_another_split_and_environment() -> None:
     inputs = check_inputs(configuration(environment=webshop, orchestrator={"split": "valid"}))
     assert inputs.description.startswith("16 episodes of webshop, ")
     assert {task.split for task in inputs.tasks} == {"valid"}
+
+
+def test_a_pair_to_start_from_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    imitation = {"adapters": tmp_path, "games": 0}
+    with pytest.raises(NotFoundError, match="imitation.adapters: there is no .*planner.adapter_config.json"):
+        check_settings(configuration(imitation=imitation))
+    check_settings(configuration(imitation={**imitation, "enabled": False}))
 
 
 def test_an_option_that_vllm_does_not_have_is_refused_before_anything_starts(
