@@ -146,9 +146,7 @@ class EmbeddedEngine:
         return self._runner
 
     def _stage(self, folder: Path | None) -> Mapping[str, torch.Tensor]:
-        # torch's number of threads is set per thread: a new one would use all cores.
-        torch.set_num_threads(self._threads)
-        return self._loaded.weights.stage(folder)
+        return self._loaded.weights.stage(folder, self._threads)
 
     async def _change(self, make: Callable[[ModelRunner], None]) -> None:
         """Has the model's thread make a change as soon as no sequence is running."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from core.errors import InvalidInputError
-from serving.adapters.folder import read_lora_pairs
+from serving.adapters.folder import LoraPair, read_lora_pairs
 
 _GOLDEN = (0.7548776662466927, 0.5698402909980532)
 """Steps of the R2 sequence, which fills the unit interval evenly along the columns and rows of a matrix."""
@@ -34,31 +35,40 @@ class MergedWeights:
         self._in_place = in_place
         self._changed: frozenset[str] = frozenset()
 
-    @torch.no_grad()
-    def stage(self, adapter: Path | None) -> Mapping[str, torch.Tensor]:
+    def stage(self, adapter: Path | None, threads: int = 1) -> Mapping[str, torch.Tensor]:
         """Computes new values of all parameters that `adapter` changes or that are changed now.
 
         A value is W + scaling · B A, where W is in the number format, as the learner has it; the sum is
-        computed in float32 and then rounded. The model stays as it is.
+        computed in float32 and then rounded. The model stays as it is. The matrices are divided among
+        `threads`: most are too small to be divided themselves.
 
         Raises:
             InvalidInputError: a value is not finite in the number format, although A, B and scaling are.
         """
-        staged = {}
+        pairs = {pair.parameter: pair for pair in read_lora_pairs(adapter)} if adapter else {}
+        names = [*pairs, *(self._changed - pairs.keys())]
         with ExitStack() as files:
             base = self._base(files)
-            for pair in read_lora_pairs(adapter) if adapter else ():
-                merged = torch.addmm(base(pair.parameter), pair.b.float(), pair.a.float(), alpha=pair.scaling)
-                if not _fits(merged, self._dtype):
-                    raise InvalidInputError(
-                        f"adapter: {pair.parameter}: merged into the base model it holds a value that is not "
-                        f"finite in {self._dtype}"
-                    )
-                place = self._parameters[pair.parameter].device
-                staged[pair.parameter] = rounded(merged, self._dtype).to(place)
-            for name in self._changed - staged.keys():
-                staged[name] = base(name).to(self._parameters[name].device, self._dtype)
-        return staged
+
+            def value(name: str) -> torch.Tensor:
+                with torch.no_grad():
+                    return self._merged(base(name), pairs.get(name)).to(self._parameters[name].device)
+
+            # torch's number of threads is set per thread: a new one would use all cores.
+            with ThreadPoolExecutor(threads, "merge", torch.set_num_threads, (1,)) as pool:
+                return dict(zip(names, pool.map(value, names), strict=True))
+
+    def _merged(self, base: torch.Tensor, pair: LoraPair | None) -> torch.Tensor:
+        """A float32 matrix [output, input] of the base model, with the pair of an adapter merged into it."""
+        if pair is None:
+            return base.to(self._dtype)
+        merged = torch.addmm(base, pair.b.float(), pair.a.float(), alpha=pair.scaling)
+        if not _fits(merged, self._dtype):
+            raise InvalidInputError(
+                f"adapter: {pair.parameter}: merged into the base model it holds a value that is not finite "
+                f"in {self._dtype}"
+            )
+        return rounded(merged, self._dtype)
 
     def use(self, staged: Mapping[str, torch.Tensor], adapter: Path | None) -> Callable[[], None]:
         """Puts the values that `stage` returned for `adapter` into the model; they belong to it from then on.

@@ -131,9 +131,9 @@ def test_a_run_without_a_warm_start_has_no_first_adapters() -> None:
 def test_a_given_pair_without_lessons_is_taken_as_it_is() -> None:
     imitation = {"adapters": FOLDER / "webshop_transcript", "games": 0}
     given = Configuration.model_validate({"imitation": imitation})
-    assert first_adapters(given, ModelFolder(Path("/nowhere"), "none", ""), no_progress) == AdapterPair.within(
-        FOLDER / "webshop_transcript"
-    )
+    assert first_adapters(
+        given, ModelFolder(Path("/nowhere"), "none", ""), no_progress
+    ) == AdapterPair.within(FOLDER / "webshop_transcript")
 
 
 def test_the_shipped_pair_is_taken_where_one_fits() -> None:

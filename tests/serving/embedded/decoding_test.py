@@ -107,6 +107,21 @@ def test_what_captured_steps_read_keeps_its_address(model: ModelFolder, adapter:
         assert torch.equal(parameters[name], value) and parameters[name].data_ptr() == address
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_threads_divide_the_matrices_and_change_nothing(
+    model: ModelFolder, adapter: LoadedAdapter, dtype: torch.dtype
+) -> None:
+    weights = ModelRunner(model.path, dtype, CPU, 2, 64).weights
+    merged = weights.stage(adapter.folder)
+    weights.use(merged, adapter.folder)
+    for one, other in (
+        (merged, weights.stage(adapter.folder, threads=3)),
+        (weights.stage(None), weights.stage(None, threads=3)),
+    ):
+        assert one.keys() == other.keys() == merged.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_without_a_gpu_the_setting_is_refused(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(PreconditionError, match="cuda_graphs = true needs an NVIDIA GPU"):
