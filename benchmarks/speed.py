@@ -42,11 +42,11 @@ MEASUREMENTS = (
     Measurement("rollout", "benchmarks.rollout"),
     Measurement("iteration", "benchmarks.iteration"),
     Measurement("engine", "benchmarks.engine"),
-    Measurement("engine, nothing shared", "benchmarks.engine", ("--shared", "0")),
+    Measurement("engine-unshared", "benchmarks.engine", ("--shared", "0")),
     Measurement("training", "benchmarks.training"),
-    Measurement("training, compact prompts", "benchmarks.training", (*COMPACT, "--episodes", "3")),
+    Measurement("training-compact", "benchmarks.training", (*COMPACT, "--episodes", "3")),
     Measurement("critic", "benchmarks.critic"),
-    Measurement("critic, compact prompts", "benchmarks.critic", (*COMPACT, "--rounds", "1")),
+    Measurement("critic-compact", "benchmarks.critic", (*COMPACT, "--rounds", "1")),
     Measurement("hae", "benchmarks.hae"),
 )
 
@@ -57,7 +57,7 @@ class Flags(Section):
     results: Path = Path("speed_results.md")
     """File of the results."""
     only: tuple[str, ...] = ()
-    """Names of the benchmarks to run, such as `push,rollout`; empty means all."""
+    """Names of the benchmarks to run, such as `push,engine-unshared`; empty means all."""
 
 
 SYNTAX = Syntax("benchmarks", NoSections, Flags, "Measures all ratios of docs/results/speed.md.")

@@ -41,3 +41,11 @@ def test_a_benchmark_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="pull; there are push, rollout"):
         speed.run(["--results", str(tmp_path / "results.md"), "--only", "pull"])
     assert not list(tmp_path.iterdir())
+
+
+def test_each_benchmark_can_be_selected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "results.md"
+    names = [one.name for one in speed.MEASUREMENTS]
+    file.write_text("".join(f"## {name}\n" for name in names), encoding="utf-8")
+    assert speed.run(["--results", str(file), "--only", ",".join(names)]) == 0
+    assert capsys.readouterr().out == "".join(f"{name}: in {file} already\n" for name in names)
