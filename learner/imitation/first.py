@@ -6,8 +6,8 @@ from configuration.tree import Configuration
 from core.progress import Progress
 from environments import registry
 from learner.imitation.shipped import shipped_pair
-from learner.imitation.start import given_pair
 from learner.imitation.teaching import WarmStartSettings, warm_start
+from serving.adapters.given import given_pair
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder
 

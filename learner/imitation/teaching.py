@@ -30,12 +30,12 @@ from learner.imitation.checkpoints import (
 )
 from learner.imitation.demonstrations import Formats
 from learner.imitation.lessons import right_answers, training_lessons
-from learner.imitation.start import given_pair
 from learner.imitation.steps import imitate
 from learner.update.adapter_files import read_adapter, write_adapter
 from learner.update.optimizer import AdapterOptimizer
 from learner.update.packing import TokenSequence
 from learner.update.policy import AdaptedModel
+from serving.adapters.given import given_pair
 from serving.adapters.origin import AdapterOrigin
 from serving.adapters.pair import AdapterPair
 from serving.model import ModelFolder, compute_device, compute_dtype, load_tokenizer

@@ -12,11 +12,11 @@ from core.paths import user_path
 from core.role import Role
 from environments import registry
 from environments.benchmark import Benchmark, Task
-from learner.imitation.start import given_pair
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
 from play.schedule import parts_of
 from run_folder.sinks import check_packages
+from serving.adapters.given import given_pair
 from serving.model import BUNDLED, resolve_model
 from serving.vllm_options import check_options
 from trajectory.lease import TaskPart
