@@ -46,6 +46,7 @@ NAV: dict[str, tuple[str, ...]] = {
         "docs/results/smollm2_alfworld_six.md",
         "docs/results/smollm2_warm_start.md",
         "docs/results/smollm2_webshop.md",
+        "docs/results/nano_credit.md",
         "docs/results/nano.md",
         "docs/results/nano_short.md",
         "docs/results/theory.md",
