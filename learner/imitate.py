@@ -63,10 +63,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _show(console: Console, made: WarmStart) -> None:
     for role, losses in made.losses.items():
-        if not losses:
-            console.print(f"{role.value}: not taught")
-            continue
-        console.print(f"{role.value}: loss {losses[0]:.2f} to {losses[-1]:.2f} nats a token")
+        taught = f"loss {losses[0]:.2f} to {losses[-1]:.2f} nats a token" if losses else "not taught"
+        console.print(f"{role.value}: {taught}")
     console.print("found in the cache:" if made.cached else "made:")
     console.print(f"  {made.adapters.planner}\n  {made.adapters.executor}", soft_wrap=True)
 

@@ -15,8 +15,8 @@ from serving.model import ModelFolder
 def first_adapters(
     configuration: Configuration, model: ModelFolder, progress: Progress
 ) -> AdapterPair | None:
-    """The pair that is given, if nothing is to be taught; otherwise one that was taught from demonstrations:
-    shipped, cached, or made now. None if there is no warm start."""
+    """The pair in `imitation.adapters`, if there are no lessons. Otherwise a pair taught from demonstrations:
+    the one in the repository, one from the cache, or a new one. None without a warm start."""
     if not configuration.imitation.enabled:
         return None
     if not configuration.imitation.has_lessons:
