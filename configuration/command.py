@@ -99,6 +99,11 @@ class _RunSection(Section):
     run: RunSettings = RunSettings()
 
 
+def given_options(argv: Sequence[str], program: str, flags: type[FlagsT]) -> Given:
+    """The options of what `read` reads, as they were given: short names as the keys that they set."""
+    return _syntax(program, flags).parsed(argv)
+
+
 def _syntax(program: str, flags: type[FlagsT]) -> Syntax[Configuration, FlagsT]:
     return Syntax(program, Configuration, flags, short_names=SHORT_NAMES, switches=SWITCHES)
 

@@ -11,7 +11,7 @@ from filelock import FileLock
 from pydantic import Field
 from rich.console import Console
 
-from configuration.command import main, read
+from configuration.command import given_options, main, read
 from configuration.files import read_toml
 from configuration.keys import value_of
 from configuration.section import Section
@@ -19,12 +19,12 @@ from core.errors import ConfigurationError
 from core.freed_memory import keep_freed_memory
 from core.paths import user_path
 from core.progress import progress
-from studies.curves.horizons import HORIZONS, PRESETS, Horizon, prepared
+from studies.curves.horizons import HORIZONS, PRESETS, Horizon, base_models
 from studies.curves.methods import METHODS, Cell, configured
 from studies.curves.plan import Plan
 from studies.curves.playing import Cells
 from studies.curves.report import Study, write
-from studies.curves.study import Outcome, Place, Score, base_score, play
+from studies.curves.study import Outcome, Place, Score, base_score, play, recorded_score
 
 SHOWN = (
     "environment.step_limit",
@@ -40,6 +40,8 @@ SHOWN = (
     "estimator.keep_penalty.mode",
 )
 """Keys whose values the page shows."""
+_OF_THIS_PAGE = {"out", "results", "name", "report_only", "remark"}
+"""Options that the command on the page does not have as they were given."""
 
 
 class CurvesFlags(Section):
@@ -80,10 +82,13 @@ def run(argv: Sequence[str]) -> int:
     cells = Cells(_plan(flags), lambda cell: Place(root, cell))
     # From short to long, whatever the order of playing is.
     names = [name for name in HORIZONS if name in flags.horizons]
-    horizons = {name: _horizon(argv, name, flags, console) for name in names}
-    starts = {name: _starts(horizon, root, flags) for name, horizon in horizons.items()}
-    if not flags.report_only:
-        _play(cells, horizons, flags, console)
+    horizons = {name: _horizon(argv, name) for name in names}
+    if flags.report_only:
+        starts = {name: _recorded_starts(name, root) for name in names}
+    else:
+        models = {name: _models(horizon, flags, console) for name, horizon in horizons.items()}
+        starts = {name: _starts(horizons[name], models[name], root, flags) for name in names}
+        _play(cells, horizons, models, flags, console)
     study = _study(argv, flags, horizons, starts, cells)
     for path in write(study, user_path(str(flags.results or flags.out)), flags.name):
         console.print(str(path), soft_wrap=True)
@@ -110,34 +115,53 @@ def _plan(flags: CurvesFlags) -> Plan:
     return Plan(flags.horizons, flags.methods, flags.seeds, flags.rates, flags.choosing_seeds)
 
 
-def _horizon(argv: Sequence[str], name: str, flags: CurvesFlags, console: Console) -> Horizon:
+def _horizon(argv: Sequence[str], name: str) -> Horizon:
     preset = read_toml(PRESETS / HORIZONS[name])
-    configuration = read(argv, "nano_curves", CurvesFlags, base=preset).configuration
+    return Horizon(name, read(argv, "nano_curves", CurvesFlags, base=preset).configuration)
+
+
+def _models(horizon: Horizon, flags: CurvesFlags, console: Console) -> dict[bool, Path]:
     hierarchies = {METHODS[method].hierarchy for method in flags.methods}
-    with progress(console, f"base models, {name}") as report:
-        return prepared(name, configuration, hierarchies, report)
+    with progress(console, f"base models, {horizon.name}") as report:
+        return base_models(horizon, hierarchies, report)
 
 
-def _starts(horizon: Horizon, root: Path, flags: CurvesFlags) -> dict[bool, Score]:
+def _starts(horizon: Horizon, models: dict[bool, Path], root: Path, flags: CurvesFlags) -> dict[bool, Score]:
     """The scores of the base models; several commands that begin at once measure them once."""
+    root.mkdir(parents=True, exist_ok=True)
     scores = {}
-    for hierarchy, model in horizon.models.items():
+    for hierarchy, model in models.items():
         cell = Cell(horizon.name, "gae" if hierarchy else "no_hierarchy", flags.rates[0], 0)
-        file = root / f"{horizon.name}-base{'' if hierarchy else '-no-hierarchy'}.json"
-        root.mkdir(parents=True, exist_ok=True)
+        file = _start(horizon.name, hierarchy, root)
         with FileLock(file.with_suffix(".lock")):
             configuration = configured(horizon.configuration, cell, model, flags.compared)
             scores[hierarchy] = base_score(file, configuration, flags.held_out)
     return scores
 
 
-def _play(cells: Cells, horizons: dict[str, Horizon], flags: CurvesFlags, console: Console) -> None:
+def _recorded_starts(horizon: str, root: Path) -> dict[bool, Score]:
+    """The scores of the base models that were measured before."""
+    files = {hierarchy: _start(horizon, hierarchy, root) for hierarchy in (True, False)}
+    return {hierarchy: score for hierarchy, file in files.items() if (score := recorded_score(file))}
+
+
+def _start(horizon: str, hierarchy: bool, root: Path) -> Path:
+    """The file of a base model's score."""
+    return root / f"{horizon}-base{'' if hierarchy else '-no-hierarchy'}.json"
+
+
+def _play(
+    cells: Cells,
+    horizons: dict[str, Horizon],
+    models: dict[str, dict[bool, Path]],
+    flags: CurvesFlags,
+    console: Console,
+) -> None:
     seeds = set(flags.seeds)
 
     def played(cell: Cell, place: Place) -> Outcome:
-        horizon = horizons[cell.horizon]
-        model = horizon.models[METHODS[cell.method].hierarchy]
-        configuration = configured(horizon.configuration, cell, model, flags.compared)
+        model = models[cell.horizon][METHODS[cell.method].hierarchy]
+        configuration = configured(horizons[cell.horizon].configuration, cell, model, flags.compared)
         learner = configuration.learner
         with progress(console, cell.name) as report:
             step = _counted(report, learner.updates * learner.episodes_per_update)
@@ -173,7 +197,7 @@ def _study(
         else f"The learning rate of every method is {rates}."
     )
     return Study(
-        command=shlex.join(["bazel", "run", "//studies:nano_curves", "--", *_without_remark(argv)]),
+        command=_command(argv),
         date=date.today().isoformat(),
         remark=flags.remark,
         settings=chosen,
@@ -187,12 +211,14 @@ def _study(
     )
 
 
-def _without_remark(argv: Sequence[str]) -> list[str]:
-    words = list(argv)
-    if "--remark" in words:
-        place = words.index("--remark")
-        del words[place : place + 2]
-    return words
+def _command(argv: Sequence[str]) -> str:
+    """The command of the study: what was given, but for what belongs to this machine or this page alone."""
+    given = given_options(argv, "nano_curves", CurvesFlags)
+    file = {} if given.file is None else {"config": given.file}
+    flags = {name: value for name, value in given.flags.items() if name not in _OF_THIS_PAGE}
+    options = {"out": "DIR", **file, **flags, **given.keys}
+    words = (word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value))
+    return shlex.join(["bazel", "run", "//studies:nano_curves", "--", *words])
 
 
 if __name__ == "__main__":

@@ -19,24 +19,23 @@ _TEACHING = {"long": NanoSettings(step_subgoals=True)}
 
 @dataclass(frozen=True)
 class Horizon:
-    """A horizon with its base models."""
+    """The games of one horizon."""
 
     name: str
     configuration: Configuration
-    models: dict[bool, Path]
-    """Folders of the base models, with and without a hierarchy."""
 
 
-def prepared(name: str, configuration: Configuration, hierarchies: set[bool], progress: Progress) -> Horizon:
-    """The horizon with the base models that are needed; those that are not in the cache are made.
+def base_models(horizon: Horizon, hierarchies: set[bool], progress: Progress) -> dict[bool, Path]:
+    """The folders of the base models, with and without a hierarchy; those not in the cache are made.
 
     Without a hierarchy, the model is taught by the same player in the same games, with the task as the only
     subgoal.
     """
     models = {}
+    configuration = horizon.configuration
     for hierarchy in sorted(hierarchies, reverse=True):
         planner = configuration.planner.model_copy(update={"hierarchy": hierarchy})
         sections = configuration.environment, planner, configuration.executor
-        settings = BaseSettings(_TEACHING.get(name, NanoSettings()), *sections, seed=0)
+        settings = BaseSettings(_TEACHING.get(horizon.name, NanoSettings()), *sections, seed=0)
         models[hierarchy], _ = nano_base_folder(settings, progress)
-    return Horizon(name, configuration, models)
+    return models

@@ -67,9 +67,10 @@ def write(study: Study, folder: Path, name: str) -> list[Path]:
 
 def _page(study: Study, plots: dict[str, Path]) -> str:
     text = TEMPLATE.read_text(encoding="utf-8")
+    results = {h: {m: study.of(h, m) for m in study.methods(h)} for h in plots}
     values = {
         "title": "hierarchical, flat, and none",
-        "verdict": verdict({h: {m: study.of(h, m) for m in study.methods(h)} for h in plots}, study.runs),
+        "verdict": verdict(results, study.starts, study.runs),
         "horizons": " ".join(_horizon(horizon, study.configuration[horizon]) for horizon in study.starts),
         "settings": study.settings,
         "tables": "\n\n".join(_section(study, horizon, path) for horizon, path in plots.items()),
@@ -90,18 +91,16 @@ def _horizon(name: str, settings: dict[str, object]) -> str:
 
 
 def _section(study: Study, horizon: str, path: Path) -> str:
-    starts = study.starts[horizon]
     base = "; ".join(
         f"{'with' if hierarchy else 'without'} subgoals {score.success} of {score.games} held-out games, in "
         f"{score.turns:.1f} turns" + (f" with {score.switches:.1f} subgoals" if hierarchy else "")
-        for hierarchy, score in starts.items()
+        for hierarchy, score in study.starts[horizon].items()
     )
     return "\n".join(
         [
             f"## Horizon {horizon}",
             "",
-            f"The base model wins, {base}.",
-            "",
+            *([f"The base model wins, {base}.", ""] if base else []),
             f"![success by episodes]({path.name})",
             "",
             *_table(study, horizon),

@@ -149,11 +149,16 @@ def play(
 
 def base_score(file: Path, configuration: Configuration, games: int) -> Score:
     """The score of the base model without adapters; read from `file` if it was measured before."""
-    if file.exists():
-        return Score(**json.loads(file.read_text(encoding="utf-8")))
+    if (recorded := recorded_score(file)) is not None:
+        return recorded
     measured = _score(configuration, games)
     replace_file(file, json.dumps(asdict(measured)))
     return measured
+
+
+def recorded_score(file: Path) -> Score | None:
+    """The score that was written to `file`, if any."""
+    return Score(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 def _explained(lines: list[Metrics]) -> dict[str, float]:

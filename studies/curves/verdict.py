@@ -6,26 +6,31 @@ from collections.abc import Mapping, Sequence
 
 from studies.curves.methods import METHODS
 from studies.curves.statistics import Interval, Measure, after_training, over_training
-from studies.curves.study import Outcome
+from studies.curves.study import Outcome, Score
 
 ByHorizon = Mapping[str, Mapping[str, Sequence[Outcome]]]
 """Results by horizon and method; horizons from short to long games."""
 
+Starts = Mapping[str, Mapping[bool, Score]]
+"""Scores of the base models by horizon, with and without a hierarchy."""
+
 _RIVALS = ("gae", "grpo")
+_ALONE = "no_hierarchy"
 _MEASURES: tuple[tuple[str, Measure], ...] = (
     ("over training", over_training),
     ("after training", after_training),
 )
 
 
-def verdict(results: ByHorizon, runs: int) -> str:
+def verdict(results: ByHorizon, starts: Starts, runs: int) -> str:
     """What the results say about the claim that hierarchical credit learns better in longer games.
 
     It is confirmed by a measure if, at the longest horizon, the 95 % interval of the best hierarchical
-    estimator lies above those of flat GAE and of GRPO.
+    estimator lies above those of flat GAE and of GRPO. How a model without subgoals does stands beside it.
 
     Args:
         results: Finished runs.
+        starts: Scores before training, as far as they are known.
         runs: Number of runs of the complete study.
     """
     done = sum(len(runs) for methods in results.values() for runs in methods.values())
@@ -38,7 +43,8 @@ def verdict(results: ByHorizon, runs: int) -> str:
         return f"{unfinished}No horizon has {needed} yet, so nothing is shown."
     longest = usable[-1]
     sentences = [_sentence(longest, results[longest], *measure) for measure in _MEASURES]
-    return unfinished + " ".join([*sentences, *_growth(results, usable)])
+    sentences += _growth(results, usable) + _alone(longest, results[longest], starts.get(longest, {}))
+    return unfinished + " ".join(sentences)
 
 
 def _comparable(methods: Mapping[str, Sequence[Outcome]]) -> bool:
@@ -69,6 +75,22 @@ def _growth(results: ByHorizon, usable: Sequence[str]) -> list[str]:
         intervals = _intervals(results[horizon], over_training)
         gaps.append(f"{intervals[_best(intervals)].mean - intervals['gae'].mean:+.1f} ({horizon})")
     return [f"Its lead over flat GAE, over training, is {', '.join(gaps)} points."]
+
+
+def _alone(horizon: str, methods: Mapping[str, Sequence[Outcome]], starts: Mapping[bool, Score]) -> list[str]:
+    """How the model without subgoals does, and what it and the others started from."""
+    if _ALONE not in methods:
+        return []
+    results = " and ".join(
+        f"{Interval.of([measure(run) for run in methods[_ALONE]])} % {name}" for name, measure in _MEASURES
+    )
+    before = (
+        f"; before, it wins {100 * starts[False].success.rate:.0f} % of the held-out games, and the "
+        f"model with subgoals {100 * starts[True].success.rate:.0f} %"
+        if starts.keys() >= {True, False}
+        else ""
+    )
+    return [f"**Without subgoals,** a single model wins {results} in {horizon} games{before}."]
 
 
 def _intervals(methods: Mapping[str, Sequence[Outcome]], measure: Measure) -> dict[str, Interval]:

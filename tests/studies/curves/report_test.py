@@ -77,6 +77,11 @@ def test_the_page_begins_with_what_was_found(tmp_path: Path) -> None:
     assert page[0].startswith("# ") and page[2].startswith("**The study is not complete: 5 of 35 runs")
 
 
+def test_a_horizon_whose_base_models_were_not_measured_has_no_sentence_about_them(tmp_path: Path) -> None:
+    page = write(study(*TWO, starts={"short": {}}), tmp_path, "mine")[0].read_text()
+    assert "## Horizon short\n\n![success" in page
+
+
 def test_a_remark_is_left_out_where_there_is_none(tmp_path: Path) -> None:
     without, with_one = (
         write(study(*TWO, remark=remark), tmp_path, "mine")[0].read_text() for remark in ("", "On a Sunday.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studies.curves.study import Outcome
+from studies.curves.study import Outcome, Score
 from studies.curves.verdict import verdict
 from tests.studies.curves.outcomes import outcome
 
@@ -21,7 +21,7 @@ def runs(horizon: str, **areas: float) -> Runs:
 
 
 def test_intervals_above_those_of_both_rivals_confirm_the_claim() -> None:
-    text = verdict({"long": runs("long", hae=0.5, dgae=0.7, gae=0.6, grpo=0.4)}, 12)
+    text = verdict({"long": runs("long", hae=0.5, dgae=0.7, gae=0.6, grpo=0.4)}, {}, 12)
     assert text.startswith("**Confirmed over training:** in long games")
     assert "dgae, wins 70.0 ± 2.5 %, flat GAE 60.0 ± 2.5 % and GRPO 40.0 ± 2.5 %" in text
     assert "**Confirmed after training:**" in text
@@ -29,7 +29,7 @@ def test_intervals_above_those_of_both_rivals_confirm_the_claim() -> None:
 
 def test_overlapping_intervals_or_one_rival_in_front_do_not() -> None:
     for areas in ({"dgae": 0.64, "gae": 0.6, "grpo": 0.4}, {"dgae": 0.7, "gae": 0.6, "grpo": 0.8}):
-        text = verdict({"long": runs("long", **areas)}, 9)
+        text = verdict({"long": runs("long", **areas)}, {}, 9)
         assert text.startswith("**Not confirmed over training:**")
         assert "do not lie above theirs" in text
 
@@ -37,6 +37,7 @@ def test_overlapping_intervals_or_one_rival_in_front_do_not() -> None:
 def test_the_longest_horizon_decides_and_the_leads_are_listed() -> None:
     text = verdict(
         {"tiny": runs("tiny", hae=0.7, gae=0.6, grpo=0.5), "long": runs("long", hae=0.5, gae=0.6, grpo=0.4)},
+        {},
         18,
     )
     assert text.startswith("**Not confirmed over training:** in long games")
@@ -45,8 +46,19 @@ def test_the_longest_horizon_decides_and_the_leads_are_listed() -> None:
 
 def test_an_unfinished_study_says_so_first() -> None:
     some = runs("tiny", hae=0.7, gae=0.6, grpo=0.5)
-    assert verdict({"tiny": some}, 10).startswith(
+    assert verdict({"tiny": some}, {}, 10).startswith(
         "**The study is not complete: 9 of 10 runs are finished.** **Confirmed"
     )
     del some["grpo"][1:]
-    assert verdict({"tiny": some}, 10).endswith("of GRPO yet, so nothing is shown.")
+    assert verdict({"tiny": some}, {}, 10).endswith("of GRPO yet, so nothing is shown.")
+
+
+def test_the_model_without_subgoals_stands_beside_them_with_what_it_started_from() -> None:
+    results = {"long": runs("long", hae=0.7, gae=0.6, grpo=0.5, no_hierarchy=0.8)}
+    starts = {"long": {True: Score(16, 200, 20.0, 4.0), False: Score(44, 200, 20.0, 1.0)}}
+    assert verdict(results, starts, 12).endswith(
+        "**Without subgoals,** a single model wins 80.0 ± 2.5 % over training and 80.5 ± 1.2 % "
+        "after training in long games; before, it wins 22 % of the held-out games, and "
+        "the model with subgoals 8 %."
+    )
+    assert verdict(results, {}, 12).endswith("after training in long games.")
