@@ -196,7 +196,8 @@ def _value(key: Key, text: str) -> Any:
     if text.lower() == "none" and key.default is None:
         return None
     if isinstance(key.default, tuple):
-        return [item.strip() for item in text.split(",") if item.strip()]
+        items = [item.strip() for item in text.split(",") if item.strip()]
+        return [str(user_path(item)) for item in items] if key.is_path else items
     return str(user_path(text)) if key.is_path and text else text
 
 

@@ -37,7 +37,7 @@ class Key:
 
 
 def takes_path(field: FieldInfo) -> bool:
-    """Whether the values of a field are paths."""
+    """Whether the values of a field are paths, or tuples of paths."""
     return Path in (field.annotation, *get_args(field.annotation))
 
 

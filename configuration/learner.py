@@ -206,8 +206,8 @@ class ImitationSettings(Section):
     games: int = Field(60, ge=0)
     """Number of tasks of the training split whose demonstrations are used. With 0 and without `episodes`, a
     run starts from the pair in `adapters` as it is."""
-    episodes: Path | None = None
-    """Folder of a run whose episodes are lessons, too: at each of their turns, the teacher says what would
+    episodes: tuple[Path, ...] = ()
+    """Folders of runs whose episodes are lessons, too: at each of their turns, the teacher says what would
     have been right, whatever was played (DAgger, arXiv 1011.0686). Needs the teacher `adviser`."""
     adapters: Path | None = None
     """Pair of adapters to start from, which is taught further: a folder with `planner` and `executor`. None
@@ -244,7 +244,7 @@ class ImitationSettings(Section):
     @property
     def has_lessons(self) -> bool:
         """Whether anything is taught; otherwise a run starts from `adapters` as they are."""
-        return self.games > 0 or self.episodes is not None
+        return self.games > 0 or bool(self.episodes)
 
     @model_validator(mode="after")
     def _there_are_lessons_or_a_pair(self) -> Self:

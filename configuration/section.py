@@ -19,6 +19,7 @@ class Section(BaseModel):
     @classmethod
     def _paths_are_not_empty(cls, given: Any, info: ValidationInfo) -> Any:
         # An empty path would mean the current folder; it comes from a variable of the shell that is not set.
-        if given == "" and info.field_name and takes_path(cls.model_fields[info.field_name]):
+        items = given if isinstance(given, (list, tuple)) else [given]
+        if "" in items and info.field_name and takes_path(cls.model_fields[info.field_name]):
             raise ValueError("accepted is a path that is not empty; `.` is the current folder")
         return given

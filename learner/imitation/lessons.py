@@ -1,4 +1,4 @@
-"""The lessons of a warm start: episodes of a teacher, and a run's episodes with its comments."""
+"""The lessons of a warm start: episodes of a teacher, and episodes of runs with its comments."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _TRAINING_SPLIT = "train"
 def training_lessons(
     settings: ImitationSettings, formats: Formats, benchmark: Benchmark, seed: int
 ) -> list[Lesson]:
-    """The teacher's episodes at `settings.games` training tasks, drawn with the seed; then those of a run.
+    """The teacher's episodes at `settings.games` training tasks, drawn with the seed; then those of runs.
 
     Those in which the environment breaks its contract are left out, and without `settings.lost` also those of
     the teacher's in which it does not succeed.
 
     Raises:
         InvalidInputError: the benchmark has no training tasks, the teacher succeeds in none of them, or the
-            environment does something else than in an episode of the run.
-        HiperError: the run's episodes cannot be read.
+            environment does something else than in an episode of a run.
+        HiperError: a run's episodes cannot be read.
         TooManyBrokenError: the environment breaks its contract in too many.
     """
     training = _training_tasks(benchmark)
@@ -55,10 +55,9 @@ def training_lessons(
     kept = [one for one in lessons if settings.lost or one.episode.won]
     if drawn and not kept:
         raise InvalidInputError(f"the teacher {settings.teacher} wins none of {len(drawn)} training tasks")
-    if settings.episodes:
+    for folder in settings.episodes:
         judge = teacher_of(benchmark, settings.teacher)
-        played = _of_run(user_path(str(settings.episodes)), training, judge)
-        kept += asyncio.run(_taught(benchmark, played, formats))
+        kept += asyncio.run(_taught(benchmark, _of_run(user_path(str(folder)), training, judge), formats))
     return kept
 
 

@@ -189,7 +189,7 @@ def _key(
     described = {
         "method": METHOD,
         "model": model.fingerprint,
-        # The run's episodes are in the answers.
+        # The episodes of runs are in the answers.
         "imitation": settings.imitation.model_dump(mode="json", exclude={"episodes", "adapters"}),
         "lora": settings.lora.model_dump(mode="json"),
         "dtype": str(compute_dtype(settings.learner.dtype)),

@@ -87,11 +87,12 @@ class RunFacts:
             value = self.value(key.name)
             told = key.name in _SAID or not (key.name in MAY_CHANGE or key.name in _MODELS)
             if told and value is not None and value != defaults.value(key.name):
-                text = Path(value).name if key.is_path else _option_text(value)
-                yield f"--{key.name} {shlex.quote(text)}"
+                yield f"--{key.name} {shlex.quote(_option_text(value, key.is_path))}"
 
 
-def _option_text(value: Any) -> str:
+def _option_text(value: Any, is_path: bool) -> str:
+    if isinstance(value, list):
+        return ",".join(_option_text(item, is_path) for item in value)
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return Path(value).name if is_path else str(value)

@@ -33,6 +33,8 @@ class Options(Section):
     """Any number of them."""
     out: Path | None = None
     """Where to."""
+    runs: tuple[Path, ...] = ()
+    """From where."""
 
 
 PLAIN = Syntax(
@@ -167,9 +169,11 @@ def test_an_unknown_key_in_a_file_is_refused_with_the_nearest(tmp_path):
 
 def test_an_empty_path_in_a_file_is_refused(tmp_path):
     file = tmp_path / "run.toml"
-    file.write_text('[run]\ndir = ""\n')
-    with pytest.raises(ConfigurationError, match="run.dir = '': accepted is a path that is not empty"):
+    file.write_text('[run]\ndir = ""\n[imitation]\nteacher = "adviser"\nepisodes = ["a", ""]\n')
+    with pytest.raises(ConfigurationError) as refused:
         read(["--config", str(file)], "test")
+    for named in ("run.dir = ''", "imitation.episodes = ['a', '']"):
+        assert f"{named}: accepted is a path that is not empty" in str(refused.value)
 
 
 def test_an_empty_path_of_a_flag_is_refused():
@@ -268,9 +272,10 @@ def test_a_missing_and_an_extra_argument_are_named(words, message):
 
 def test_flags_are_lists_paths_and_switches_like_keys(tmp_path, monkeypatch):
     monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(tmp_path))
-    words = ["--sizes", "3, 4", "--out=there", "--careful", "false"]
+    words = ["--sizes", "3, 4", "--out=there", "--careful", "false", "--runs", "one, /two"]
     flags = parse(words, Syntax("test", NoSections, Options)).flags
-    assert flags == Options(careful=False, sizes=(3, 4), out=tmp_path / "there")
+    runs = (tmp_path / "one", Path("/two"))
+    assert flags == Options(careful=False, sizes=(3, 4), out=tmp_path / "there", runs=runs)
     assert parse(["--out", "none"], Syntax("test", NoSections, Options)).flags == Options()
 
 

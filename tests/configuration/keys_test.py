@@ -24,6 +24,7 @@ class Car(Section):
     manual: Path | None = None
     """Its manual."""
     undescribed: tuple[int, ...] = ()
+    papers: tuple[Path, ...] = ()
 
 
 def test_keys_are_in_the_order_of_the_source_with_their_defaults() -> None:
@@ -33,6 +34,7 @@ def test_keys_are_in_the_order_of_the_source_with_their_defaults() -> None:
         ("name", "car"),
         ("manual", None),
         ("undescribed", ()),
+        ("papers", ()),
     ]
 
 
@@ -52,7 +54,7 @@ def test_a_help_text_is_one_line() -> None:
 
 def test_switches_and_paths_are_told_apart() -> None:
     assert [key.name for key in keys(Car) if key.is_switch] == ["engine.fast"]
-    assert [key.name for key in keys(Car) if key.is_path] == ["manual"]
+    assert [key.name for key in keys(Car) if key.is_path] == ["manual", "papers"]
 
 
 def test_a_prefix_is_put_before_each_name() -> None:

@@ -103,7 +103,7 @@ def test_only_the_adviser_can_teach_with_mistakes() -> None:
 def test_a_warm_start_needs_lessons_or_a_pair() -> None:
     refused(ImitationSettings, "imitation.games = 0 needs imitation.episodes for lessons, or", games=0)
     assert not ImitationSettings(games=0, adapters=Path("pair")).has_lessons
-    assert ImitationSettings(games=0, episodes=Path("run"), teacher="adviser").has_lessons
+    assert ImitationSettings(games=0, episodes=(Path("run"),), teacher="adviser").has_lessons
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def stored(folder: Path, episodes: Sequence[Episode]) -> ImitationSettings:
         for number, one in enumerate(episodes):
             key = replace(one.key, run_id="run")
             store.add(episode_to_pb(replace(one, key=key, number=number, group=number)))
-    return ImitationSettings(teacher="adviser", games=0, episodes=folder)
+    return ImitationSettings(teacher="adviser", games=0, episodes=(folder,))
 
 
 def test_the_teacher_says_what_is_right_at_each_turn_of_a_run(
@@ -74,6 +74,20 @@ def test_the_teacher_says_what_is_right_at_each_turn_of_a_run(
         assert right_answers(lessons, formats, role) == right_answers(played, formats, role)
     both = training_lessons(chosen.model_copy(update={"games": 2}), formats, environment(), seed=0)
     assert len(both) == 2 + len(played)
+
+
+def test_the_episodes_of_several_runs_are_lessons_in_the_order_given(
+    formats: Formats, played: list[Lesson], tmp_path: Path
+) -> None:
+    runs = [
+        stored(tmp_path / name, [one.episode for one in part])
+        for name, part in (("a", played[:1]), ("b", played[1:]))
+    ]
+    folders = tuple(folder for run in reversed(runs) for folder in run.episodes)
+    lessons = training_lessons(
+        runs[0].model_copy(update={"episodes": folders}), formats, environment(), seed=0
+    )
+    assert [one.right for one in lessons] == [one.right for one in [*played[1:], played[0]]]
 
 
 def test_after_a_wrong_subgoal_the_planner_learns_to_switch_to_the_right_one(
@@ -127,14 +141,14 @@ def test_episodes_of_other_games_are_refused(
 def test_a_folder_without_episodes_is_refused(formats: Formats, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="has no episodes"):
         training_lessons(stored(tmp_path / "empty", []), formats, environment(), seed=0)
-    missing = ImitationSettings(teacher="adviser", games=0, episodes=tmp_path / "nowhere")
+    missing = ImitationSettings(teacher="adviser", games=0, episodes=(tmp_path / "nowhere",))
     with pytest.raises(HiperError, match="nowhere"):
         training_lessons(missing, formats, environment(), seed=0)
 
 
 def test_a_teacher_that_cannot_comment_and_no_lessons_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"needs imitation\.teacher = adviser: the rule player"):
-        ImitationSettings(episodes=tmp_path)
+        ImitationSettings(episodes=(tmp_path,))
     with pytest.raises(ValidationError, match=r"imitation\.games = 0 needs imitation\.episodes"):
         ImitationSettings(games=0)
 

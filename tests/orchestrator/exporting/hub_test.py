@@ -82,7 +82,8 @@ def test_peft_loads_the_same_weights(tmp_path: Path, base: ModelFolder) -> None:
 
 
 def test_the_card_of_a_model_of_the_hub_is_filled_in(tmp_path: Path, base: ModelFolder) -> None:
-    run = run_with_adapters(tmp_path / "run", base, "Qwen/Qwen2.5-0.5B-Instruct")
+    taught = {"teacher": "adviser", "episodes": ["/home/me/runs/one", "/home/me/runs/two"]}
+    run = run_with_adapters(tmp_path / "run", base, "Qwen/Qwen2.5-0.5B-Instruct", imitation=taught)
     evaluated(run, VERSION)
     evaluated(run, 1)
     assert export([str(run), "--to=hub", f"--out={tmp_path / 'out'}"]) == 0
@@ -102,6 +103,7 @@ def test_the_card_of_a_model_of_the_hub_is_filled_in(tmp_path: Path, base: Model
         f"`{sha256}`",
         "./bazelw run //orchestrator:train -- --run-dir DIR \\\n    --model Qwen/Qwen2.5-0.5B-Instruct \\\n",
         "    --environment.data alfworld \\\n",
+        "    --imitation.episodes one,two",
         "    --learner.updates 3",
     ):
         assert part in card.text, part
