@@ -215,9 +215,11 @@ def _command(argv: Sequence[str]) -> str:
     """The command of the study: what was given, but for what belongs to this machine or this page alone."""
     given = given_options(argv, "nano_curves", CurvesFlags)
     file = {} if given.file is None else {"config": given.file}
-    flags = {name: value for name, value in given.flags.items() if name not in _OF_THIS_PAGE}
+    flags = {
+        name.replace("_", "-"): value for name, value in given.flags.items() if name not in _OF_THIS_PAGE
+    }
     options = {"out": "DIR", **file, **flags, **given.keys}
-    words = (word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value))
+    words = (word for name, value in options.items() for word in (f"--{name}", value))
     return shlex.join(["bazel", "run", "//studies:nano_curves", "--", *words])
 
 

@@ -39,11 +39,13 @@ def test_the_page_of_finished_runs_needs_no_model(
         place = Place(runs, each.cell)
         place.folder.mkdir(parents=True)
         place.outcome.write_text(json.dumps(asdict(each)), encoding="utf-8")
-    options = ["--horizons", "tiny", "--learner.updates=1", "--seeds", "0,1", "--rates", "1e-3"]
+    which = ["--horizons", "tiny", "--learner.episodes_per_update=8"]
+    seeds = ["--seeds", "0,1", "--rates", "1e-3", "--choosing_seeds", "7"]
     aside = ["--out", str(runs), "--report_only", "--name", "mine", "--remark", "On a Sunday."]
-    assert run([*options, *aside]) == 0
+    assert run([*which, *seeds, *aside]) == 0
     page = (runs / "mine.md").read_text(encoding="utf-8")
-    command = "-- --out DIR --horizons tiny --seeds 0,1 --rates 1e-3 --learner.updates 1`"
+    command = "--out DIR --horizons tiny --seeds 0,1 --rates 1e-3 --choosing-seeds 7"
+    command += " --learner.episodes_per_update 8`"
     assert command in page and "| flat GAE |" in page
     assert str(runs / "mine.md") in capsys.readouterr().out
     assert not (tmp_path / "cache").exists()
