@@ -31,6 +31,9 @@ from serving.progress import ProgressWatch
 _PROMPT_TOKENS = {"cpu": 1024, "cuda": 8192}
 """Number of prompt tokens that a step computes, about: as many as keep the device busy, and no more, because
 the running answers wait for them."""
+_WORTH_RETURNING = 64 * 2**20
+"""Number of bytes of old weights whose memory is returned at once; the search for it takes a part of a second
+of a core, and smaller pieces are used again."""
 _JOIN_SECONDS = 1.0
 """Time that the thread of an engine that has failed gets to end; it may hang for ever."""
 
@@ -97,9 +100,10 @@ class EmbeddedEngine:
         async with self._changing:
             staged = await asyncio.to_thread(self._stage, adapter.folder if adapter else None)
             await self._change(lambda runner: self._use(runner, staged, adapter))
-            # Without this, the memory of the old weights stays with the process, which grows with each
-            # switch. Nobody waits for it.
-            asyncio.get_running_loop().run_in_executor(None, return_free_memory)
+            if sum(tensor.nbytes for tensor in staged.values()) >= _WORTH_RETURNING:
+                # Without this, the memory of the old weights stays with the process, which grows with each
+                # switch. Nobody waits for it.
+                asyncio.get_running_loop().run_in_executor(None, return_free_memory)
 
     async def fall_asleep(self) -> None:
         async with self._changing:
