@@ -44,11 +44,11 @@ def normalized_levels(
 
         (x - mean(x)) / (deviation + 1e-8)
 
-    `deviation` is the population standard deviation of x itself, or that of `low` if `normalize.deviation` is
+    `deviation` is the population standard deviation of x itself, or that of `low` if `settings.deviation` is
     `low`. For `high`, x are the segment starts alone.
     """
     flags = settings.normalize
-    common = _deviation(low - low.mean()) if flags.deviation == "low" else None
+    common = _deviation(low - low.mean()) if settings.deviation == "low" else None
     if flags.low:
         low = _normalized(low, common)
     if flags.high:

@@ -30,9 +30,10 @@ class Normalize(BaseModel):
     """Whether the advantages of subgoals are normalised, over the turns that start a segment."""
     switch: bool = True
     """Whether the advantages of decisions are normalised, over all turns."""
-    deviation: Literal["own", "low"] = "own"
+    deviation: Literal["own", "low"] | None = None
     """Divisor: `own` is each level's own standard deviation; `low` is that of the actions' advantages for all
-    three levels, so that small advantages of decisions stay small."""
+    three levels, so that small advantages of decisions stay small. If not set, it is `low` for `dgae`, whose
+    decisions are credited only with what they changed, and `own` for the others."""
 
 
 class EstimatorSettings(BaseModel):
@@ -95,6 +96,11 @@ class EstimatorSettings(BaseModel):
             return ("high", *low) if min(self.lambda_segment, self.lambda_boundary) < 1 else low
         trusted = self.lambda_decision if self.estimator == "dgae" else self.lambda_turn
         return ("high", "low", "switch") if trusted < 1 else ()
+
+    @property
+    def deviation(self) -> Literal["own", "low"]:
+        """The divisor of normalised advantages: that of `normalize`, or else the estimator's."""
+        return self.normalize.deviation or ("low" if self.estimator == "dgae" else "own")
 
     @field_validator("normalize", mode="before")
     @classmethod

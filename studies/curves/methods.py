@@ -33,13 +33,7 @@ METHODS = {
         {"estimator": "hae", "lambda_boundary": 0.95},
         uses_subgoals=True,
     ),
-    "dgae": Method(
-        "dgae",
-        "tab:red",
-        # With a deviation for each level, the small advantages of decisions would be mostly noise.
-        {"estimator": "dgae", "normalize": {"deviation": "low"}},
-        uses_subgoals=True,
-    ),
+    "dgae": Method("dgae", "tab:red", {"estimator": "dgae"}, uses_subgoals=True),
     "gae": Method("flat GAE", "tab:orange", {"estimator": "gae", "lambda_turn": 0.95}),
     "grpo": Method("GRPO", "tab:green", {"estimator": "grpo"}),
     "gigpo": Method("GiGPO", "tab:olive", {"estimator": "gigpo"}),

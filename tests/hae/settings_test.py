@@ -34,6 +34,25 @@ def test_estimators_use_values_that_say_so(name: str) -> None:
     assert settings.uses_values == (result.target_low is not None)
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_dgae_alone_divides_all_levels_by_the_actions_deviation_unless_told_otherwise(name: str) -> None:
+    settings = EstimatorSettings.model_validate({"estimator": name})
+    assert settings.deviation == ("low" if name == "dgae" else "own")
+    for told in ("own", "low"):
+        given = EstimatorSettings.model_validate({"estimator": name, "normalize": {"deviation": told}})
+        assert given.deviation == told
+
+
+def test_dgae_keeps_the_ratio_of_its_levels() -> None:
+    def ratio(normalize: bool) -> float:
+        settings = EstimatorSettings.model_validate({"estimator": "dgae", "normalize": normalize})
+        result = estimate(random_batch(0, [3, 4]), settings)
+        assert result.switch is not None
+        return float(result.switch.std() / result.low.std())
+
+    assert ratio(True) == pytest.approx(ratio(False))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
