@@ -49,16 +49,16 @@ def training_lessons(
         TooManyBrokenError: the environment breaks its contract in too many.
     """
     training = _training_tasks(benchmark)
+    # Before the teacher plays, which takes minutes: a wrong folder is told at once.
+    judge, folders = teacher_of(benchmark, settings.teacher), map(str, settings.episodes)
+    played = [one for folder in folders for one in _of_run(user_path(folder), training, judge)]
     teacher = teacher_of(benchmark, settings.teacher, settings.mistakes, seed)
     drawn = [_Assignment(task, teacher) for task in _drawn(training, benchmark, settings, seed)]
     lessons = asyncio.run(_taught(benchmark, drawn, formats))
     kept = [one for one in lessons if settings.lost or one.episode.won]
     if drawn and not kept:
         raise InvalidInputError(f"the teacher {settings.teacher} wins none of {len(drawn)} training tasks")
-    for folder in settings.episodes:
-        judge = teacher_of(benchmark, settings.teacher)
-        kept += asyncio.run(_taught(benchmark, _of_run(user_path(str(folder)), training, judge), formats))
-    return kept
+    return kept + asyncio.run(_taught(benchmark, played, formats))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from environments.benchmark import Benchmark, Task
 from orchestrator.preflight.memory.shapes import local_config
 from orchestrator.servers.replicas import replica_plans
 from play.schedule import parts_of
+from run_folder.folder import RunFolder
 from run_folder.sinks import check_packages
+from run_folder.store import EpisodeStore
 from serving.adapters.given import given_pair
 from serving.model import BUNDLED, resolve_model
 from serving.vllm_options import check_options
@@ -39,7 +41,7 @@ def check_inputs(configuration: Configuration) -> Inputs:
 
     Raises:
         ConfigurationError: settings contradict each other, or the split has no tasks.
-        NotFoundError: the model's folder, or the pair to start from, is missing.
+        NotFoundError: the model's folder, the pair to start from, or a run to learn from is missing.
         InvalidInputError: the model's folder lacks files.
         BenchmarkError: the environment or the split is unknown, or data is missing.
     """
@@ -64,7 +66,7 @@ def check_settings(configuration: Configuration) -> None:
         ConfigurationError: a server would refuse the adapters, answers leave no room for a prompt, several
             servers would listen on one port, vLLM lacks an option, a batch cannot be divided by the shares
             of a mix, or a package that is asked for is not installed.
-        NotFoundError: the model's folder, or the pair to start from, is missing.
+        NotFoundError: the model's folder, the pair to start from, or a run to learn from is missing.
         InvalidInputError: the model's folder lacks files.
     """
     servers = {"planner": configuration.planner, "executor": configuration.executor}
@@ -89,6 +91,8 @@ def check_settings(configuration: Configuration) -> None:
         check_learner_packages(configuration.learner.quantization)
         if configuration.imitation.enabled:
             given_pair(configuration.imitation)
+            for folder in configuration.imitation.episodes:
+                EpisodeStore.reading(RunFolder(user_path(str(folder))).episodes).close()
     if configuration.run.trace is not None:
         tracing.check_packages(configuration.run.trace)
 

@@ -146,6 +146,19 @@ def test_a_folder_without_episodes_is_refused(formats: Formats, tmp_path: Path) 
         training_lessons(missing, formats, environment(), seed=0)
 
 
+def test_a_wrong_folder_is_told_before_the_teacher_plays(formats: Formats, tmp_path: Path) -> None:
+    # In a single turn, the teacher wins nothing, and the lessons end with that.
+    hopeless = load(
+        EnvironmentSettings(source="generated", generator=GeneratorSettings(games=6), step_limit=1)
+    )
+    settings = ADVISER.model_copy(update={"lost": False})
+    with pytest.raises(InvalidInputError, match="wins none of 4 training tasks"):
+        training_lessons(settings, formats, hopeless, seed=0)
+    missing = settings.model_copy(update={"episodes": (tmp_path / "nowhere",)})
+    with pytest.raises(HiperError, match="nowhere"):
+        training_lessons(missing, formats, hopeless, seed=0)
+
+
 def test_a_teacher_that_cannot_comment_and_no_lessons_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"needs imitation\.teacher = adviser: the rule player"):
         ImitationSettings(episodes=(tmp_path,))

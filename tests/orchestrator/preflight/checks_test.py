@@ -16,6 +16,8 @@ from environments.benchmark import Task
 from environments.errors import DataNotFoundError, UnknownSplitError
 from environments.registry import LOADERS
 from orchestrator.preflight.checks import check_inputs, check_model, check_settings, missing_model
+from run_folder.folder import RunFolder
+from run_folder.store import EpisodeStore
 
 GENERATED = {"environment": {"source": "generated", "generator": {"games": 6}}}
 
@@ -57,6 +59,16 @@ def test_a_pair_to_start_from_that_is_not_there_is_told_before_anything_starts(t
     with pytest.raises(NotFoundError, match="imitation.adapters: there is no .*planner.adapter_config.json"):
         check_settings(configuration(imitation=imitation))
     check_settings(configuration(imitation={**imitation, "enabled": False}))
+
+
+def test_a_run_to_learn_from_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    chosen = configuration(imitation={"teacher": "adviser", "episodes": (folder,)})
+    with pytest.raises(NotFoundError, match=f"no episodes at {folder}"):
+        check_settings(chosen)
+    folder.mkdir()
+    EpisodeStore(RunFolder(folder).episodes, "run").close()
+    check_settings(chosen)
 
 
 def test_an_option_that_vllm_does_not_have_is_refused_before_anything_starts(
