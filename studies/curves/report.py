@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from studies.curves.methods import METHODS
+from studies.curves.pairs import pairs_table
 from studies.curves.plots import plot
 from studies.curves.statistics import Interval, after_training, over_training, paired
 from studies.curves.study import Outcome, Score
@@ -74,6 +75,7 @@ def _page(study: Study, plots: dict[str, Path]) -> str:
         "horizons": " ".join(_horizon(horizon, study.configuration[horizon]) for horizon in study.starts),
         "settings": study.settings,
         "tables": "\n\n".join(_section(study, horizon, path) for horizon, path in plots.items()),
+        "pairs": "\n".join(pairs_table(results)) or "No seed is finished with both methods of a pair yet.",
         "run": _run(study),
     }
     for key, value in values.items():
@@ -127,15 +129,11 @@ def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome])
         str(len(outcomes)),
         str(Interval.of([over_training(outcome) for outcome in outcomes])),
         str(Interval.of([after_training(outcome) for outcome in outcomes])),
-        *("" if own or difference is None else _signed(difference) for difference in differences),
+        *("" if own or difference is None else difference.signed for difference in differences),
         _shares(outcomes),
         f"{fmean(outcome.seconds for outcome in outcomes) / 60:.1f}",
     ]
     return "| " + " | ".join(cells) + " |"
-
-
-def _signed(interval: Interval) -> str:
-    return f"+{interval}" if interval.mean > 0 else str(interval)
 
 
 def _shares(outcomes: Sequence[Outcome]) -> str:

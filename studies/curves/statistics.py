@@ -26,6 +26,13 @@ def after_training(outcome: Outcome) -> float:
     return 100 * outcome.end.success.rate
 
 
+MEASURES: tuple[tuple[str, Measure], ...] = (
+    ("over training", over_training),
+    ("after training", after_training),
+)
+"""What runs are compared by, with the names in texts."""
+
+
 class Interval(Mean):
     """A mean with Student's 95 % interval, which is infinitely wide for a single number."""
 
@@ -38,12 +45,23 @@ class Interval(Mean):
         quantile = float(student.ppf((1 + confidence) / 2, count - 1))
         return cls(fmean(values), quantile * stdev(values) / sqrt(count))
 
+    @property
+    def signed(self) -> str:
+        """The interval of a difference, with its sign."""
+        return f"+{self}" if self.mean > 0 else str(self)
+
     def __str__(self) -> str:
-        return f"{self.mean:.1f}" if self.half == float("inf") else f"{self.mean:.1f} ± {self.half:.1f}"
+        # Without the sign of a zero.
+        return f"{self.mean:z.1f}" + ("" if self.half == float("inf") else f" ± {self.half:.1f}")
+
+
+def differences(outcomes: Sequence[Outcome], others: Sequence[Outcome], measure: Measure) -> list[float]:
+    """The differences of two methods, one for each seed that both have."""
+    theirs = {outcome.cell.seed: measure(outcome) for outcome in others}
+    return [measure(o) - theirs[o.cell.seed] for o in outcomes if o.cell.seed in theirs]
 
 
 def paired(outcomes: Sequence[Outcome], others: Sequence[Outcome], measure: Measure) -> Interval | None:
-    """The difference of two methods over the seeds that both have; None if they share none."""
-    theirs = {outcome.cell.seed: measure(outcome) for outcome in others}
-    differences = [measure(o) - theirs[o.cell.seed] for o in outcomes if o.cell.seed in theirs]
-    return Interval.of(differences) if differences else None
+    """The mean difference of two methods over the seeds that both have; None if they share none."""
+    found = differences(outcomes, others, measure)
+    return Interval.of(found) if found else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class Outcome:
     def area(self) -> float:
         """Mean success rate over training, in [0, 1]: the earlier a run learns, the higher it is."""
         return sum(self.training) / len(self.training)
+
+
+ByHorizon = Mapping[str, Mapping[str, Sequence[Outcome]]]
+"""Results by horizon and method; horizons from short to long games."""
 
 
 @dataclass(frozen=True)

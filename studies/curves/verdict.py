@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from studies.curves.methods import METHODS
-from studies.curves.statistics import Interval, Measure, after_training, over_training
-from studies.curves.study import Outcome, Score
-
-ByHorizon = Mapping[str, Mapping[str, Sequence[Outcome]]]
-"""Results by horizon and method; horizons from short to long games."""
+from studies.curves.statistics import MEASURES, Interval, Measure, over_training
+from studies.curves.study import ByHorizon, Outcome, Score
 
 Starts = Mapping[str, Mapping[bool, Score]]
 """Scores of the base models by horizon, with and without a hierarchy."""
 
 _RIVALS = ("gae", "grpo")
 _ALONE = "no_hierarchy"
-_MEASURES: tuple[tuple[str, Measure], ...] = (
-    ("over training", over_training),
-    ("after training", after_training),
-)
 
 
 def verdict(results: ByHorizon, starts: Starts, runs: int) -> str:
@@ -42,7 +35,7 @@ def verdict(results: ByHorizon, starts: Starts, runs: int) -> str:
         needed = "two seeds of a hierarchical estimator, of flat GAE and of GRPO"
         return f"{unfinished}No horizon has {needed} yet, so nothing is shown."
     longest = usable[-1]
-    sentences = [_sentence(longest, results[longest], *measure) for measure in _MEASURES]
+    sentences = [_sentence(longest, results[longest], *measure) for measure in MEASURES]
     sentences += _growth(results, usable) + _alone(longest, results[longest], starts.get(longest, {}))
     return unfinished + " ".join(sentences)
 
@@ -82,7 +75,7 @@ def _alone(horizon: str, methods: Mapping[str, Sequence[Outcome]], starts: Mappi
     if _ALONE not in methods:
         return []
     results = " and ".join(
-        f"{Interval.of([measure(run) for run in methods[_ALONE]])} % {name}" for name, measure in _MEASURES
+        f"{Interval.of([measure(run) for run in methods[_ALONE]])} % {name}" for name, measure in MEASURES
     )
     before = (
         f"; before, it wins {100 * starts[False].success.rate:.0f} % of the held-out games, and the "
