@@ -31,14 +31,7 @@ class ExecutorService:
         # Now and not at the first call, which would wait for it: decoding the whole vocabulary for the stop
         # tokens takes half a second.
         self._sampler = Sampler(engine, settings, self._parser.stop_ids, self._parser.end_ids)
-        self._prompt = ExecutorPrompt(
-            tokenizer,
-            settings.prompt_format,
-            settings.history,
-            engine.context_length,
-            settings.max_new_tokens,
-            settings.think,
-        )
+        self._prompt = ExecutorPrompt.of(tokenizer, settings, engine.context_length)
         self._rendering = PromptThread()
 
     def with_engine(self, engine: Engine) -> Self:

@@ -6,15 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from planner.prompt import FIRST_TURN_PREFIX
-from serving.text import thoughts
-from serving.text.chat import Chat, first_line
+from serving.text.answer_parser import AnswerParser
+from serving.text.chat import first_line
 from trajectory.episode import EMPTY_SPAN, Decision, Span
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 SUBGOAL_LIMIT = 200
 """Limit on the characters of a subgoal; the rest is cut off."""
@@ -40,23 +36,8 @@ class ParsedPlan:
     """Tokens after the decision, with the one that ends the answer; empty for a KEEP."""
 
 
-class PlannerParser:
-    """Reads answers, and writes answers for demonstrations that it reads back as the same plan."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, thinks: bool = False) -> None:
-        """`thinks`: a thought is before each answer; then also the first answer begins with its decision."""
-        self._chat = Chat(tokenizer)
-        self._thinks = thinks
-
-    @property
-    def stop_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
-        return self._chat.line_end_ids
-
-    @property
-    def end_ids(self) -> frozenset[int]:
-        """Those of `stop_ids` that end the model's turn."""
-        return self._chat.turn_end_ids
+class PlannerParser(AnswerParser):
+    """Reads and writes plans. With a thought before it, the first answer, too, begins with its decision."""
 
     @cached_property
     def keep_ids(self) -> tuple[int, ...]:
@@ -69,7 +50,7 @@ class PlannerParser:
         `subgoal` only matters for SWITCH. At turn 0 the decision is already part of the prompt, unless there
         is a thought before it, which is empty.
         """
-        thought = self._chat.encode(thoughts.CLOSING) if self._thinks else ()
+        thought = self._empty_thought()
         if decision is Decision.KEEP and turn > 0:
             return (*thought, *self.keep_ids)
         prefix = self._chat.encode(FIRST_TURN_PREFIX) if turn > 0 or self._thinks else ()
@@ -81,7 +62,7 @@ class PlannerParser:
         An answer that cannot be read keeps the subgoal; at turn 0, where there is none, the goal becomes the
         subgoal. A thought belongs to the decision that it leads to, at turn 0 to the subgoal.
         """
-        begin = thoughts.length_of(token_ids, self.stop_ids) if self._thinks else 0
+        begin = self._begin_of_answer(token_ids)
         line = first_line(self._chat.decode(token_ids[begin:]))
         found = _SWITCH.match(line)
         if turn == 0:

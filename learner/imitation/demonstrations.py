@@ -47,23 +47,9 @@ class Formats:
     ) -> Formats:
         """The same formats as those of the two servers."""
         return cls(
-            PlannerPrompt(
-                tokenizer,
-                planner.prompt_format,
-                planner.history,
-                planner.context_length,
-                planner.max_new_tokens,
-                planner.think,
-            ),
+            PlannerPrompt.of(tokenizer, planner),
             PlannerParser(tokenizer, thinks=planner.think > 0),
-            ExecutorPrompt(
-                tokenizer,
-                executor.prompt_format,
-                executor.history,
-                executor.context_length,
-                executor.max_new_tokens,
-                executor.think,
-            ),
+            ExecutorPrompt.of(tokenizer, executor),
             ExecutorParser(tokenizer, thinks=executor.think > 0),
             max(planner.history, executor.history),
             planner.hierarchy,
