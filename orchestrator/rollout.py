@@ -42,6 +42,8 @@ FIRST_RUN: dict[str, Any] = {
     "learner": {"updates": 2, "episodes_per_update": 6, "pack_tokens": 2048},
     # The shape of learner/warm_start/alfworld_transcript_wide.
     "lora": {"last_layers": 16, "rank": 16, "alpha": 32},
+    # As in the presets for the bundled model.
+    "estimator": {"estimator": "dgae"},
 }
 """Defaults without `--config` and `--resume`: a run of some minutes on two cores."""
 

@@ -16,6 +16,8 @@ from orchestrator.rollout import rollout
 FOLDER = Path(__file__).resolve().parents[2] / "presets"
 ALL = sorted(path.name for path in FOLDER.glob("*.toml"))
 RECIPES = [name for name in ALL if "qwen" in name]
+OURS = [name for name in ALL if name.startswith("nano") or "smollm2" in name]
+"""Presets for models that come with the repository or are made by it."""
 
 SHARED_NUMBERS = {
     "learner.episodes_per_update": 128,
@@ -137,6 +139,14 @@ def test_the_numbers_are_the_source_s(name: str) -> None:
         assert server.context_length - server.max_new_tokens == PROMPT_TOKENS[benchmark]
         assert server.max_lora_rank == tree.lora.rank
     assert tree.orchestrator.concurrency == tree.learner.episodes_per_update
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_models_learn_by_what_the_study_found(name: str) -> None:
+    estimator = configuration(name).estimator
+    assert (estimator.estimator, estimator.deviation, estimator.keep_penalty.mode) == ("dgae", "low", "none")
+    other = configuration(name, "--estimator", "hae").estimator
+    assert (other.estimator, other.deviation) == ("hae", "own")
 
 
 @pytest.mark.parametrize(
