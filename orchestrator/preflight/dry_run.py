@@ -8,9 +8,10 @@ from rich.console import Console
 
 from configuration.files import to_toml
 from configuration.tree import Configuration
+from core.role import Role
 from environments.errors import DataNotFoundError
 from orchestrator.preflight.checks import check_inputs, check_settings, missing_model
-from orchestrator.preflight.memory.report import memory_report, render
+from orchestrator.preflight.memory.report import MemoryReport, memory_report, render
 from orchestrator.preflight.pools import Machine, lacking, pools
 
 WIDTH = 110
@@ -34,7 +35,10 @@ def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> i
     for line in summary(configuration):
         _comment(console, line)
     console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
-    _comment(console, _memory(configuration, gpu_gib, console))
+    report, machine = memory_report(configuration, gpu_gib), Machine.this()
+    _comment(console, _table(report, console))
+    if not machine.gpus and not any(configuration.model_server(role).engine == "vllm" for role in Role):
+        _comment(console, report.without_gpu(machine.memory))
     return 0
 
 
@@ -56,14 +60,14 @@ def summary(configuration: Configuration) -> list[str]:
     return [description, *pools(configuration), *(line for line in missing if line)]
 
 
-def _memory(configuration: Configuration, gpu_gib: float, console: Console) -> str:
+def _table(report: MemoryReport, console: Console) -> str:
     """The table as text, coloured if the console has colours."""
     terminal = console.is_terminal
     page = Console(
         file=StringIO(), width=console.width - 2 if terminal else WIDTH, force_terminal=terminal or None
     )
     with page.capture() as captured:
-        page.print(render(memory_report(configuration, gpu_gib)))
+        page.print(render(report))
     return captured.get()
 
 

@@ -15,6 +15,8 @@ from orchestrator.servers.replicas import ReplicaPlan, replica_plans
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
 """Folder in which the NVIDIA driver has a folder for each GPU."""
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""File with the largest memory of a container in bytes, or `max`."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,20 @@ class Machine:
 
     cores: int
     gpus: int
+    memory: int
+    """Memory in bytes that this process may use, with what others use now."""
 
     @classmethod
     def this(cls) -> Machine:
         """The machine of this process."""
         gpus = len(list(_GPUS.iterdir())) if _GPUS.is_dir() else 0
-        return cls(len(os.sched_getaffinity(0)), gpus)
+        return cls(len(os.sched_getaffinity(0)), gpus, _memory())
+
+
+def _memory() -> int:
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _LIMIT.read_text(encoding="ascii").strip() if _LIMIT.exists() else "max"
+    return min(whole, int(limit)) if limit.isdecimal() else whole
 
 
 def pools(configuration: Configuration) -> list[str]:

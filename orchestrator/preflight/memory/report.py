@@ -63,16 +63,38 @@ class MemoryReport:
         unknown = (self.unknown,) if self.unknown else ()
         return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
-    def _together(self) -> tuple[str, ...]:
-        here = [service for service in self.services if service.service in self.here]
+    def without_gpu(self, memory: int) -> str:
+        """A line that says what the services take of a machine's `memory` bytes if it has no GPU.
+
+        Empty if none is started there, or if the model's shape is not known.
+        """
+        if not self.here or self.unknown:
+            return ""
+        names = ", ".join(service.service for service in self._local)
+        needed = bytes_together(self._processes)
+        line = f"{names}: up to {needed / GIB:.1f} of this machine's {memory / GIB:.1f} GiB, as it has no GPU"
+        return line if needed <= memory else f"WARNING: {line}"
+
+    @property
+    def _local(self) -> list[ServiceMemory]:
+        return [service for service in self.services if service.service in self.here]
+
+    @property
+    def _processes(self) -> list[ServiceMemory]:
+        """The local services, once for each process that shares a GPU with others."""
         # Only ranks find a GPU of their own by themselves.
-        counts = [service.ranks if service.kind == "replicas" else 1 for service in here]
-        needed = bytes_together(
-            service for count, service in zip(counts, here, strict=True) for _ in range(count)
-        )
-        if sum(counts) < 2 or needed <= self.gpu_bytes:
+        return [
+            service
+            for service in self._local
+            for _ in range(service.ranks if service.kind == "replicas" else 1)
+        ]
+
+    def _together(self) -> tuple[str, ...]:
+        processes = self._processes
+        needed = bytes_together(processes)
+        if len(processes) < 2 or needed <= self.gpu_bytes:
             return ()
-        names = ", ".join(service.service for service in here)
+        names = ", ".join(service.service for service in self._local)
         return (
             f"{names} have no address and are started on this machine's first GPU: together they need "
             f"{needed / GIB:.1f} GiB, which do not fit into its {self.gpu_bytes / GIB:g} GiB. Give each its "

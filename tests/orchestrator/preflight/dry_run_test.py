@@ -15,6 +15,7 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from environments.errors import EnvironmentDataError
 from orchestrator.preflight.dry_run import dry_run, summary
+from orchestrator.preflight.pools import Machine
 
 GENERATED = {"source": "generated", "generator": {"games": 6}}
 
@@ -56,6 +57,18 @@ def test_comments_say_what_is_played_before_and_what_it_takes_after() -> None:
     assert all(line.startswith("#") for line in lines[end:])
     assert any(line.split()[:3] == ["#", "planner", "weights"] for line in lines[end:])
     assert tomllib.loads("\n".join(lines))["learner"]["updates"] == 2
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_last_line_says_what_a_machine_without_a_gpu_needs(
+    gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Machine, "this", lambda: Machine(2, gpus, 2**30))
+    last = printed(configuration()).splitlines()[-1]
+    warned = last.startswith("# WARNING: planner, executor, learner: up to ")
+    vllm = {"engine": "vllm"}
+    assert "this machine's" not in printed(configuration(planner=vllm, executor=vllm))
+    assert warned == last.endswith(" of this machine's 1.0 GiB, as it has no GPU") == (not gpus)
 
 
 def test_the_table_is_as_wide_as_the_terminal_or_110_in_a_file() -> None:

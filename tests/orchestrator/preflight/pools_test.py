@@ -10,8 +10,8 @@ from configuration.tree import Configuration
 from core.errors import ConfigurationError
 from orchestrator.preflight.pools import Machine, lacking, pools
 
-LARGE = Machine(cores=64, gpus=8)
-SMALL = Machine(cores=2, gpus=0)
+LARGE = Machine(cores=64, gpus=8, memory=256 * 2**30)
+SMALL = Machine(cores=2, gpus=0, memory=8 * 2**30)
 
 
 def configuration(**sections: Any) -> Configuration:

@@ -48,6 +48,26 @@ def test_services_that_start_here_share_a_gpu() -> None:
     assert "12.0 GiB" in warning and " 10 GiB" in warning
 
 
+def test_without_a_gpu_services_share_the_machine_s_memory() -> None:
+    services = (
+        service("planner", 4, ranks=2, kind="replicas"),
+        service("executor", 5),
+        service("learner", 6),
+    )
+    all_here = report(*services, here=frozenset({"planner", "executor", "learner"}))
+    # Two planners and an executor; the learner's six are taken during an update, beside these.
+    line = "planner, executor, learner: up to 19.0 of this machine's {} GiB, as it has no GPU"
+    assert all_here.without_gpu(20 * GIB) == line.format("20.0")
+    assert all_here.without_gpu(18 * GIB) == "WARNING: " + line.format("18.0")
+    assert (
+        report(*services, here=frozenset({"executor"}))
+        .without_gpu(8 * GIB)
+        .startswith("executor: up to 5.0 of")
+    )
+    assert report(*services).without_gpu(8 * GIB) == ""
+    assert MemoryReport(services, GIB, frozenset({"planner"}), unknown="no shape").without_gpu(GIB) == ""
+
+
 def test_one_service_here_has_the_gpu_to_itself() -> None:
     (warning,) = report(service("planner", 12), here=frozenset({"planner"})).warnings
     assert "have no address" not in warning
