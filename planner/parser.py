@@ -37,7 +37,7 @@ class ParsedPlan:
 
 
 class PlannerParser(AnswerParser):
-    """Reads and writes plans. With a thought before it, the first answer, too, begins with its decision."""
+    """Reads and writes plans. If there are thoughts, the first answer also begins with its decision."""
 
     @cached_property
     def keep_ids(self) -> tuple[int, ...]:

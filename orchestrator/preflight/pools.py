@@ -26,7 +26,7 @@ class Machine:
     cores: int
     gpus: int
     memory: int
-    """Memory in bytes that this process may use, with what others use now."""
+    """Bytes of memory, of the machine or of this container; other processes use some of them."""
 
     @classmethod
     def this(cls) -> Machine:

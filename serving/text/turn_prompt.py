@@ -71,7 +71,7 @@ class TurnPrompt:
         Args:
             context: Turn to render.
             instructions: What to answer, without the request for a thought.
-            message: Function that writes the turn, of which it is given as much as may fit.
+            message: Function that writes a turn, or as much of it as fits.
             forced_answer: Beginning of the answer that ends the prompt, unless a thought comes before it.
 
         Raises:
