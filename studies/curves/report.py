@@ -14,7 +14,7 @@ from statistics import fmean
 from studies.curves.methods import METHODS
 from studies.curves.pairs import pairs_table
 from studies.curves.plots import plot
-from studies.curves.statistics import Interval, after_training, over_training, paired
+from studies.curves.statistics import MEASURES, Interval, paired
 from studies.curves.study import Outcome, Score
 from studies.curves.verdict import verdict
 
@@ -122,13 +122,12 @@ def _table(study: Study, horizon: str) -> list[str]:
 
 def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> str:
     own = method == _REFERENCE
-    differences = [paired(outcomes, reference, measure) for measure in (over_training, after_training)]
+    differences = [paired(outcomes, reference, measure) for _, measure in MEASURES]
     cells = [
         METHODS[method].title,
         f"{outcomes[0].cell.learning_rate:g}",
         str(len(outcomes)),
-        str(Interval.of([over_training(outcome) for outcome in outcomes])),
-        str(Interval.of([after_training(outcome) for outcome in outcomes])),
+        *(str(Interval.of([measure(outcome) for outcome in outcomes])) for _, measure in MEASURES),
         *("" if own or difference is None else difference.signed for difference in differences),
         _shares(outcomes),
         f"{fmean(outcome.seconds for outcome in outcomes) / 60:.1f}",
