@@ -18,6 +18,7 @@ from core.errors import HiperError
 from core.exit_codes import Interrupted
 from orchestrator.preflight.checks import check_inputs
 from orchestrator.preflight.dry_run import dry_run
+from orchestrator.preflight.pools import Machine, lacking
 from orchestrator.progress import result
 from orchestrator.progress.display import display_for
 from orchestrator.progress.report import Report
@@ -91,7 +92,8 @@ def play(
     held = hold(root, configuration)
     tally = Tally()
     episodes = configuration.learner.updates * configuration.learner.episodes_per_update
-    console.print(f"run folder: {root}", markup=False, highlight=False, soft_wrap=True)
+    for line in (f"run folder: {root}", *lacking(configuration, Machine.this())):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         with display_for(console, tally, episodes) as display:
             run = Run(configuration, inputs, held.folder, Report(tally, display), stop or StopRequest())

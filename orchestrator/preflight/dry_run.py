@@ -8,11 +8,10 @@ from rich.console import Console
 
 from configuration.files import to_toml
 from configuration.tree import Configuration
-from core.role import Role
 from environments.errors import DataNotFoundError
 from orchestrator.preflight.checks import check_inputs, check_settings, missing_model
 from orchestrator.preflight.memory.report import MemoryReport, memory_report, render
-from orchestrator.preflight.pools import Machine, lacking, pools
+from orchestrator.preflight.pools import Machine, lacking, memory_without_gpu, pools
 
 WIDTH = 110
 """Columns of the table if the output is not a terminal."""
@@ -32,17 +31,17 @@ def dry_run(configuration: Configuration, gpu_gib: float, console: Console) -> i
         ConfigurationError: the configuration cannot work on any machine.
         BenchmarkError: the environment or the split is unknown, or data is broken.
     """
-    for line in summary(configuration):
+    machine = Machine.this()
+    for line in summary(configuration, machine):
         _comment(console, line)
     console.print(to_toml(configuration), markup=False, highlight=False, soft_wrap=True)
-    report, machine = memory_report(configuration, gpu_gib), Machine.this()
-    _comment(console, _table(report, console))
-    if not machine.gpus and not any(configuration.model_server(role).engine == "vllm" for role in Role):
-        _comment(console, report.without_gpu(machine.memory))
+    _comment(console, _table(memory_report(configuration, gpu_gib), console))
+    if memory := memory_without_gpu(configuration, machine):
+        _comment(console, str(memory))
     return 0
 
 
-def summary(configuration: Configuration) -> list[str]:
+def summary(configuration: Configuration, machine: Machine) -> list[str]:
     """Lines that say what would be played and by which servers, then what is missing on this machine."""
     check_settings(configuration)
     missing = [missing_model(configuration.planner.model)]
@@ -55,7 +54,6 @@ def summary(configuration: Configuration) -> list[str]:
             f"{episodes} episodes of {environment}, split {split}, model {configuration.planner.model}"
         )
         missing.append(f"missing: {error}")
-    machine = Machine.this()
     missing += lacking(configuration, machine)
     return [description, *pools(configuration), *(line for line in missing if line)]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from configuration.servers import ModelServerSettings
 from configuration.tree import Configuration
 from core.role import Role
+from orchestrator.preflight.memory.items import GIB
+from orchestrator.preflight.memory.report import MachineMemory, memory_report
 from orchestrator.servers.gpu_memory import divisions, gpu_users
 from orchestrator.servers.replicas import ReplicaPlan, replica_plans
 
@@ -67,8 +69,12 @@ def _place(role: Role, plan: ReplicaPlan) -> str:
 
 
 def lacking(configuration: Configuration, machine: Machine) -> list[str]:
-    """Lines about GPUs and cores that the servers which the run would start need and this machine lacks."""
-    return [*_gpus(configuration, machine), *_cores(configuration, machine)]
+    """Lines about what the services that the run would start need and this machine lacks."""
+    return [
+        *_gpus(configuration, machine),
+        *_cores(configuration, machine),
+        *_too_little_memory(configuration, machine),
+    ]
 
 
 def _gpus(configuration: Configuration, machine: Machine) -> list[str]:
@@ -106,3 +112,21 @@ def _cores(configuration: Configuration, machine: Machine) -> list[str]:
 
 def _threads(pools: Sequence[ModelServerSettings]) -> int:
     return sum(pool.threads * pool.replicas for pool in pools if not pool.addresses)
+
+
+def _too_little_memory(configuration: Configuration, machine: Machine) -> list[str]:
+    memory = memory_without_gpu(configuration, machine)
+    if memory is None or memory.needed <= memory.memory:
+        return []
+    return [f"missing: memory: {memory}"]
+
+
+def memory_without_gpu(configuration: Configuration, machine: Machine) -> MachineMemory | None:
+    """What the services that the run would start take of the machine's memory.
+
+    None if the machine has a GPU, nothing is started there, the model's shape is unknown, or vLLM serves.
+    """
+    vllm = any(configuration.model_server(role).engine == "vllm" for role in Role)
+    if machine.gpus or vllm or configuration.learner.address is not None:
+        return None
+    return memory_report(configuration, machine.memory / GIB).without_gpu(machine.memory)

@@ -11,6 +11,7 @@ from core.exit_codes import REFUSED, Interrupted, of_error
 from learner.imitation.shipped import shipped_pair
 from learner.imitation.teaching import WarmStartSettings
 from orchestrator import rollout as rollout_command
+from orchestrator.preflight.pools import Machine
 from orchestrator.rollout import FIRST_RUN, Flags, rollout
 from orchestrator.run import Run
 from run_folder.folder import RunFolder
@@ -102,17 +103,19 @@ def test_the_command_of_the_readme_resumes_and_makes_the_run_longer(
 
 @pytest.mark.parametrize("error", [UnavailableError("the planner is not there"), Interrupted(signal.SIGTERM)])
 def test_a_run_that_fails_says_how_to_resume_it_and_gives_its_folder_back(
-    typed_in: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    typed_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     async def fail(_: Run) -> None:
         raise error
 
     monkeypatch.setattr(Run, "play", fail)
+    monkeypatch.setattr(Machine, "this", lambda: Machine(cores=2, gpus=0, memory=2**20))
     with pytest.raises(type(error)) as failure:
         rollout([*GENERATED, "--run-dir", "run"])
     command = f"./bazelw run //orchestrator:rollout -- --run-dir {typed_in / 'run'} --resume"
     assert failure.value.__notes__ == [f"To resume the run: {command}"]
     hold(typed_in / "run", read(*GENERATED, "--run-dir", "run")).release()
+    assert "missing: memory: planner, executor, learner: up to " in capsys.readouterr().out
 
 
 def test_what_goes_on_with_a_run() -> None:

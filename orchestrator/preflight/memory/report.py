@@ -28,6 +28,24 @@ from orchestrator.servers.gpu_memory import VLLM_SHARE, GpuUser, gpu_users, toge
 
 
 @dataclass(frozen=True)
+class MachineMemory:
+    """What services without a GPU take of their machine's memory; as text, a line that says it."""
+
+    services: str
+    """Their names."""
+    needed: int
+    """Bytes that they take together at most."""
+    memory: int
+    """Bytes of the machine."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.services}: up to {self.needed / GIB:.1f} of this machine's {self.memory / GIB:.1f} GiB, "
+            "as it has no GPU"
+        )
+
+
+@dataclass(frozen=True)
 class MemoryReport:
     """The estimates, and the size of the GPUs."""
 
@@ -63,17 +81,15 @@ class MemoryReport:
         unknown = (self.unknown,) if self.unknown else ()
         return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
-    def without_gpu(self, memory: int) -> str:
-        """A line that says what the services take of a machine's `memory` bytes if it has no GPU.
+    def without_gpu(self, memory: int) -> MachineMemory | None:
+        """What the services that are started on a machine with `memory` bytes and no GPU take of it.
 
-        Empty if none is started there, or if the model's shape is not known.
+        None if none is started there, or if the model's shape is not known.
         """
         if not self.here or self.unknown:
-            return ""
+            return None
         names = ", ".join(service.service for service in self._local)
-        needed = bytes_together(self._processes)
-        line = f"{names}: up to {needed / GIB:.1f} of this machine's {memory / GIB:.1f} GiB, as it has no GPU"
-        return line if needed <= memory else f"WARNING: {line}"
+        return MachineMemory(names, bytes_together(self._processes), memory)
 
     @property
     def _local(self) -> list[ServiceMemory]:

@@ -17,6 +17,7 @@ from environments.errors import EnvironmentDataError
 from orchestrator.preflight.dry_run import dry_run, summary
 from orchestrator.preflight.pools import Machine
 
+SMALL = Machine(cores=2, gpus=0, memory=8 * 2**30)
 GENERATED = {"source": "generated", "generator": {"games": 6}}
 
 
@@ -65,10 +66,10 @@ def test_the_last_line_says_what_a_machine_without_a_gpu_needs(
 ) -> None:
     monkeypatch.setattr(Machine, "this", lambda: Machine(2, gpus, 2**30))
     last = printed(configuration()).splitlines()[-1]
-    warned = last.startswith("# WARNING: planner, executor, learner: up to ")
+    said = last.startswith("# planner, executor, learner: up to ")
+    assert said == last.endswith(" of this machine's 1.0 GiB, as it has no GPU") == (not gpus)
     vllm = {"engine": "vllm"}
     assert "this machine's" not in printed(configuration(planner=vllm, executor=vllm))
-    assert warned == last.endswith(" of this machine's 1.0 GiB, as it has no GPU") == (not gpus)
 
 
 def test_the_table_is_as_wide_as_the_terminal_or_110_in_a_file() -> None:
@@ -78,14 +79,14 @@ def test_the_table_is_as_wide_as_the_terminal_or_110_in_a_file() -> None:
 
 
 def test_a_model_that_would_be_downloaded_is_missing_here() -> None:
-    first, *rest = summary(configuration("owner/name"))
+    first, *rest = summary(configuration("owner/name"), SMALL)
     assert first.endswith("model owner/name")
     assert any(line.startswith("missing: model owner/name is not in ") for line in rest)
 
 
 def test_data_that_is_not_here_is_missing_and_no_error() -> None:
     description, *rest = summary(
-        configuration(environment={"source": "real"}, learner={"updates": 3, "episodes_per_update": 5})
+        configuration(environment={"source": "real"}, learner={"updates": 3, "episodes_per_update": 5}), SMALL
     )
     assert description == "15 episodes of alfworld, split train, model bundled"
     assert any(line.startswith("missing: ") and "ALFWORLD_DATA" in line for line in rest)

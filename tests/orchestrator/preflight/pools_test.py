@@ -56,6 +56,18 @@ def test_gpus_and_cores_that_are_not_here_are_missing() -> None:
     assert lacking(configuration(planner={"gpus": [0]}), SMALL)[0].endswith("this machine has no GPU")
 
 
+def test_memory_that_is_not_here_is_missing_unless_a_gpu_has_it() -> None:
+    many = configuration(planner={"max_batch": 64, "context_length": 8192})
+    (line,) = lacking(many, SMALL)
+    assert line.startswith("missing: memory: planner, executor, learner: up to ")
+    assert line.endswith(" of this machine's 8.0 GiB, as it has no GPU")
+    assert lacking(configuration(), SMALL) == []
+    elsewhere = [configuration(learner={"address": "l:1"}), configuration(planner={"engine": "vllm"})]
+    tiny = Machine(cores=2, gpus=0, memory=2**20)
+    assert [lacking(each, tiny) for each in elsewhere] == [[], []]
+    assert lacking(many, Machine(cores=2, gpus=1, memory=2**20)) == []
+
+
 def test_servers_that_cannot_be_started_as_configured_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="executor.listen"):
         pools(configuration(executor={"replicas": 2, "listen": "0.0.0.0:5002"}))

@@ -56,16 +56,13 @@ def test_without_a_gpu_services_share_the_machine_s_memory() -> None:
     )
     all_here = report(*services, here=frozenset({"planner", "executor", "learner"}))
     # Two planners and an executor; the learner's six are taken during an update, beside these.
-    line = "planner, executor, learner: up to 19.0 of this machine's {} GiB, as it has no GPU"
-    assert all_here.without_gpu(20 * GIB) == line.format("20.0")
-    assert all_here.without_gpu(18 * GIB) == "WARNING: " + line.format("18.0")
-    assert (
-        report(*services, here=frozenset({"executor"}))
-        .without_gpu(8 * GIB)
-        .startswith("executor: up to 5.0 of")
-    )
-    assert report(*services).without_gpu(8 * GIB) == ""
-    assert MemoryReport(services, GIB, frozenset({"planner"}), unknown="no shape").without_gpu(GIB) == ""
+    need = all_here.without_gpu(18 * GIB)
+    assert need is not None and (need.needed, need.memory) == (19 * GIB, 18 * GIB)
+    assert str(need) == "planner, executor, learner: up to 19.0 of this machine's 18.0 GiB, as it has no GPU"
+    alone = report(*services, here=frozenset({"executor"})).without_gpu(8 * GIB)
+    assert str(alone).startswith("executor: up to 5.0 of")
+    assert report(*services).without_gpu(8 * GIB) is None
+    assert MemoryReport(services, GIB, frozenset({"planner"}), unknown="no shape").without_gpu(GIB) is None
 
 
 def test_one_service_here_has_the_gpu_to_itself() -> None:
