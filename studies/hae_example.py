@@ -17,6 +17,7 @@ from configuration.section import Section
 from configuration.syntax import NoSections, Syntax
 from core.paths import user_path
 from hae import Advantages, Episode, EstimatorSettings, TurnBatch, estimate
+from studies.markdown import table
 
 SETTINGS = EstimatorSettings.model_validate({"normalize": False})
 """HiPER's settings for ALFWorld, without normalisation."""
@@ -47,7 +48,7 @@ def rows(batch: TurnBatch, result: Advantages) -> list[str]:
     """The first table of the page, in Markdown; the high level has a dash except at segment starts."""
     columns = ["t", "decision", "subgoal", "action", "r", "V_switch", "V_high", "V_low"]
     columns += ["A_switch", "A_high", "A_low", "target switch", "target high", "target low"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines = []
     for t in range(batch.turns):
         start = bool(result.segment_start[t])
         numbers = [
@@ -57,9 +58,8 @@ def rows(batch: TurnBatch, result: Advantages) -> list[str]:
         ]  # fmt: skip
         texts = [f"{x[t]:.6g}" if said and x is not None else "-" for x, said in numbers]
         decision = "SWITCH" if batch.switch[t] else "KEEP"
-        cells = [str(t), decision, SUBGOALS[t], ACTIONS[t], f"{batch.reward[t]:g}", *texts]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        lines.append([str(t), decision, SUBGOALS[t], ACTIONS[t], f"{batch.reward[t]:g}", *texts])
+    return table(columns, lines)
 
 
 def compared(batch: TurnBatch, hae: Advantages, dgae: Advantages) -> list[str]:
@@ -68,15 +68,15 @@ def compared(batch: TurnBatch, hae: Advantages, dgae: Advantages) -> list[str]:
     names += [
         f"{estimator} {level}" for level in ("A_switch", "A_high", "A_low") for estimator in ("HAE", "dgae")
     ]
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines = []
     for t in range(batch.turns):
         start = bool(hae.segment_start[t])
         pairs = [(hae.switch, dgae.switch, True), (hae.high, dgae.high, start), (hae.low, dgae.low, True)]
         cells = [str(t), "SWITCH" if batch.switch[t] else "KEEP"]
         for ours, other, said in pairs:
             cells += [f"{x[t]:.4g}" if said and x is not None else "-" for x in (ours, other)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        lines.append(cells)
+    return table(names, lines)
 
 
 def _bars(axis: Axes, heights: np.ndarray, colour: str, label: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from studies.curves.methods import METHODS
 from studies.curves.statistics import MEASURES, Interval, Measure, differences
 from studies.curves.study import ByHorizon
+from studies.markdown import table
 
 PAIRS = (
     ("hae", "gae"),
@@ -23,15 +24,14 @@ PAIRS = (
 def pairs_table(results: ByHorizon) -> list[str]:
     """Lines of a table with a row for each pair and measure that have results; none if no pair has."""
     rows = [
-        f"| {METHODS[first].title} less {METHODS[second].title} | {name} | {' | '.join(cells)} |"
+        (f"{METHODS[first].title} less {METHODS[second].title}", name, *cells)
         for first, second in PAIRS
         for name, measure in MEASURES
         if any(cells := _cells(results, first, second, measure))
     ]
     if not rows:
         return []
-    head = f"| difference, points |  | {' | '.join(results)} | all |"
-    return [head, "|" + "---|" * (head.count("|") - 1), *rows]
+    return table(("difference, points", "", *results, "all"), rows)
 
 
 def _cells(results: ByHorizon, first: str, second: str, measure: Measure) -> list[str]:

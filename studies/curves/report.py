@@ -17,6 +17,7 @@ from studies.curves.plots import plot
 from studies.curves.statistics import MEASURES, Interval, paired
 from studies.curves.study import Outcome, Score
 from studies.curves.verdict import verdict
+from studies.markdown import table
 
 TEMPLATE = Path(__file__).with_name("report.md")
 _REFERENCE = "gae"
@@ -112,18 +113,18 @@ def _section(study: Study, horizon: str, path: Path) -> str:
 
 def _table(study: Study, horizon: str) -> list[str]:
     head = (
-        "| method | rate | seeds | over training, % | after, % | difference over training | after "
-        "| explained | min |"
+        *("method", "rate", "seeds", "over training, %", "after, %"),
+        *("difference over training", "after", "explained", "min"),
     )
     reference = study.of(horizon, _REFERENCE)
-    rows = [_row(method, study.of(horizon, method), reference) for method in study.methods(horizon)]
-    return [head, "|" + "---|" * (head.count("|") - 1), *rows]
+    rows = (_row(method, study.of(horizon, method), reference) for method in study.methods(horizon))
+    return table(head, rows)
 
 
-def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> str:
+def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> list[str]:
     own = method == _REFERENCE
     differences = [paired(outcomes, reference, measure) for _, measure in MEASURES]
-    cells = [
+    return [
         METHODS[method].title,
         f"{outcomes[0].cell.learning_rate:g}",
         str(len(outcomes)),
@@ -132,7 +133,6 @@ def _row(method: str, outcomes: Sequence[Outcome], reference: Sequence[Outcome])
         _shares(outcomes),
         f"{fmean(outcome.seconds for outcome in outcomes) / 60:.1f}",
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 def _shares(outcomes: Sequence[Outcome]) -> str:

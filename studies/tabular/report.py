@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from studies.markdown import table
 from studies.tabular.unbiasedness import LEVELS, Finding
 from studies.tabular.variance import ADAPTERS, BATCH, CONTENDERS, Outcome
 
@@ -78,12 +79,12 @@ def _page(run: Run) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> str:
-    rows = ["| condition | " + " | ".join(LEVELS) + " |", "|---|" + "---|" * len(LEVELS)]
+    rows = []
     for condition in dict.fromkeys(finding.condition for finding in findings):
         row = {finding.level: finding for finding in findings if finding.condition == condition}
-        cells = [_cell(row[level], len(findings)) if level in row else "-" for level in LEVELS]
-        rows.append(f"| {condition} | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        cells = (_cell(row[level], len(findings)) if level in row else "-" for level in LEVELS)
+        rows.append([condition, *cells])
+    return "\n".join(table(("condition", *LEVELS), rows))
 
 
 def _cell(finding: Finding, tests: int) -> str:
@@ -111,15 +112,15 @@ def _outcomes(outcomes: Sequence[Outcome], study: str, *, variance: bool = False
     chosen = [outcome for outcome in outcomes if outcome.point.study == study]
     names = list(dict.fromkeys(outcome.contender for outcome in chosen))
     head = [*(name.replace("_", " ") for name in COLUMNS[study]), "success", "turns", *names]
-    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    rows = []
     for point in dict.fromkeys(outcome.point for outcome in chosen):
         row = {(o.contender, o.adapter): o for o in chosen if o.point == point}
         first = next(iter(row.values()))
         cells = [f"{getattr(point, name):g}" for name in COLUMNS[study]]
         cells += [f"{first.success_rate:.0%}", f"{first.mean_turns:.1f}"]
         cells += [" / ".join(_number(row[name, adapter], variance) for adapter in ADAPTERS) for name in names]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        rows.append(cells)
+    return "\n".join(table(head, rows))
 
 
 def _number(outcome: Outcome, variance: bool) -> str:
