@@ -180,6 +180,10 @@ class CriticSettings(Section):
     """Number of first updates that train only the critic (verl's `critic_warmup`)."""
 
 
+_ADVISERS = ("adviser", "decisive")
+"""Teachers that can say at any turn what is right, whoever acted before."""
+
+
 class ImitationSettings(Section):
     """The warm start: both adapters learn the answer formats from demonstrations."""
 
@@ -188,13 +192,13 @@ class ImitationSettings(Section):
     shipped: bool = True
     """Whether to start from the pair in the repository, if one fits model, LoRA and prompts; otherwise one
     is taught."""
-    teacher: Literal["rule", "expert", "adviser"] = "rule"
+    teacher: Literal["rule", "expert", "adviser", "decisive"] = "rule"
     """Scripted player that is imitated: `rule` decides from what it sees, as the models must; `expert`
     knows the solution; `adviser` decides from what it sees, whoever acted before, so it can teach with
-    mistakes."""
+    mistakes; so can WebShop's `decisive`, which buys sooner and so is easier to imitate."""
     mistakes: float = Field(0.0, ge=0, lt=1)
     """Share of turns in which another action is played than the one that is taught, possible or not, so
-    that the models learn to continue after mistakes; needs the teacher `adviser`."""
+    that the models learn to continue after mistakes; needs the teacher `adviser` or `decisive`."""
     steps: int = Field(20, ge=0)
     """Number of optimizer steps for each adapter."""
     planner_steps: int | None = Field(None, ge=0)
@@ -208,7 +212,8 @@ class ImitationSettings(Section):
     run starts from the pair in `adapters` as it is."""
     episodes: tuple[Path, ...] = ()
     """Folders of runs whose episodes are lessons, too: at each of their turns, the teacher says what would
-    have been right, whatever was played (DAgger, arXiv 1011.0686). Needs the teacher `adviser`."""
+    have been right, whatever was played (DAgger, arXiv 1011.0686). Needs the teacher `adviser` or
+    `decisive`."""
     adapters: Path | None = None
     """Pair of adapters to start from, which is taught further: a folder with `planner` and `executor`. None
     means adapters that change nothing."""
@@ -229,12 +234,12 @@ class ImitationSettings(Section):
 
     @model_validator(mode="after")
     def _only_the_adviser_goes_on_after_mistakes(self) -> Self:
-        if self.mistakes and self.teacher != "adviser":
+        if self.mistakes and self.teacher not in _ADVISERS:
             raise ValueError(
                 f"imitation.mistakes = {self.mistakes} needs imitation.teacher = adviser: the {self.teacher} "
                 f"player cannot continue after an action that is not its own"
             )
-        if self.episodes and self.teacher != "adviser":
+        if self.episodes and self.teacher not in _ADVISERS:
             raise ValueError(
                 f"imitation.episodes needs imitation.teacher = adviser: the {self.teacher} player cannot say "
                 f"what is right after actions that are not its own"

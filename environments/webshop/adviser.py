@@ -20,12 +20,16 @@ TURNS = 15
 SURE = 1.0
 """Log-odds from which a product is bought without looking at others. With 1.25 (2.0 before its features are
 read), it wins 86.5 % instead of 86.3 % of the goals of valid, in 6.6 turns instead of 5.5."""
+DECISIVE = -4.0
+"""Log-odds from which the player `decisive` buys: whatever it opens, unless that can hardly be the wanted
+product. It never reads features, because all that would be worth it is bought before. So it has little to
+judge, which a small model learns more easily; it wins 80.2 % of the goals of valid in 4.9 turns."""
 WORTH_READING = -2.0
 """Log-odds from which a product's features are read."""
 
 
 def advise(
-    instruction: str, memory: Memory, turns: int = TURNS, options_shown: bool = True
+    instruction: str, memory: Memory, turns: int = TURNS, options_shown: bool = True, sure: float = SURE
 ) -> DemonstrationStep:
     """The next subgoal and action.
 
@@ -37,13 +41,15 @@ def advise(
         turns: Largest number of turns of the whole episode.
         options_shown: Whether pages show the chosen options. If not, each turn spent on a product's page is
             assumed to have chosen one.
+        sure: Log-odds from which a product is bought without looking at others.
     """
-    return _Adviser(instruction, memory, turns - memory.turns, options_shown).advice()
+    return _Adviser(instruction, memory, turns - memory.turns, options_shown, sure).advice()
 
 
 class _Adviser:
-    def __init__(self, instruction: str, memory: Memory, left: int, options_shown: bool) -> None:
+    def __init__(self, instruction: str, memory: Memory, left: int, options_shown: bool, sure: float) -> None:
         """`left` is the number of turns left, including the next one."""
+        self._sure_from = sure
         self._wish = wish = read_wish(instruction)
         self._memory, self._left, self._options_shown = memory, left, options_shown
         self._rated = {
@@ -69,7 +75,7 @@ class _Adviser:
         return likelihood.of_hit(hit, self._wish, self._memory.log_rank(hit.title))
 
     def _sure(self, item: Item) -> bool:
-        return self._rated[item.title] >= SURE
+        return self._rated[item.title] >= self._sure_from
 
     def _worth_reading(self, item: Item) -> bool:
         return not item.described and self._rated[item.title] >= WORTH_READING

@@ -9,6 +9,7 @@ from environments import locations
 from environments.benchmark import DemonstrationStep, Policy, Task
 from environments.errors import DataNotFoundError, UnknownPolicyError
 from environments.webshop import outcomes, policies
+from environments.webshop.adviser import DECISIVE
 from environments.webshop.catalogue import Catalogue, load_catalogue
 from environments.webshop.environment import WebShopEnvironment
 from environments.webshop.expert import demonstrate
@@ -48,6 +49,8 @@ class WebShop:
             return policies.RulePolicy(self.catalogue)
         if name == "adviser":
             return policies.AdviserPolicy(self._step_limit, self._show_options)
+        if name == "decisive":
+            return policies.AdviserPolicy(self._step_limit, self._show_options, DECISIVE)
         if name == "random":
             return policies.RandomPolicy(seed)
         if name == "expert":

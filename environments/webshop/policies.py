@@ -1,4 +1,4 @@
-"""Scripted players: the baselines `rule` and `random`, the expert, and the adviser, which teaches."""
+"""Scripted players: the baselines `rule` and `random`, the expert, and two advisers, which teach."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from environments.benchmark import DemonstrationStep, StepInfo
-from environments.webshop.adviser import TURNS, advise
+from environments.webshop.adviser import SURE, TURNS, advise
 from environments.webshop.catalogue import Catalogue
 from environments.webshop.expert import BUY, FIND
 from environments.webshop.memory import Memory
 from environments.webshop.pages import SEARCH_ACTION, SEPARATOR
 from environments.webshop.products import Product
 
-NAMES = ("adviser", "expert", "random", "rule")
+NAMES = ("adviser", "decisive", "expert", "random", "rule")
 TRY = "try anything"
 
 
@@ -52,16 +52,18 @@ class RulePolicy:
 class AdviserPolicy:
     """Decides only from the pages of the episode, so it plays well even after turns that others played."""
 
-    def __init__(self, step_limit: int, options_shown: bool) -> None:
+    def __init__(self, step_limit: int, options_shown: bool, sure: float = SURE) -> None:
+        """`sure` are the log-odds from which it buys a product without looking at others."""
         self._turns = min(step_limit, TURNS)
         self._options_shown = options_shown
+        self._sure = sure
 
     def begin(self, observation: str, info: StepInfo) -> None:
         self._memory = Memory()
 
     def act(self, observation: str, info: StepInfo) -> DemonstrationStep:
         self._memory.note(observation, info["admissible_actions"])
-        return advise(info["goal"], self._memory, self._turns, self._options_shown)
+        return advise(info["goal"], self._memory, self._turns, self._options_shown, self._sure)
 
 
 class RandomPolicy:
