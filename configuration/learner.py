@@ -233,16 +233,15 @@ class ImitationSettings(Section):
         return self.steps
 
     @model_validator(mode="after")
-    def _only_the_adviser_goes_on_after_mistakes(self) -> Self:
-        if self.mistakes and self.teacher not in _ADVISERS:
+    def _only_an_adviser_goes_on_after_mistakes(self) -> Self:
+        if self.teacher in _ADVISERS:
+            return self
+        need = f"needs imitation.teacher = {' or '.join(_ADVISERS)}: the {self.teacher} player"
+        if self.mistakes:
+            raise ValueError(f"imitation.mistakes = {self.mistakes} {need} cannot go on after mistakes")
+        if self.episodes:
             raise ValueError(
-                f"imitation.mistakes = {self.mistakes} needs imitation.teacher = adviser: the {self.teacher} "
-                f"player cannot continue after an action that is not its own"
-            )
-        if self.episodes and self.teacher not in _ADVISERS:
-            raise ValueError(
-                f"imitation.episodes needs imitation.teacher = adviser: the {self.teacher} player cannot say "
-                f"what is right after actions that are not its own"
+                f"imitation.episodes {need} cannot say what is right after actions that are not its own"
             )
         return self
 

@@ -94,8 +94,9 @@ def test_the_planner_may_have_steps_of_its_own() -> None:
     assert (apart.steps_of(Role.PLANNER), apart.steps_of(Role.EXECUTOR)) == (3, 7)
 
 
-def test_only_the_adviser_can_teach_with_mistakes() -> None:
-    assert ImitationSettings(teacher="adviser", mistakes=0.3).mistakes == 0.3
+def test_only_advisers_can_teach_with_mistakes() -> None:
+    for teacher in ("adviser", "decisive"):
+        assert ImitationSettings(teacher=teacher, mistakes=0.3).mistakes == 0.3
     for teacher in ("rule", "expert"):
         refused(ImitationSettings, "imitation.mistakes = 0.3 needs", teacher=teacher, mistakes=0.3)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import groupby
 from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from environments.benchmark import Task
-from environments.webshop.adviser import TURNS, advise
+from environments.evaluation import play_episode
+from environments.webshop.adviser import DECISIVE, SURE, TURNS, advise
 from environments.webshop.benchmark import WebShop
 from environments.webshop.expert import BUY, FIND
 from environments.webshop.memory import Memory
@@ -36,9 +38,9 @@ OTHER: Turn = (
 
 
 def advice(
-    *transcript: Turn, goal: str = GOAL, turns: int = TURNS, options_shown: bool = True
+    *transcript: Turn, goal: str = GOAL, turns: int = TURNS, options_shown: bool = True, sure: float = SURE
 ) -> tuple[str, str]:
-    step = advise(goal, Memory.of(transcript), turns, options_shown)
+    step = advise(goal, Memory.of(transcript), turns, options_shown, sure)
     return step.subgoal, step.action
 
 
@@ -83,6 +85,13 @@ def test_it_reads_features_where_it_is_in_doubt() -> None:
     assert advice(START, RESULTS, ITEM, praised, ITEM, goal=goal) == (BUY, "click[red]")
 
 
+def test_the_decisive_player_buys_where_the_adviser_is_in_doubt_but_not_what_cannot_fit() -> None:
+    goal = GOAL.replace("acme lamps", "acme lamps with rare beauty, quiet charm")
+    doubtful = goal.replace("color: red", "color: bright red")
+    assert advice(START, RESULTS, ITEM, goal=doubtful, sure=DECISIVE) == (BUY, "click[red]")
+    assert advice(START, RESULTS, OTHER, goal=goal, sure=DECISIVE) == (FIND, "click[Back to Search]")
+
+
 def test_short_of_turns_it_buys_the_best_that_it_can_still_reach() -> None:
     assert advice(START, RESULTS, ITEM, RESULTS, OTHER, turns=9) == (FIND, "click[< Prev]")
     assert advice(START, RESULTS, ITEM, RESULTS, OTHER, turns=6) == (BUY, "click[Buy Now]")
@@ -98,16 +107,18 @@ def test_there_is_advice_on_any_page(
     assert step.action.startswith(("search[", "click[")) and step.action.endswith("]")
 
 
-def play(shop: WebShop, tasks: tuple[Task, ...], mistakes: float = 0.0) -> tuple[float, float, float]:
+def play(
+    shop: WebShop, tasks: tuple[Task, ...], mistakes: float = 0.0, player: str = "adviser"
+) -> tuple[float, float, float]:
     """Share of purchases, of successes, and the mean score."""
-    environment, player, random = shop.environment(), shop.policy("adviser", 0), Random(0)
+    environment, policy, random = shop.environment(), shop.policy(player, 0), Random(0)
     bought = won = score = 0.0
     for task in tasks:
         observation, info = environment.reset(options={"task": task.id})
-        player.begin(observation, info)
+        policy.begin(observation, info)
         terminated = truncated = False
         while not (terminated or truncated):
-            action = player.act(observation, info).action
+            action = policy.act(observation, info).action
             if random.random() < mistakes:
                 action = random.choice(info["admissible_actions"])
             observation, _, terminated, truncated, info = environment.step(action)
@@ -120,6 +131,18 @@ def test_it_buys_in_every_real_episode_and_mostly_what_is_wanted() -> None:
     bought, won, score = play(shop, sample(shop.tasks("valid"), 150))
     assert bought == 1.0
     assert won > 0.8 and score > 0.92
+
+
+def test_the_decisive_player_reads_no_features_and_wins_almost_as_often() -> None:
+    shop = real_shop(step_limit=TURNS)
+    tasks = sample(shop.tasks("valid"), 150)
+    bought, won, score = play(shop, tasks, player="decisive")
+    assert bought == 1.0
+    assert won > 0.75 and score > 0.9
+    environment = shop.environment()
+    outcomes = [play_episode(environment, shop.policy("decisive", 0), task) for task in tasks]
+    assert fmean(outcome.steps for outcome in outcomes) < 5.2
+    environment.close()
 
 
 def test_it_does_without_being_shown_what_is_chosen() -> None:

@@ -160,7 +160,9 @@ def test_a_wrong_folder_is_told_before_the_teacher_plays(formats: Formats, tmp_p
 
 
 def test_a_teacher_that_cannot_comment_and_no_lessons_at_all_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=r"needs imitation\.teacher = adviser: the rule player"):
+    with pytest.raises(
+        ValidationError, match=r"needs imitation\.teacher = adviser or decisive: the rule player"
+    ):
         ImitationSettings(episodes=(tmp_path,))
     with pytest.raises(ValidationError, match=r"imitation\.games = 0 needs imitation\.episodes"):
         ImitationSettings(games=0)

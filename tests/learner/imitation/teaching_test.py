@@ -206,5 +206,7 @@ def test_games_that_the_teacher_loses_can_be_left_out(base: ModelFolder) -> None
 
 
 def test_only_a_teacher_that_judges_by_what_it_sees_can_make_mistakes() -> None:
-    with pytest.raises(ValidationError, match="imitation.mistakes = 0.2 needs imitation.teacher = adviser"):
+    with pytest.raises(
+        ValidationError, match="imitation.mistakes = 0.2 needs imitation.teacher = adviser or decisive"
+    ):
         ImitationSettings(mistakes=0.2)
