@@ -12,6 +12,8 @@ from configuration.section import Section
 from configuration.vllm_options import UTILIZATION, VllmOptions
 
 PromptFormat = Literal["compact", "nano", "paper", "transcript"]
+KEPT_SHARE = 0.5
+"""Default of `kept_share`."""
 """Formats of prompts; for each there is a module in `planner/` and in `executor/`."""
 
 _LAST_PORT = 65535
@@ -83,6 +85,10 @@ class ModelServerSettings(ServerSettings):
     """Longest prompt and answer together, in tokens."""
     max_batch: int = Field(8, ge=1)
     """Number of requests that are decoded together, at most."""
+    kept_share: float = Field(KEPT_SHARE, gt=0, le=1)
+    """Size of the embedded engine's store of computed prompts, from which later prompts copy what they share,
+    as a share of `max_batch` contexts. If the transcripts of all episodes in play do not fit, most of their
+    tokens are computed again at each turn."""
     max_queue: int = Field(256, ge=1)
     """Number of requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
     stuck_seconds: float = Field(300.0, gt=0)
@@ -130,6 +136,11 @@ class ModelServerSettings(ServerSettings):
     def longest_answer(self) -> int:
         """Largest number of tokens that are sampled for an answer, with the thought before it."""
         return self.think + self.max_new_tokens
+
+    @property
+    def kept_tokens(self) -> int:
+        """Number of prompt tokens that the embedded engine keeps with their keys and values, at most."""
+        return int(self.max_batch * self.context_length * self.kept_share)
 
     @property
     def gpus_each(self) -> int:

@@ -39,6 +39,7 @@ _MODEL_KEYS = (
     "advertise",
     "threads",
     "max_batch",
+    "kept_share",
     "max_queue",
     "stuck_seconds",
     "keep_versions",

@@ -36,6 +36,7 @@ def _embedded(model: ModelFolder, settings: ModelServerSettings) -> SleepableEng
         threads=settings.threads,
         context_length=settings.context_length,
         max_batch=settings.max_batch,
+        kept_tokens=settings.kept_tokens,
         max_queue=settings.max_queue,
         stuck_seconds=settings.stuck_seconds,
         capture=CudaGraphs() if settings.cuda_graphs else None,

@@ -46,7 +46,8 @@ class Scorer:
         """Loads the model; raises `InvalidInputError` if the embedded engine cannot run it."""
         self.dtype = compute_dtype(settings.dtype)
         self._context_length = settings.context_length
-        self._runner = ModelRunner(model.path, self.dtype, compute_device(), 1, settings.context_length)
+        length = settings.context_length
+        self._runner = ModelRunner(model.path, self.dtype, compute_device(), 1, length, kept_tokens=length)
         self._adapter: LoadedAdapter | None = None
 
     def score(self, stored: Generation, adapter: LoadedAdapter | None, seed: int) -> Scored:

@@ -56,11 +56,13 @@ class EmbeddedEngine:
         max_queue: int = 256,
         stuck_seconds: float = 300.0,
         capture: Capture | None = None,
+        kept_tokens: int = 4096,
     ) -> None:
-        """Once it computes nothing for `stuck_seconds` although requests wait, it has failed. With `capture`,
-        decode steps are captured and replayed."""
+        """Keeps prompts of up to `kept_tokens` tokens for later ones to copy from. Once it computes nothing
+        for `stuck_seconds` although requests wait, it has failed. With `capture`, decode steps are captured
+        and replayed."""
         self._model, self._dtype, self._threads = model, dtype, threads
-        self._context_length, self._max_batch = context_length, max_batch
+        self._context_length, self._max_batch, self._kept_tokens = context_length, max_batch, kept_tokens
         self._stuck_seconds, self._capture = stuck_seconds, capture
         self._device = compute_device()
         scheduler = Scheduler(max_batch, _PROMPT_TOKENS[self._device.type])
@@ -179,6 +181,7 @@ class EmbeddedEngine:
                 self._device,
                 self._max_batch,
                 self._context_length,
+                self._kept_tokens,
                 self._capture,
             )
         except BaseException as error:

@@ -51,9 +51,11 @@ class ModelRunner:
         device: torch.device,
         max_batch: int,
         context_length: int,
+        kept_tokens: int = 0,
         capture: Capture | None = None,
     ) -> None:
-        """With `capture`, steps of running sequences alone are captured and replayed."""
+        """Keeps prompts of up to `kept_tokens` tokens, and at least the last one. With `capture`, steps of
+        running sequences alone are captured and replayed."""
         in_place = capture is not None
         config = AutoConfig.from_pretrained(folder)
         check_config(config, context_length)
@@ -68,7 +70,7 @@ class ModelRunner:
         )
         self._probe = tuple(range(0, config.vocab_size, max(1, config.vocab_size // _PROBE_TOKENS)))
         self._probe_cache = KvCache(config, 1, len(self._probe), dtype, device)
-        self.prefixes = PrefixStore(capacity=max_batch * context_length // 4)
+        self.prefixes = PrefixStore(kept_tokens)
         self.weights = MergedWeights(self._model, folder, dtype, in_place)
         self.words: int = config.vocab_size
 

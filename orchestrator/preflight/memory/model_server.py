@@ -68,7 +68,7 @@ def _asleep(memory: ServiceMemory) -> ServiceMemory:
 def _embedded(
     role: str, shape: ModelShape, settings: ModelServerSettings, lora: LoraSettings
 ) -> ServiceMemory:
-    """serving/embedded: one merged adapter, a preallocated cache, recent prompts in a quarter of its size.
+    """serving/embedded: one merged adapter, a preallocated cache, and recent prompts.
 
     A step computes whole prompts; if every place of the batch begins at once, these are max_batch · context
     tokens, each with three rows of the MLP's width and four of the model's. Sampling keeps the logits of a
@@ -89,8 +89,8 @@ def _embedded(
             Item("KV cache", places * context * cache, f"{places} × {context} tokens of {cache:,} bytes"),
             Item(
                 "kept prompts",
-                places * context // 4 * cache,
-                f"{places * context // 4} tokens, shared prefixes",
+                settings.kept_tokens * cache,
+                f"{settings.kept_tokens} tokens, shared prefixes",
             ),
             Item(
                 "a step's activations",

@@ -16,6 +16,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from configuration.servers import ModelServerSettings
 from core.errors import (
     HiperError,
     InvalidInputError,
@@ -35,6 +36,7 @@ from serving.engine import (
     GenerationResult,
     LoadedAdapter,
 )
+from serving.engines import make_engine
 from serving.model import ModelFolder
 from tests.serving.captured import traced
 from tests.serving.models import WORDS, plain_logprobs, random_adapter, tiny_model
@@ -185,6 +187,19 @@ def test_a_shared_prefix_is_copied_and_changes_nothing(
     counters = engine.counters
     assert counters.shared_prompt_tokens == 99 + 80
     assert counters.prompt_tokens == 100 + 1 + 3
+
+
+def test_transcripts_of_half_a_context_stay_kept_one_for_each_place(
+    model: ModelFolder, runner: asyncio.Runner
+) -> None:
+    made = make_engine(model, ModelServerSettings(max_batch=4, context_length=512, dtype="float32"))
+    runner.run(made.start())
+    transcripts = [request(place, length=200) for place in range(4)]
+    longer = [request(place, prompt_ids=(*one.prompt_ids, 5, 6, 7)) for place, one in enumerate(transcripts)]
+    for asked in (*transcripts, *longer):
+        runner.run(made.generate(asked))
+    assert made.counters.shared_prompt_tokens == 4 * 200
+    runner.run(made.close())
 
 
 def test_a_switch_forgets_the_prefixes_of_the_old_version(

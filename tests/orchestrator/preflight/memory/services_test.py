@@ -54,7 +54,7 @@ def test_the_embedded_engine() -> None:
         "weights": 4 * WEIGHTS,
         "adapter, staged": 4 * 2 * 480,
         "KV cache": 2 * 64 * 64,
-        "kept prompts": 32 * 64,
+        "kept prompts": 64 * 64,
         "a step's activations": 128 * (3 * 12 + 4 * 8) * 4,
         "logits, sampling": 2 * 10 * 24,
         "CUDA context": CONTEXT_BYTES,
