@@ -28,12 +28,16 @@ from configuration.command import main, read
 from configuration.tree import Configuration
 from core.freed_memory import keep_freed_memory
 from core.progress import progress
+from orchestrator.rollout import FIRST_RUN
 from trajectory.episode import Episode
 
+_MODEL = {**TRANSCRIPTS["planner"], "context_length": 4096}
 BASE = {
-    **TRANSCRIPTS,
-    # Long enough that episodes differ in length, as they do with ALFWorld's own limit of 50.
-    "environment": {**TRANSCRIPTS["environment"], "step_limit": 20},
+    # ALFWorld's own limit, and its six task types, which the pair of the first run was taught.
+    "environment": {"source": "generated", "step_limit": 50},
+    "planner": _MODEL,
+    "executor": _MODEL,
+    "lora": FIRST_RUN["lora"],
 }
 GOAL = 2.0
 Play = Callable[[Games], Awaitable[list[Episode]]]
@@ -44,7 +48,7 @@ class BenchmarkFlags(ResultFlags):
 
     episodes: int = Field(16, ge=1)
     """Number of episodes that each side plays in a round; a multiple of `orchestrator.concurrency`."""
-    rounds: int = Field(2, ge=1)
+    rounds: int = Field(1, ge=1)
     """Number of times that both sides play, in turn."""
     lock_step_threads: int | None = Field(None, ge=1)
     """Number of CPU threads of each engine in lock-step; none means those of both together."""
