@@ -12,8 +12,6 @@ from configuration.section import Section
 from configuration.vllm_options import UTILIZATION, VllmOptions
 
 PromptFormat = Literal["compact", "nano", "paper", "transcript"]
-KEPT_SHARE = 0.5
-"""Default of `kept_share`."""
 """Formats of prompts; for each there is a module in `planner/` and in `executor/`."""
 
 _LAST_PORT = 65535
@@ -85,7 +83,7 @@ class ModelServerSettings(ServerSettings):
     """Longest prompt and answer together, in tokens."""
     max_batch: int = Field(8, ge=1)
     """Number of requests that are decoded together, at most."""
-    kept_share: float = Field(KEPT_SHARE, gt=0, le=1)
+    kept_share: float = Field(0.5, gt=0, le=1)
     """Size of the embedded engine's store of computed prompts, from which later prompts copy what they share,
     as a share of `max_batch` contexts. If the transcripts of all episodes in play do not fit, most of their
     tokens are computed again at each turn."""
