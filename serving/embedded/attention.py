@@ -15,6 +15,9 @@ from serving.suffix_attention import suffix_attention
 
 NAME = "hiper_slots"
 """Name under which transformers finds `slot_attention`."""
+_HIDDEN_ALLOWED = 100
+"""Mean number of hidden positions of a row up to which running sequences are attended together, on a CPU. One
+call for each costs as much as that many positions (`//benchmarks:attention`)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Step:
     """Number of positions that the running sequences attend to, at least those of the longest one."""
     row_mask: torch.Tensor
     """[running, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
+    spans: tuple[int, ...] = ()
+    """[running] the number of positions of each running sequence, if each is attended by itself."""
     segments: tuple[Segment, ...] = ()
     segment_masks: tuple[torch.Tensor | None, ...] = ()
     """Masks of the segments, unless their products are written out."""
@@ -79,6 +84,7 @@ class Step:
             rows=torch.arange(len(newest), device=device),
             span=span,
             row_mask=_row_mask(position_ids[0, : len(newest)], span, dtype),
+            spans=_spans(positions, span) if device.type == "cpu" else (),
             segments=tuple(segments),
             segment_masks=tuple(None if written_out else _segment_mask(one, device) for one in segments),
             written_out=written_out,
@@ -164,6 +170,17 @@ def _running(
     keys[step.rows, :, step.row_positions] = key[0, :, :count].transpose(0, 1)
     values[step.rows, :, step.row_positions] = value[0, :, :count].transpose(0, 1)
     grouped = query[0, :, :count].transpose(0, 1).reshape(count, kv_heads, -1, head_dim)
+    if step.spans:
+        alone = (
+            scaled_dot_product_attention(
+                grouped[row : row + 1],
+                keys[row : row + 1, :, :span],
+                values[row : row + 1, :, :span],
+                scale=scaling,
+            )
+            for row, span in enumerate(step.spans)
+        )
+        return torch.cat(tuple(alone)).reshape(count, -1, head_dim)
     seen_keys, seen_values = keys[:count, :, : step.span], values[:count, :, : step.span]
     output = scaled_dot_product_attention(
         grouped, seen_keys, seen_values, attn_mask=step.row_mask, scale=scaling
@@ -199,6 +216,12 @@ def _written_out(
     scaled = query[0] * (size**-0.5 if scaling is None else scaling)
     output = suffix_attention(scaled.reshape(keys.shape[0], -1, count, size), keys, values)
     return output.reshape(heads, count, size).transpose(0, 1)
+
+
+def _spans(positions: Sequence[int], span: int) -> tuple[int, ...]:
+    """The spans of the running sequences, if too many positions were hidden in rows of one length."""
+    hidden = sum(span - 1 - position for position in positions)
+    return tuple(position + 1 for position in positions) if hidden > _HIDDEN_ALLOWED * len(positions) else ()
 
 
 def _row_mask(positions: torch.Tensor, span: int, dtype: torch.dtype) -> torch.Tensor:

@@ -115,6 +115,21 @@ def test_running_sequences_and_a_new_prompt_in_one_step() -> None:
     torch.testing.assert_close(prompt, sequences.expected(2, 0, 4))
 
 
+@pytest.mark.parametrize(("allowed", "spans"), [(0, (6, 3, 9)), (3, ()), (2, (6, 3, 9))])
+def test_running_sequences_are_attended_alone_if_too_many_positions_are_hidden(
+    allowed: int, spans: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "_HIDDEN_ALLOWED", allowed)
+    sequences, slots, running = Sequences([6, 3, 9]), cache(), [5, 2, 8]
+    assert Step.of(slots, [0] * 3, running, [], torch.float32, CPU).spans == spans
+    assert Step.of(slots, [0] * 3, [5, 5, 5], [], torch.float32, CPU).spans == ()
+    sequences.step(slots, [], [(0, position) for position in running])
+    for number, (output, position) in enumerate(
+        zip(sequences.step(slots, running, []), running, strict=True)
+    ):
+        torch.testing.assert_close(output, sequences.expected(number, position, position + 1))
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_in_whatever_pieces_it_is_computed(data: st.DataObject) -> None:
