@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ import torch
 from rich.console import Console, RenderableType
 
 from configuration.section import Section
+from core import cpu
 from core.paths import user_path
 
 _WIDTH = 160
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 class ResultFlags(Section):
@@ -66,13 +65,10 @@ def wait_for_device() -> None:
 
 def machine() -> str:
     """The machine: cores, processor, number formats, GPU, and what else it is doing."""
-    described = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.exists() else ""
-    named = [line.partition(":")[2].strip() for line in described.splitlines() if "model name" in line]
-    bfloat16 = " with bfloat16" if {"avx512_bf16", "amx_bf16"} & set(described.split()) else ""
+    bfloat16 = " with bfloat16" if cpu.multiplies_bfloat16() else ""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    processor = named[0] if named else platform.processor()
-    return f"{cores} cores of {processor}{bfloat16}{gpu}, load {load:.1f}, torch {torch.__version__}"
+    return f"{cores} cores of {cpu.name()}{bfloat16}{gpu}, load {load:.1f}, torch {torch.__version__}"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core import cpu
 from core.errors import InvalidInputError, NotFoundError
 from core.imports import collection_paused
 from core.paths import user_path
@@ -138,9 +139,8 @@ def compute_device() -> torch.device:
 def compute_dtype(name: DtypeName) -> torch.dtype:
     """The number format called `name`; `auto` is bfloat16 if the hardware can multiply in it, else float32.
 
-    Without such instructions a CPU converts back and forth, which is slower than float32. The choice depends
-    on the CPU's flags rather than on a timed probe, so that it is the same at every start, even on a busy
-    machine.
+    The choice depends on the CPU's flags rather than on a timed probe, so that it is the same at every start,
+    even on a busy machine.
     """
     import torch
 
@@ -148,7 +148,7 @@ def compute_dtype(name: DtypeName) -> torch.dtype:
         return {"bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}[name]
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else torch.float32
+    return torch.bfloat16 if cpu.multiplies_bfloat16() else torch.float32
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -160,14 +160,6 @@ def _config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InvalidInputError(f"{path} is not the configuration of a model: it has no keys")
     return config
-
-
-def _cpu_flags() -> frozenset[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return frozenset()
-    found = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
-    return frozenset(found.group(1).split()) if found else frozenset()
 
 
 def _digest_weights(file: Path, digest: hashlib._Hash) -> None:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 
+from core import cpu
 from studies.curves.methods import METHODS
 from studies.curves.pairs import pairs_table
 from studies.curves.plots import plot
@@ -143,7 +144,7 @@ def _shares(outcomes: Sequence[Outcome]) -> str:
 def _run(study: Study) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
     lines = [
-        f"`{study.command}`, {study.date}, on {_processor()}, {os.cpu_count()} cores, {platform.system()}, "
+        f"`{study.command}`, {study.date}, on {cpu.name()}, {os.cpu_count()} cores, {platform.system()}, "
         f"Python {platform.python_version()}, {packages}.",
         *(
             f"Horizon {horizon}: " + ", ".join(f"`{key} = {value}`" for key, value in settings.items()) + "."
@@ -151,10 +152,3 @@ def _run(study: Study) -> str:
         ),
     ]
     return "\n\n".join([*lines, study.remark] if study.remark else lines)
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

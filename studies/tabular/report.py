@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from core import cpu
 from studies.markdown import table
 from studies.tabular.unbiasedness import LEVELS, Finding
 from studies.tabular.variance import ADAPTERS, BATCH, CONTENDERS, Outcome
@@ -133,16 +134,9 @@ def _run(run: Run) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
     return (
         f"`{run.command}`, seed {run.seed}, {run.episodes:,} episodes for each row of the first table "
-        f"and {run.variance_episodes:,} of the others; {run.seconds:.0f} s on {_processor()}, "
+        f"and {run.variance_episodes:,} of the others; {run.seconds:.0f} s on {cpu.name()}, "
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {packages}."
     )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _plot(outcomes: Sequence[Outcome], path: Path) -> None:

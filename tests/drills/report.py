@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
+from core import cpu
 from tests.drills.drill import COLUMNS, Row
 
 _GIB = 2**30
@@ -45,16 +45,7 @@ def write(path: Path, rows: Sequence[Row], command: str, seed: int, seconds: flo
 def machine() -> str:
     """Model and cores of the CPU, and the memory of this machine."""
     memory = psutil.virtual_memory().total / _GIB
-    return f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory"
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+    return f"{cpu.name()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory"
 
 
 def _cell(text: str) -> str:

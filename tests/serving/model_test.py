@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from core import cpu
 from core.errors import HiperError, InvalidInputError, NotFoundError
-from serving import model as module
 from serving.model import ModelFolder, compute_dtype, fingerprint, resolve_model, use_gpus, vocabulary_size
 from tests.serving.models import tiny_model
 
@@ -102,7 +102,7 @@ def test_auto_is_bfloat16_only_where_the_cpu_multiplies_in_it(
     flags: set[str], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(module, "_cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(cpu, "flags", lambda: frozenset(flags))
     assert compute_dtype("auto") is dtype
     assert compute_dtype("float32") is torch.float32
     assert compute_dtype("bfloat16") is torch.bfloat16
