@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from orchestrator.evaluation.answers import AnswerCheck
 from orchestrator.evaluation.display import EvaluationProgress
 from orchestrator.evaluation.files import EpisodeLog
 from orchestrator.evaluation.games import Games
-from orchestrator.servers.connections import Connector, supervised
+from orchestrator.preflight.pools import Machine, lacking
+from orchestrator.servers.connections import Connector, restarts, supervised
 from orchestrator.servers.pools import ModelPools, static_directory
 from orchestrator.servers.pushing import serve
-from orchestrator.servers.supervisor import Supervisor
+from orchestrator.servers.services import ServiceDiedError
+from orchestrator.servers.supervisor import DeathsInARow, Supervisor
 from play.dispatch import Dispatcher
 from run_folder.adapters import AdapterChoice
 from run_folder.folder import RunFolder
@@ -56,41 +59,37 @@ class EvaluationRun:
     async def play(self, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
         """Plays all jobs, except for episodes that are already in their logs.
 
+        If a server that was started here dies, all of them are started again, at most `pool.restarts` times
+        in a row. The episodes that were being played begin anew, with their seeds.
+
         Raises:
             HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
-        async with supervised(self.configuration, lambda _: None) as supervisor:
-            await supervisor.guard(self._play(supervisor, jobs))
+        left = deque(jobs)
+        deaths = DeathsInARow(restarts(self.configuration, self.say))
+        while left:
+            servers = _Servers(self)
+            try:
+                async with supervised(self.configuration, lambda _: None) as supervisor:
+                    await supervisor.guard(self._play(left, servers, supervisor))
+            except ServiceDiedError as death:
+                if not (servers.reached and await deaths.are_few(death)):
+                    raise
 
-    async def _play(self, supervisor: Supervisor, jobs: Sequence[tuple[Job, EpisodeLog]]) -> None:
-        connections: Mapping[Role, Sequence[Connection]] = {}
-        pools: ModelPools | None = None
-        serving: AdapterChoice | None = None
-        for job, log in jobs:
+    async def _play(
+        self, left: deque[tuple[Job, EpisodeLog]], servers: _Servers, supervisor: Supervisor
+    ) -> None:
+        """Plays the jobs, and removes each when it is finished."""
+        while left:
+            job, log = left[0]
             games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
             began = time.perf_counter()
             if games.left:
-                connections = connections or await self._connected(supervisor)
-                pools = pools or ModelPools.of(self.configuration, static_directory(connections))
-                if serving is not job.adapters:
-                    await serve(
-                        job.adapters,
-                        connections,
-                        self.configuration.orchestrator.start_seconds,
-                        self.take_over,
-                    )
-                    serving = job.adapters
+                pools = await servers.with_adapters(job.adapters, supervisor)
                 began = time.perf_counter()
                 await self._job(job, games, pools)
+            left.popleft()
             self.finished(job, games, time.perf_counter() - began)
-
-    async def _connected(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
-        connector = Connector(self.configuration, self.folder, supervisor, self._say)
-        self._say(connector.models_announcement)
-        return await connector.models()
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     async def _job(self, job: Job, games: Games, models: ModelPools) -> None:
         title = f"{job.split}, {job.adapters.label}"
@@ -104,3 +103,39 @@ class EvaluationRun:
                 concurrency=min(self.configuration.orchestrator.concurrency, games.left),
                 observer=progress,
             ).run()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Servers:
+    """The model servers, which are started when something is left to play."""
+
+    def __init__(self, run: EvaluationRun) -> None:
+        self._run = run
+        self._connections: Mapping[Role, Sequence[Connection]] = {}
+        self._serving: AdapterChoice | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether they were there, and healthy."""
+        return bool(self._connections)
+
+    async def with_adapters(self, choice: AdapterChoice, supervisor: Supervisor) -> ModelPools:
+        """The servers, answering with these adapters."""
+        configuration = self._run.configuration
+        if not self._connections:
+            self._connections = await self._connect(supervisor)
+        if self._serving is not choice:
+            seconds = configuration.orchestrator.start_seconds
+            await serve(choice, self._connections, seconds, self._run.take_over)
+            self._serving = choice
+        return ModelPools.of(configuration, static_directory(self._connections))
+
+    async def _connect(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
+        run = self._run
+        for line in lacking(run.configuration, Machine.this(), learner=False):
+            run.say(line)
+        connector = Connector(run.configuration, run.folder, supervisor, run.say)
+        run.say(connector.models_announcement)
+        return await connector.models()

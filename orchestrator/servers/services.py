@@ -26,12 +26,12 @@ _POLL_SECONDS = 0.05
 
 
 class ServiceDiedError(UnavailableError):
-    """A server process of the run has ended unexpectedly."""
+    """A server process has ended unexpectedly."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, brief: str) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
-        """Exit code of the process; negative if a signal ended it."""
+        self.brief = brief
+        """Which server has ended, and how, in a few words."""
 
 
 class ServiceRefusedError(PreconditionError, ServiceDiedError):
@@ -142,7 +142,7 @@ class Service:
         return kind(
             f"the {self.spec.name} (process {self.pid}) {ending(code)}. "
             f"The end of {self.spec.log}:\n{last_lines(self.spec.log)}",
-            code,
+            f"{self.spec.name} {ending(code)}",
         )
 
     def kill(self) -> None:

@@ -15,7 +15,6 @@ from orchestrator.servers.services import (
     ServiceDiedError,
     ServiceRefusedError,
     ServiceSpec,
-    ending,
     shorten,
 )
 
@@ -56,6 +55,34 @@ NEVER = Restarts()
 """A server that dies is not started again."""
 
 
+class DeathsInARow:
+    """Decides whether something that has died is started again."""
+
+    def __init__(self, restarts: Restarts) -> None:
+        """It is started now."""
+        self._restarts, self._count = restarts, 0
+        self._began = restarts.clock()
+
+    async def are_few(self, death: ServiceDiedError) -> bool:
+        """Whether it is to be started again after this death; if so, says it and returns after the pause.
+
+        A server that has refused its configuration would refuse it again.
+        """
+        restarts = self._restarts
+        steady = restarts.clock() - self._began >= restarts.steady_seconds
+        self._count = 1 if steady else self._count + 1
+        if isinstance(death, ServiceRefusedError):
+            return False
+        if self._count > restarts.limit:
+            if restarts.limit:
+                death.add_note(f"It was started again {restarts.limit} times in a row (pool.restarts)")
+            return False
+        restarts.say(f"{death.brief}; started again ({self._count} of {restarts.limit})")
+        await restarts.sleep(restarts.pause(self._count))
+        self._began = restarts.clock()
+        return True
+
+
 class KeptService:
     """A server that is started again when it dies."""
 
@@ -88,22 +115,11 @@ class KeptService:
             Its last death: it was never serving, it has refused its configuration, or it has died too often
             in a row.
         """
-        restarts, failures = self._restarts, 0
+        deaths = DeathsInARow(self._restarts)
         while True:
-            began = restarts.clock()
             death = await self._death()
-            steady = restarts.clock() - began >= restarts.steady_seconds
-            failures = 1 if steady else failures + 1
-            if self._address is None or isinstance(death, ServiceRefusedError):
+            if self._address is None or not await deaths.are_few(death):
                 return death
-            if failures > restarts.limit:
-                if restarts.limit:
-                    death.add_note(f"It was started again {restarts.limit} times in a row (pool.restarts)")
-                return death
-            restarts.say(
-                f"{self.spec.name} {ending(death.exit_code)}; started again ({failures} of {restarts.limit})"
-            )
-            await restarts.sleep(restarts.pause(failures))
             await self._start_again(self._address)
 
     async def _death(self) -> ServiceDiedError:
@@ -163,7 +179,8 @@ class Supervisor:
         try:
             death = await service.kept()
         except OSError as error:
-            death = ServiceDiedError(f"the {service.spec.name} cannot be started again: {error}", 1)
+            text = f"the {service.spec.name} cannot be started again: {error}"
+            death = ServiceDiedError(text, text)
         if not self._death.done():
             self._death.set_result(death)
 

@@ -47,7 +47,7 @@ def tree(kind: type[HiperError] = HiperError) -> Iterator[type[HiperError]]:
         (ExhaustedError("x"), FAILED),
         (DivergedError("x"), FAILED),
         (LearnerFailedError("x"), FAILED),
-        (ServiceDiedError("crashed", -9), FAILED),
+        (ServiceDiedError("crashed", "it crashed"), FAILED),
         (ServiceRefusedError("a key that is unknown", REFUSED), REFUSED),
         (AddressInUseError("x"), REFUSED),
         (InvalidInputError("x"), REFUSED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -81,32 +81,23 @@ class MemoryReport:
         unknown = (self.unknown,) if self.unknown else ()
         return (gpus, *unknown, *(line for service in self.services for line in service.remarks))
 
-    def without_gpu(self, memory: int) -> MachineMemory | None:
+    def without_gpu(self, memory: int, learner: bool = True) -> MachineMemory | None:
         """What the services that are started on a machine with `memory` bytes and no GPU take of it.
 
-        None if none is started there, or if the model's shape is not known.
+        None if none is started there, or if the model's shape is not known. Without `learner`, no learner is.
         """
-        if not self.here or self.unknown:
+        started = [one for one in self._local if learner or one.service != LEARNER]
+        if not started or self.unknown:
             return None
-        names = ", ".join(service.service for service in self._local)
-        return MachineMemory(names, bytes_together(self._processes), memory)
+        names = ", ".join(service.service for service in started)
+        return MachineMemory(names, bytes_together(_processes(started)), memory)
 
     @property
     def _local(self) -> list[ServiceMemory]:
         return [service for service in self.services if service.service in self.here]
 
-    @property
-    def _processes(self) -> list[ServiceMemory]:
-        """The local services, once for each process that shares a GPU with others."""
-        # Only ranks find a GPU of their own by themselves.
-        return [
-            service
-            for service in self._local
-            for _ in range(service.ranks if service.kind == "replicas" else 1)
-        ]
-
     def _together(self) -> tuple[str, ...]:
-        processes = self._processes
+        processes = _processes(self._local)
         needed = bytes_together(processes)
         if len(processes) < 2 or needed <= self.gpu_bytes:
             return ()
@@ -125,6 +116,12 @@ class MemoryReport:
             f"{self.gpu_bytes / GIB:.1f} GiB",
             *service.warnings,
         )
+
+
+def _processes(services: Iterable[ServiceMemory]) -> list[ServiceMemory]:
+    """These local services, once for each process that shares a GPU with others."""
+    # Only ranks find a GPU of their own by themselves.
+    return [one for one in services for _ in range(one.ranks if one.kind == "replicas" else 1)]
 
 
 def memory_report(configuration: Configuration, gpu_gib: float) -> MemoryReport:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from configuration.tree import Configuration
 from core.errors import ConfigurationError
-from orchestrator.preflight.pools import Machine, lacking, pools
+from orchestrator.preflight.pools import Machine, lacking, memory_without_gpu, pools
 
 LARGE = Machine(cores=64, gpus=8, memory=256 * 2**30)
 SMALL = Machine(cores=2, gpus=0, memory=8 * 2**30)
@@ -66,6 +67,24 @@ def test_memory_that_is_not_here_is_missing_unless_a_gpu_has_it() -> None:
     tiny = Machine(cores=2, gpus=0, memory=2**20)
     assert [lacking(each, tiny) for each in elsewhere] == [[], []]
     assert lacking(many, Machine(cores=2, gpus=1, memory=2**20)) == []
+
+
+def test_without_bfloat16_the_same_services_take_more() -> None:
+    old = replace(SMALL, bfloat16=False)
+    takes = [memory_without_gpu(configuration(), machine) for machine in (SMALL, old)]
+    assert takes[0] is not None and takes[1] is not None
+    assert 1.3 * takes[0].needed < takes[1].needed < 2 * takes[0].needed
+    chosen = {"dtype": "bfloat16"}
+    same = configuration(planner=chosen, executor=chosen, learner=chosen)
+    assert memory_without_gpu(same, old) == memory_without_gpu(same, SMALL)
+
+
+def test_an_evaluation_needs_no_learner_nor_is_it_hindered_by_one_elsewhere() -> None:
+    elsewhere = configuration(learner={"address": "l:1", "gpus": [7]}, planner={"max_batch": 64})
+    (line,) = lacking(elsewhere, replace(SMALL, memory=2**30), learner=False)
+    assert line.startswith("missing: memory: planner, executor: up to ")
+    there = configuration(planner={"address": "a:1"}, executor={"address": "b:2"}, learner={"gpus": [7]})
+    assert lacking(there, replace(SMALL, memory=2**20), learner=False) == []
 
 
 def test_servers_that_cannot_be_started_as_configured_are_refused() -> None:
