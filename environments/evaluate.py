@@ -27,7 +27,7 @@ class Flags(Section):
     """Options of this command alone."""
 
     policy: str = "rule"
-    """Player: expert, rule, random; ALFWorld also has adviser."""
+    """Player: expert, rule, random or adviser; WebShop also has decisive."""
     split: str = ""
     """Split; the benchmark's last unless given."""
 

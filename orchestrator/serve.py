@@ -26,6 +26,7 @@ from orchestrator.endpoint.agent import Agent
 from orchestrator.endpoint.api import Api
 from orchestrator.endpoint.http import Endpoint
 from orchestrator.preflight.checks import check_settings
+from orchestrator.preflight.pools import Machine, lacking
 from orchestrator.servers import ending
 from orchestrator.servers.connections import Connector, supervised
 from orchestrator.servers.pools import ModelPools, static_directory
@@ -119,7 +120,11 @@ class _Served:
     async def _serve(self, supervisor: Supervisor, host: str, port: int) -> None:
         telling = registry.load(self.configuration.environment).telling
         connector = Connector(self.configuration, self.folder, supervisor, _say)
-        _say(connector.models_announcement)
+        for line in (
+            *lacking(self.configuration, Machine.this(), learner=False),
+            connector.models_announcement,
+        ):
+            _say(line)
         connections = await connector.models()
         if self.choice is not None:
             seconds = self.configuration.orchestrator.start_seconds
