@@ -196,14 +196,19 @@ def _segment(
     scaling: float | None,
 ) -> torch.Tensor:
     """[token, head, head_dim] outputs of one prompt's tokens."""
-    groups = query.shape[1] // keys.shape[0]
+    on_cpu = query.device.type == "cpu"
+    if not on_cpu:
+        # Of a GPU's kernels, those that take as many keys as heads are fast with a mask, too.
+        groups = query.shape[1] // keys.shape[0]
+        keys, values = keys.repeat_interleave(groups, 0), values.repeat_interleave(groups, 0)
     output = scaled_dot_product_attention(
         query,
-        keys.repeat_interleave(groups, 0).unsqueeze(0),
-        values.repeat_interleave(groups, 0).unsqueeze(0),
+        keys.unsqueeze(0),
+        values.unsqueeze(0),
         attn_mask=mask,
         is_causal=mask is None,
         scale=scaling,
+        enable_gqa=on_cpu,
     )
     return output[0].transpose(0, 1)
 
