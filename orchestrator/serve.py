@@ -120,11 +120,9 @@ class _Served:
     async def _serve(self, supervisor: Supervisor, host: str, port: int) -> None:
         telling = registry.load(self.configuration.environment).telling
         connector = Connector(self.configuration, self.folder, supervisor, _say)
-        for line in (
-            *lacking(self.configuration, Machine.this(), learner=False),
-            connector.models_announcement,
-        ):
+        for line in lacking(self.configuration, Machine.this(), learner=False):
             _say(line)
+        _say(connector.models_announcement)
         connections = await connector.models()
         if self.choice is not None:
             seconds = self.configuration.orchestrator.start_seconds

@@ -65,7 +65,7 @@ class EvaluationRun:
         Raises:
             HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
-        left = deque(jobs)
+        left, reached = deque(jobs), False
         deaths = DeathsInARow(restarts(self.configuration, self.say))
         while left:
             servers = _Servers(self)
@@ -73,7 +73,9 @@ class EvaluationRun:
                 async with supervised(self.configuration, lambda _: None) as supervisor:
                     await supervisor.guard(self._play(left, servers, supervisor))
             except ServiceDiedError as death:
-                if not (servers.reached and await deaths.are_few(death)):
+                # What has never been there would not be there the next time, either.
+                reached = reached or servers.reached
+                if not (reached and await deaths.are_few(death)):
                     raise
 
     async def _play(
@@ -114,28 +116,30 @@ class _Servers:
     def __init__(self, run: EvaluationRun) -> None:
         self._run = run
         self._connections: Mapping[Role, Sequence[Connection]] = {}
+        self._pools: ModelPools | None = None
         self._serving: AdapterChoice | None = None
 
     @property
     def reached(self) -> bool:
         """Whether they were there, and healthy."""
-        return bool(self._connections)
+        return self._pools is not None
 
     async def with_adapters(self, choice: AdapterChoice, supervisor: Supervisor) -> ModelPools:
         """The servers, answering with these adapters."""
-        configuration = self._run.configuration
-        if not self._connections:
+        run = self._run
+        if self._pools is None:
             self._connections = await self._connect(supervisor)
+            self._pools = ModelPools.of(run.configuration, static_directory(self._connections))
         if self._serving is not choice:
-            seconds = configuration.orchestrator.start_seconds
-            await serve(choice, self._connections, seconds, self._run.take_over)
+            seconds = run.configuration.orchestrator.start_seconds
+            await serve(choice, self._connections, seconds, run.take_over)
             self._serving = choice
-        return ModelPools.of(configuration, static_directory(self._connections))
+        return self._pools
 
     async def _connect(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
         run = self._run
+        connector = Connector(run.configuration, run.folder, supervisor, run.say)
         for line in lacking(run.configuration, Machine.this(), learner=False):
             run.say(line)
-        connector = Connector(run.configuration, run.folder, supervisor, run.say)
         run.say(connector.models_announcement)
         return await connector.models()
