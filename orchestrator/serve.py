@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
@@ -24,11 +24,12 @@ from core.temporary_folder import TemporaryFolder
 from environments import registry
 from orchestrator.endpoint.agent import Agent
 from orchestrator.endpoint.api import Api
+from orchestrator.endpoint.current import CurrentModels
 from orchestrator.endpoint.http import Endpoint
 from orchestrator.preflight.checks import check_settings
 from orchestrator.preflight.pools import Machine, lacking
 from orchestrator.servers import ending
-from orchestrator.servers.connections import Connector, supervised
+from orchestrator.servers.connections import Connector, kept_up
 from orchestrator.servers.pools import ModelPools, static_directory
 from orchestrator.servers.pushing import serve as push
 from orchestrator.servers.supervisor import Supervisor
@@ -111,14 +112,31 @@ class _Served:
     """Adapters to push; None for what the servers have."""
     folder: RunFolder
     """Folder of the servers' logs."""
+    current: CurrentModels = field(default_factory=CurrentModels)
 
     async def run(self, host: str, port: int) -> None:
-        """Serves until it is cancelled, or a server that was started has died."""
-        async with supervised(self.configuration, _say) as supervisor:
-            await supervisor.guard(self._serve(supervisor, host, port))
+        """Serves until it is cancelled.
 
-    async def _serve(self, supervisor: Supervisor, host: str, port: int) -> None:
+        Raises:
+            HiperError: the servers cannot be started, or have died too often in a row (`pool.restarts`).
+        """
         telling = registry.load(self.configuration.environment).telling
+        history = max(self.configuration.model_server(role).history for role in Role)
+        api = Api(Agent(self.current.bound, telling, history), self.flags.name, self._temperatures())
+        endpoint = Endpoint(api, asyncio.get_running_loop())
+
+        async def serve(supervisor: Supervisor) -> None:
+            with self.current.answering((await self._pools(supervisor)).bound):
+                self._ready(endpoint.address or endpoint.start(host, port))
+                await asyncio.Event().wait()
+
+        try:
+            await kept_up(self.configuration, _say, serve, lambda: endpoint.address is not None)
+        finally:
+            await asyncio.to_thread(endpoint.stop)
+
+    async def _pools(self, supervisor: Supervisor) -> ModelPools:
+        """The servers, with the adapters."""
         connector = Connector(self.configuration, self.folder, supervisor, _say)
         for line in lacking(self.configuration, Machine.this(), learner=False):
             _say(line)
@@ -127,16 +145,7 @@ class _Served:
         if self.choice is not None:
             seconds = self.configuration.orchestrator.start_seconds
             await push(self.choice, connections, seconds, self.flags.take_over)
-        pools = ModelPools.of(self.configuration, static_directory(connections))
-        history = max(self.configuration.model_server(role).history for role in Role)
-        api = Api(Agent(pools.bound, telling, history), self.flags.name, self._temperatures())
-        endpoint = Endpoint(api, asyncio.get_running_loop())
-        address = endpoint.start(host, port)
-        try:
-            self._ready(address)
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.to_thread(endpoint.stop)
+        return ModelPools.of(self.configuration, static_directory(connections))
 
     def _temperatures(self) -> tuple[float, ...]:
         """Those of the servers that are started here; the others' are not known."""

@@ -13,6 +13,9 @@ from play.players import Executor, Planner
 from play.telling import shown, told
 from trajectory.episode import Decision, Generation, PastTurn, Told, TurnContext
 
+Bound = Callable[[str], AbstractContextManager[tuple[Planner, Executor]]]
+"""Returns planner and executor for the calls of one answer, which the text names."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -87,8 +90,7 @@ class _Episode:
 class Agent:
     """A planner and an executor that answer conversations; keeps nothing between them."""
 
-    bound: Callable[[str], AbstractContextManager[tuple[Planner, Executor]]]
-    """Planner and executor for the calls of one answer, which the text names."""
+    bound: Bound
     telling: Telling
     """How the benchmark that the models were trained on shortens texts in prompts."""
     history: int

@@ -42,6 +42,8 @@ class Endpoint:
         self.most_bytes = most_bytes
         self._loop = loop
         self._server: _Server | None = None
+        self.address: str | None = None
+        """Address `host:port`, once it serves."""
 
     def start(self, host: str, port: int) -> str:
         """Binds the port, 0 being a free one, and serves; returns the address as `host:port`.
@@ -54,7 +56,8 @@ class Endpoint:
         except OSError as error:
             raise AddressInUseError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         threading.Thread(target=self._server.serve_forever, name="endpoint", daemon=True).start()
-        return f"{f'[{host}]' if ':' in host else host}:{self._server.server_port}"
+        self.address = f"{f'[{host}]' if ':' in host else host}:{self._server.server_port}"
+        return self.address
 
     def stop(self) -> None:
         """Accepts no further connections. Called from another thread than the loop's, as it blocks."""
@@ -153,7 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         except ApiError as error:
             status, content = error.status, error.body
         except CancelledError:
-            status, content = 503, ApiError(503, "the endpoint is being stopped").body
+            status, content = (
+                503,
+                ApiError(503, "the call was ended: the servers are being stopped or started again").body,
+            )
         except TimeoutError:
             # While the body was read: the connection is closed.
             raise

@@ -18,11 +18,10 @@ from orchestrator.evaluation.display import EvaluationProgress
 from orchestrator.evaluation.files import EpisodeLog
 from orchestrator.evaluation.games import Games
 from orchestrator.preflight.pools import Machine, lacking
-from orchestrator.servers.connections import Connector, restarts, supervised
+from orchestrator.servers.connections import Connector, kept_up
 from orchestrator.servers.pools import ModelPools, static_directory
 from orchestrator.servers.pushing import serve
-from orchestrator.servers.services import ServiceDiedError
-from orchestrator.servers.supervisor import DeathsInARow, Supervisor
+from orchestrator.servers.supervisor import Supervisor
 from play.dispatch import Dispatcher
 from run_folder.adapters import AdapterChoice
 from run_folder.folder import RunFolder
@@ -65,29 +64,22 @@ class EvaluationRun:
         Raises:
             HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
-        left, reached = deque(jobs), False
-        deaths = DeathsInARow(restarts(self.configuration, self.say))
-        while left:
-            servers = _Servers(self)
-            try:
-                async with supervised(self.configuration, lambda _: None) as supervisor:
-                    await supervisor.guard(self._play(left, servers, supervisor))
-            except ServiceDiedError as death:
-                # What has never been there would not be there the next time, either.
-                reached = reached or servers.reached
-                if not (reached and await deaths.are_few(death)):
-                    raise
+        left, started = deque(jobs), list[_Servers]()
 
-    async def _play(
-        self, left: deque[tuple[Job, EpisodeLog]], servers: _Servers, supervisor: Supervisor
-    ) -> None:
+        async def play(supervisor: Supervisor) -> None:
+            started.append(_Servers(self, supervisor))
+            await self._play(left, started[-1])
+
+        await kept_up(self.configuration, self.say, play, lambda: any(each.reached for each in started))
+
+    async def _play(self, left: deque[tuple[Job, EpisodeLog]], servers: _Servers) -> None:
         """Plays the jobs, and removes each when it is finished."""
         while left:
             job, log = left[0]
             games = Games(job.tasks, job.samples, self.configuration.run.seed, log.episodes, log.keep)
             began = time.perf_counter()
             if games.left:
-                pools = await servers.with_adapters(job.adapters, supervisor)
+                pools = await servers.with_adapters(job.adapters)
                 began = time.perf_counter()
                 await self._job(job, games, pools)
             left.popleft()
@@ -113,8 +105,8 @@ class EvaluationRun:
 class _Servers:
     """The model servers, which are started when something is left to play."""
 
-    def __init__(self, run: EvaluationRun) -> None:
-        self._run = run
+    def __init__(self, run: EvaluationRun, supervisor: Supervisor) -> None:
+        self._run, self._supervisor = run, supervisor
         self._connections: Mapping[Role, Sequence[Connection]] = {}
         self._pools: ModelPools | None = None
         self._serving: AdapterChoice | None = None
@@ -124,11 +116,11 @@ class _Servers:
         """Whether they were there, and healthy."""
         return self._pools is not None
 
-    async def with_adapters(self, choice: AdapterChoice, supervisor: Supervisor) -> ModelPools:
+    async def with_adapters(self, choice: AdapterChoice) -> ModelPools:
         """The servers, answering with these adapters."""
         run = self._run
         if self._pools is None:
-            self._connections = await self._connect(supervisor)
+            self._connections = await self._connect()
             self._pools = ModelPools.of(run.configuration, static_directory(self._connections))
         if self._serving is not choice:
             seconds = run.configuration.orchestrator.start_seconds
@@ -136,9 +128,9 @@ class _Servers:
             self._serving = choice
         return self._pools
 
-    async def _connect(self, supervisor: Supervisor) -> Mapping[Role, Sequence[Connection]]:
+    async def _connect(self) -> Mapping[Role, Sequence[Connection]]:
         run = self._run
-        connector = Connector(run.configuration, run.folder, supervisor, run.say)
+        connector = Connector(run.configuration, run.folder, self._supervisor, run.say)
         for line in lacking(run.configuration, Machine.this(), learner=False):
             run.say(line)
         run.say(connector.models_announcement)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from hiper.v1 import learner_pb2
 
@@ -20,8 +21,8 @@ from core.together import together
 from orchestrator.clients.identity import check_role
 from orchestrator.servers.gpu_memory import gpu_users, take_turns, vllm_shares
 from orchestrator.servers.replicas import replica_plans
-from orchestrator.servers.services import ServiceSpec, server_command
-from orchestrator.servers.supervisor import NEVER, Restarts, Supervisor
+from orchestrator.servers.services import ServiceDiedError, ServiceSpec, server_command
+from orchestrator.servers.supervisor import NEVER, DeathsInARow, Restarts, Supervisor
 from run_folder.folder import RunFolder
 from serving.rpc.channel import open_channel, wait_healthy
 from serving.rpc.connection import Connection, Server
@@ -202,6 +203,33 @@ async def supervised(
     finally:
         say("stopping the servers")
         await supervisor.stop()
+
+
+async def kept_up(
+    configuration: Configuration,
+    say: Callable[[str], None],
+    work: Callable[[Supervisor], Coroutine[Any, Any, None]],
+    reached: Callable[[], bool],
+) -> None:
+    """Does work that starts its servers itself; if one of them dies, stops all, and begins the work anew.
+
+    Args:
+        configuration: Configuration of the servers; `pool.restarts` is how often in a row they may die.
+        say: Callback that is told what has died.
+        work: Work, which starts its servers with the supervisor that it is given.
+        reached: Whether the servers were ever reached; if not, they would not be the next time, either.
+
+    Raises:
+        ServiceDiedError: a server died and is not started again.
+    """
+    deaths = DeathsInARow(restarts(configuration, say))
+    while True:
+        try:
+            async with supervised(configuration, lambda _: None) as supervisor:
+                return await supervisor.guard(work(supervisor))
+        except ServiceDiedError as death:
+            if not (reached() and await deaths.are_few(death)):
+                raise
 
 
 def restarts(configuration: Configuration, say: Callable[[str], None]) -> Restarts:

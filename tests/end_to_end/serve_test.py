@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
-from tests.end_to_end.processes import SMALL, read_until, start
+import pytest
+
+from tests.end_to_end.processes import SMALL, pids, read_until, start
 from tests.end_to_end.tiny import tiny_model
 
 
@@ -19,7 +23,10 @@ def ask(connection: HTTPConnection, messages: list[dict[str, Any]]) -> tuple[int
     return response.status, json.loads(response.read())
 
 
-def test_a_pair_is_served_until_a_signal_ends_it(tmp_path: Path) -> None:
+def test_a_pair_is_served_until_a_signal_ends_it_even_if_a_server_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     model = tiny_model(tmp_path / "model")
     exact = tuple(f"--{section}.dtype=float32" for section in ("planner", "executor"))
     options = (f"--model={model}", "--checkpoint=base", "--listen=127.0.0.1:0", "--name=tiny")
@@ -47,6 +54,12 @@ def test_a_pair_is_served_until_a_signal_ends_it(tmp_path: Path) -> None:
         assert again["usage"]["total_tokens"] > second["usage"]["total_tokens"]
         status, refused = ask(connection, [{"role": "user", "content": "x" * 100_000}])
         assert (status, refused["error"]["type"]) == (400, "invalid_request_error")
+        (folder,) = tmp_path.glob("hiper-serve-*")
+        os.kill(pids(folder)["executor"], signal.SIGKILL)
+        rest = read_until(process, "serving tiny on http://")
+        assert "executor was killed by SIGKILL; started again (1 of 5)" in rest
+        assert rest.splitlines()[-1] == output.splitlines()[-1], "it has the same address"
+        assert ask(connection, messages) == (200, {**again, "id": ANY, "created": ANY})
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
         assert process.returncode == 143
