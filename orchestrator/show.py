@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -53,7 +54,9 @@ def _number(text: str) -> int:
 
 def episodes_table(store: EpisodeStore) -> Table:
     """A table with a row per episode; `attempt` counts from 0, and grows when a lease has run out."""
-    table = Table(title=f"run {store.run_id}")
+    table = Table(
+        title=f"run {store.run_id}", box=box.SIMPLE, pad_edge=False, show_edge=False, collapse_padding=True
+    )
     for heading in ("episode", "task", "ending", "turns", "score", "attempt", "trained on"):
         table.add_column(
             heading, justify="left" if heading in ("task", "ending") else "right", overflow="fold"
@@ -120,15 +123,13 @@ def _untrained(set_aside: str | None) -> str:
     return "No update has used this episode yet, so it has no advantages."
 
 
-def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
-    """Observation, decision and action of a turn, with the advantages on the right."""
+def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> RenderableType:
+    """Observation, decision and action of a turn; the advantages are right of what they belong to."""
     plan, act = turn.plan, turn.act
     decided = given is not None and given.switch is not None and len(plan.decision_span) > 0
-    block = Table.grid(padding=(0, 2), expand=True)
-    block.add_column(min_width=8, style="dim")
-    block.add_column(ratio=1, overflow="fold")
-    block.add_column(min_width=16, justify="right")
-    block.add_row(f"turn {index}", Text(_one_line(turn.observation)), "")
+    seen, block = _grid(), _grid()
+    seen.add_row(f"turn {index}", Text(_one_line(turn.observation)))
+    block.add_column(justify="right")
     block.add_row(
         "planner",
         _marked(plan.decision.value, plan.valid, plan.generation.adapter_version),
@@ -141,7 +142,15 @@ def _turn(turn: Turn, index: int, given: TurnAdvantages | None) -> Table:
     )
     if turn.reward:
         block.add_row("reward", f"{turn.reward:g}", "")
-    return block
+    return Group(seen, block)
+
+
+def _grid() -> Table:
+    """Two columns: what something is, and its text."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(width=8, style="dim")
+    grid.add_column(ratio=1, overflow="fold")
+    return grid
 
 
 def _credit(level: Level, given: TurnAdvantages) -> str:

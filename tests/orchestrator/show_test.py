@@ -84,12 +84,32 @@ def printed(run_dir: Path, number: int | None) -> str:
 def test_the_list_of_episodes(run_dir: Path) -> None:
     text = printed(run_dir, None)
     assert "run run-7" in text
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+    rows = [re.split(r"  +", line.strip()) for line in text.splitlines() if line.strip()[:1].isdecimal()]
     assert rows == [
         ["0", "pick", "out of turns", "3", "0", "0", "yes"],
-        ["1", "pick", "won", "1", "1", "0", ""],
-        ["2", "pick", "lost", "1", "0.5", "0", ""],
+        ["1", "pick", "won", "1", "1", "0"],
+        ["2", "pick", "lost", "1", "0.5", "0"],
     ]
+
+
+def test_an_observation_has_the_whole_width(run_dir: Path) -> None:
+    store = EpisodeStore(run_dir / "episodes.sqlite")
+    console = Console(width=50, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    state = begin(
+        Assignment(EpisodeKey("run-7", "task-a", 5, 0), 9, 0, "0.0", "alfworld", "pick", 2),
+        "go",
+        "word " * 16,
+    )
+    assert isinstance(state, Planning)
+    outcome = StepOutcome("over", 1.0, True, False, True, 1.0, 0.1)
+    over = state.planned(switch("find", 1)).acted(act("go to desk 1", 2)).stepped(outcome, 1.0)
+    assert isinstance(over, Finished)
+    store.add(episode_to_pb(over.episode(3.0)))
+    store.set_advantages(9, [TurnAdvantages(0.125, 1.5, 2.5, TurnValues(4.25, 5.0, 6.126))])
+    print_episode(console, store, 9)
+    store.close()
+    lines = console.export_text().splitlines()
+    assert "turn 0    " + "word " * 7 + "word" in [line.rstrip() for line in lines]
 
 
 def test_an_episode_turn_by_turn(run_dir: Path) -> None:
