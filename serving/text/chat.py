@@ -151,6 +151,10 @@ def cut_middle(text: str, limit: int) -> str:
 def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, room: int) -> tuple[int, ...]:
     """Renders `context` in at most `room` tokens: drops the oldest turns first, then cuts the observation.
 
+    Turns are dropped in blocks, so that they are missing in the next prompts of the episode, too, and these
+    share what is left. Dropping as few as possible would move the beginning at every turn, and nothing of a
+    long transcript could be shared any more.
+
     Args:
         render: Function that makes the prompt; it can raise PromptTooLongError, see `Chat.prompt_ids`.
         context: Turn to render.
@@ -165,17 +169,26 @@ def fit(render: Callable[[TurnContext], tuple[int, ...]], context: TurnContext, 
 
     if (whole := without(0)) is not None:
         return whole
-    if (best := without(len(context.history))) is None:
+    turns = len(context.history)
+    if (best := without(turns)) is None:
         return _with_cut_observation(render, replace(context, history=()), room)
     # Bisection, because rendering takes time and an episode can have many turns.
-    too_few, enough = 0, len(context.history)
+    too_few, enough = 0, turns
     while enough - too_few > 1:
-        turns = (too_few + enough) // 2
-        if (ids := without(turns)) is None:
-            too_few = turns
+        middle = (too_few + enough) // 2
+        if (ids := without(middle)) is None:
+            too_few = middle
         else:
-            enough, best = turns, ids
-    return best
+            enough, best = middle, ids
+    rounded = _rounded_up(enough, turns - enough)
+    return best if rounded == enough else without(rounded) or best
+
+
+def _rounded_up(dropped: int, kept: int) -> int:
+    """The number of dropped turns, rounded up to a multiple of the largest power of two of which half of the
+    kept ones are dropped at most."""
+    block = 1 << max(0, (kept // 2).bit_length() - 1)
+    return -(-dropped // block) * block
 
 
 def _with_cut_observation(

@@ -57,22 +57,36 @@ class Counted:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=60), st.integers(0, 300), st.integers(10, 400))
-def test_the_fewest_oldest_turns_are_dropped_and_found_in_few_steps(
+def test_the_oldest_turns_are_dropped_and_less_than_half_of_those_that_fit(
     turns: list[int], observation: int, room: int
 ) -> None:
     asked, render = context(turns, observation), Counted(one_per_character)
     ids = fit(render, asked, room)
     assert len(ids) <= room
-    one_by_one = (
+    without = [
         one_per_character(replace(asked, history=asked.history[dropped:]))
         for dropped in range(len(turns) + 1)
-    )
-    if fitting := [found for found in one_by_one if len(found) <= room]:
-        assert ids == fitting[0]
-        assert render.calls <= 2 + len(turns).bit_length()
+    ]
+    if fitting := [dropped for dropped, found in enumerate(without) if len(found) <= room]:
+        fewest = fitting[0]
+        fit_in = len(turns) - fewest
+        assert ids in (without[fewest : fewest + max(1, (fit_in + 1) // 2)] if fewest else without[:1])
+        assert render.calls <= 3 + len(turns).bit_length()
     else:
         # Its middle is cut to within the 8 characters at which the search ends.
         assert len(ids) > room - 9
+
+
+@pytest.mark.parametrize(("fit_in", "turns", "beginnings"), [(8, 15, 3), (5, 50, 23), (20, 50, 5)])
+def test_most_prompts_of_a_long_episode_continue_the_one_before(
+    fit_in: int, turns: int, beginnings: int
+) -> None:
+    def oldest(turn: int) -> int:
+        """The oldest of all earlier turns that is shown."""
+        ids = fit(one_per_character, context([100] * turn, 100), room=10 + 100 * (fit_in + 1))
+        return turn - (len(ids) - 110) // 100
+
+    assert len({oldest(turn) for turn in range(turns)}) == beginnings
 
 
 def test_what_cannot_fit_is_refused() -> None:
