@@ -333,4 +333,6 @@ def _device() -> torch.device:
 
 
 def _stage(progress: Progress, begin: float, end: float, message: str) -> Advance:
+    """A part of the update, which begins now."""
+    progress(begin, message)
     return lambda share: progress(begin + (end - begin) * share, message)

@@ -68,6 +68,20 @@ def test_an_update_moves_adapters_critic_and_version(
     assert all(math.isfinite(value) for value in update.metrics.values())
 
 
+def test_each_part_of_an_update_is_named_when_it_begins(base: ModelFolder, batch: list[Episode]) -> None:
+    told: list[tuple[float, str]] = []
+    Trainer(settings(), base, seed=0).update(batch, lambda share, message: told.append((share, message)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
+    parts = list(dict.fromkeys(message for _, message in told))
+    assert parts == ["the critic", "update of the planner", "update of the executor"]
+    assert [told[next(n for n, one in enumerate(told) if one[1] == part)][0] for part in parts] == [
+        0.0,
+        0.3,
+        0.65,
+    ]
+
+
 def test_the_critic_can_be_given_a_start(base: ModelFolder, batch: list[Episode], tmp_path: Path) -> None:
     trainer = Trainer(settings(critic=CriticSettings(warmup=1)), base, seed=0)
     before = weights(trainer, tmp_path / "0")
