@@ -1,4 +1,7 @@
-"""Prompts of recorded episodes, against those of commit be4193a, which shipped adapters were taught on."""
+"""Prompts of recorded episodes, against those of commit be4193a, which shipped adapters were taught on.
+
+Four prompts of each role are newer: since 722ff2f, a transcript that does not fit loses turns in blocks.
+"""
 
 from __future__ import annotations
 
