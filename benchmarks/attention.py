@@ -85,15 +85,15 @@ def running_milliseconds(count: int, least: int, most: int, rounds: int) -> tupl
     positions = [least + (most - least) * place // (count - 1) - 1 for place in range(count)]
     together = Step.of(cache, [0] * count, positions, [], dtype, device)
     alone = replace(together, spans=tuple(position + 1 for position in positions))
-    query, key, value = (torch.randn(1, of, count, SIZE, dtype=dtype) for of in (heads, KEY_HEADS, KEY_HEADS))
+    inputs = [torch.randn(1, of, count, SIZE, dtype=dtype) for of in (heads, KEY_HEADS, KEY_HEADS)]
     layers: list[Any] = [SimpleNamespace(layer_idx=layer) for layer in range(_LAYERS)]
 
     def milliseconds(step: Step) -> float:
         # All layers in turn, so that keys and values come from memory, as in a model.
-        def attend(*_: Tensor) -> Tensor:
+        def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             return [slot_attention(each, query, key, value, None, 1.0, step=step)[0] for each in layers][-1]
 
-        return 1e3 * seconds(attend, (), False, rounds) / _LAYERS
+        return 1e3 * seconds(attend, inputs, False, rounds) / _LAYERS
 
     return milliseconds(replace(together, spans=())), milliseconds(alone)
 

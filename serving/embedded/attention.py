@@ -50,7 +50,8 @@ class Step:
     row_mask: torch.Tensor
     """[running, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
     spans: tuple[int, ...] = ()
-    """[running] the number of positions of each running sequence, if each is attended by itself."""
+    """[running] How many positions each running sequence attends to, if each has a call of its own; empty if
+    one call computes all of them."""
     segments: tuple[Segment, ...] = ()
     segment_masks: tuple[torch.Tensor | None, ...] = ()
     """Masks of the segments, unless their products are written out."""

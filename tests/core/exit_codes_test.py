@@ -48,7 +48,7 @@ def tree(kind: type[HiperError] = HiperError) -> Iterator[type[HiperError]]:
         (DivergedError("x"), FAILED),
         (LearnerFailedError("x"), FAILED),
         (ServiceDiedError("crashed", "it crashed"), FAILED),
-        (ServiceRefusedError("a key that is unknown", REFUSED), REFUSED),
+        (ServiceRefusedError("a key that is unknown", "it refused"), REFUSED),
         (AddressInUseError("x"), REFUSED),
         (InvalidInputError("x"), REFUSED),
         (ConfigurationError("x"), REFUSED),

@@ -1,4 +1,4 @@
-"""An evaluation that loses a server to kill -9 goes on with new ones."""
+"""If one of its servers is killed, an evaluation starts new ones and finishes."""
 
 from __future__ import annotations
 
