@@ -25,7 +25,7 @@ def test_a_step_waits_for_all_and_repeats_the_last_calls_of_what_has_ended() -> 
 
     async def batch() -> list[list[str]]:
         steps = Steps(live=2)
-        return await asyncio.gather(play(steps, "a", 1), play(steps, "b", 3))
+        return list(await asyncio.gather(play(steps, "a", 1), play(steps, "b", 3)))
 
     assert asyncio.run(batch()) == [["a0"], ["b0", "b1", "b2"]]
     assert made == ["a0", "b0", "b1", "a0", "b2", "a0"]

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from benchmarks.simulation import engine as engine_module
 from benchmarks.simulation.engine import LatencyModel, WaitingEngine
 from benchmarks.simulation.playing import RoundRobin
 from core.role import Role
@@ -34,7 +33,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(round(seconds, 6))
         await real(0)
 
-    monkeypatch.setattr(engine_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return found
 
 

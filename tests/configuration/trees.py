@@ -108,9 +108,7 @@ def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
     if annotation is types.NoneType:
         return st.none()
     if annotation is int:
-        low = max((bound.ge for bound in bounds if isinstance(bound, Ge)), default=-(2**63))
-        high = min((bound.le for bound in bounds if isinstance(bound, Le)), default=2**31)
-        return st.integers(low, high)
+        return _integers(bounds)
     if annotation is float:
         return _floats(bounds)
     if annotation is str:
@@ -118,9 +116,17 @@ def _values(annotation: Any, bounds: list[Any]) -> st.SearchStrategy[Any]:
     return {bool: st.booleans(), Path: _PATH}[annotation]
 
 
+def _integers(bounds: list[Any]) -> st.SearchStrategy[int]:
+    lows: list[Any] = [bound.ge for bound in bounds if isinstance(bound, Ge)]
+    highs: list[Any] = [bound.le for bound in bounds if isinstance(bound, Le)]
+    return st.integers(max(lows, default=-(2**63)), min(highs, default=2**31))
+
+
 def _floats(bounds: list[Any]) -> st.SearchStrategy[float]:
-    lows = [bound.ge if isinstance(bound, Ge) else bound.gt for bound in bounds if isinstance(bound, Ge | Gt)]
-    highs = [
+    lows: list[Any] = [
+        bound.ge if isinstance(bound, Ge) else bound.gt for bound in bounds if isinstance(bound, Ge | Gt)
+    ]
+    highs: list[Any] = [
         bound.le if isinstance(bound, Le) else bound.lt for bound in bounds if isinstance(bound, Le | Lt)
     ]
     return st.floats(

@@ -30,7 +30,7 @@ class Push:
     base_model: str
     config: bytes
     weights: bytes
-    role: pb.Role.ValueType = pb.ROLE_PLANNER
+    role: int = pb.ROLE_PLANNER
     announced: bytes | None = None
     """The weights that header and hash speak of, where others arrive."""
     epoch: int = 0

@@ -59,7 +59,8 @@ def start() -> Iterator[Start]:
     servers = []
 
     def started(*fields: str) -> str:
-        kind = create_model("Spoken", __base__=Action, **dict.fromkeys(fields, (str, ...)))
+        texts: dict[str, Any] = dict.fromkeys(fields, (str, ...))
+        kind = create_model("Spoken", __base__=Action, **texts)
         app = create_fastapi_app(Doors, kind, Seen, max_concurrent_envs=64)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         # It listens already, so that whoever connects before the server runs is answered a little later.

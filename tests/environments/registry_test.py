@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from configuration.environment import EnvironmentSettings, GeneratorSettings
-from environments import registry
+from environments.benchmark import Benchmark
 from environments.contract import check
 from environments.errors import BrokenEnvironmentError, MissingDependencyError, UnknownEnvironmentError
 from environments.evaluation import evaluate
@@ -32,7 +32,7 @@ def modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def loaded(name: str, step_limit: int = 12) -> registry.Benchmark:
+def loaded(name: str, step_limit: int = 12) -> Benchmark:
     return load(EnvironmentSettings(name=name, source="generated", step_limit=step_limit, generator=SMALL))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -39,7 +40,7 @@ BATCH = TurnBatch(
 )
 
 
-def close(a: object, b: object) -> None:
+def close(a: npt.ArrayLike, b: npt.ArrayLike) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 

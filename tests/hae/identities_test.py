@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -18,7 +19,7 @@ LEVELS = ("low", "high", "switch", "target_low", "target_high", "target_switch")
 few = hypothesis_settings(deadline=None, max_examples=60)
 
 
-def close(a: object, b: object) -> None:
+def close(a: npt.ArrayLike, b: npt.ArrayLike) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 

@@ -39,7 +39,7 @@ def run_dir(tmp_path: Path) -> Path:
     The first is switch, keep, switch, and its last action invalid; then one that was won, and one that was
     lost with half of the score.
     """
-    state = begun(0)
+    state: Planning | Finished = begun(0)
     turns = (
         (switch("find a mug", 1), act("go to desk 1", 2)),
         (keep("find a mug", 1), act("take mug 1", 2)),

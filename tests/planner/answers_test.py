@@ -34,7 +34,7 @@ def prompt(**changes: object) -> PlannerPrompt:
 
 
 def shown(made: PlannerPrompt, context: TurnContext) -> str:
-    return TOKENIZER.decode(made.render(context))
+    return str(TOKENIZER.decode(made.render(context)))
 
 
 def parse(answer: str, turn: int = 3) -> ParsedPlan:

@@ -90,7 +90,7 @@ async def answers(process: Process, context: episode_pb2.TurnContext, **fields: 
         else:
             call = executor_pb2_grpc.ExecutorServiceStub(channel).Act
             request = executor_pb2.ActRequest(context=context, seed=5, admissible_actions=ACTIONS, **fields)
-        return await asyncio.gather(call(request, timeout=SECONDS), call(request, timeout=SECONDS))
+        return list(await asyncio.gather(*(call(request, timeout=SECONDS) for _ in range(2))))
 
 
 def test_the_ready_file_names_the_process(server: Process) -> None:

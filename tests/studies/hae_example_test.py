@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_the_lines_for_other_trainers_run() -> None:
     masks = {name: torch.zeros(6, 3, dtype=torch.bool) for name in ("decision", "subgoal", "action")}
     for token, mask in enumerate(masks.values()):
         mask[:, token] = True
-    scope = {"torch": torch, "offsets": batch.episode_offsets, **inputs, **masks}
+    scope: dict[str, Any] = {"torch": torch, "offsets": batch.episode_offsets, **inputs, **masks}
     exec(snippet, scope)
     turns = scope["turns"]
     expected = np.stack([turns.switch, turns.high, turns.low], axis=1)

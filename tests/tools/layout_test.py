@@ -28,12 +28,13 @@ def file_of(module: str) -> Path | None:
 def imports(path: Path) -> Iterator[tuple[int, Path]]:
     """Line and file of each import of ours, those inside functions too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [name if file_of(name) else node.module for name in names]
+        else:
+            continue
         for name in names:
             if (found := file_of(name)) and found != path:
                 yield node.lineno, found

@@ -24,7 +24,7 @@ PARTS = (
         "planner",
         "play",
     ),
-    *("run_folder", "serving", "studies", "tools", "trajectory"),
+    *("run_folder", "serving", "studies", "tests", "tools", "trajectory"),
 )
 
 

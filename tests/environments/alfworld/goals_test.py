@@ -61,7 +61,7 @@ def _goal_library() -> dict[str, dict[str, object]]:
     """The entries of alfworld's `gdict`, read without running the module."""
     module = ast.parse((package_folder() / "gen" / "goal_library.py").read_text())
     return {
-        node.targets[0].slice.value: ast.literal_eval(node.value)
+        ast.literal_eval(target.slice): ast.literal_eval(node.value)
         for node in module.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Subscript)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,7 +44,7 @@ def test_the_ceiling_counts_goals_that_cannot_be_met() -> None:
 
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_a_sample_is_evenly_spaced_and_in_order(count: int, limit: int) -> None:
-    numbers = [int(number) for number in sample(range(count), limit)]  # type: ignore[arg-type]
+    numbers: list[Any] = list(sample(range(count), limit))
     assert len(numbers) == min(count, limit)
     gaps = {after - before for before, after in itertools.pairwise(numbers)}
     assert numbers[0] == 0 and numbers == sorted(set(numbers)) and numbers[-1] < count

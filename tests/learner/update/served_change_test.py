@@ -63,17 +63,17 @@ class Update:
 def update(base: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Update:
     """Adam's first step from a fresh adapter: each parameter moves by STEP, to make a word more likely."""
     model = AdaptedModel(base.path, LoraSettings(rank=4, alpha=8), torch.float32, CPU, seed=0)
-    folders = [tmp_path_factory.mktemp(name) for name in ("before", "after")]
+    earlier, later = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
     origin = AdapterOrigin(base.fingerprint, ADAPTER, version=0)
-    write_adapter(model.peft, ADAPTER, base.name, origin, folders[0])
+    write_adapter(model.peft, ADAPTER, base.name, origin, earlier)
     before = logprobs_by_the_learner(model)
     before[:, 7].sum().backward()
     with torch.no_grad():
         for parameter in model.parameters_of(ADAPTER).values():
-            parameter += STEP * parameter.grad.sign()
+            parameter.add_(parameter.grad.sign(), alpha=STEP)
         said = logprobs_by_the_learner(model) - before
-    write_adapter(model.peft, ADAPTER, base.name, origin, folders[1])
-    return Update(*folders, said)
+    write_adapter(model.peft, ADAPTER, base.name, origin, later)
+    return Update(earlier, later, said)
 
 
 def served(runner: ModelRunner, adapter: Path) -> torch.Tensor:

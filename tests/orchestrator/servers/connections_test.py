@@ -23,6 +23,7 @@ from orchestrator.servers.connections import Connector, connect
 from orchestrator.servers.services import ServiceSpec
 from orchestrator.servers.supervisor import Supervisor
 from run_folder.folder import RunFolder
+from serving.rpc.channel import open_channel
 
 CONFIGURATION = Configuration.model_validate({"orchestrator": {"start_seconds": 0.2}})
 
@@ -31,10 +32,9 @@ CONFIGURATION = Configuration.model_validate({"orchestrator": {"start_seconds": 
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[grpc.aio.Channel]:
     """The channels that are opened from now on."""
     channels: list[grpc.aio.Channel] = []
-    works = connections.open_channel
 
     def noted(address: str, tls: TlsSettings) -> grpc.aio.Channel:
-        channels.append(works(address, tls))
+        channels.append(open_channel(address, tls))
         return channels[-1]
 
     monkeypatch.setattr(connections, "open_channel", noted)

@@ -83,9 +83,10 @@ def test_a_call_past_its_deadline_is_cancelled_in_the_server() -> None:
 
         async def hang() -> pb.LearnerStatus:
             try:
-                return await asyncio.Event().wait()
+                await asyncio.Event().wait()
             finally:
                 ended.set()
+            return pb.LearnerStatus()
 
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await called(hang, seconds=0.1)

@@ -9,7 +9,6 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from learner.update.packing import TokenSequence
-from studies.nano import training
 from studies.nano.corpus import Lesson
 from studies.nano.looking_back import look_back
 from studies.nano.settings import NanoSettings
@@ -89,13 +88,13 @@ def test_every_lesson_is_shown_as_often_as_the_others(
     words: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trees, shown = [Tree.of(lesson) for lesson in LESSONS], []
-    batch_of = training.Batch.of
+    batch_of = Batch.of
 
     def noted(chosen: list[Tree]) -> Batch:
         shown.append([trees.index(tree) for tree in chosen])
         return batch_of(chosen)
 
-    monkeypatch.setattr(training.Batch, "of", noted)
+    monkeypatch.setattr(Batch, "of", noted)
     steps: list[int] = []
     Teacher(model(words), TINY, seed=0).teach(trees, 6, 1.0, lambda step, loss: steps.append(step))
     assert steps == [1, 2, 3, 4, 5, 6]

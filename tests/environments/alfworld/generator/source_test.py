@@ -9,10 +9,12 @@ import pytest
 
 from configuration.environment import GeneratorSettings
 from environments.alfworld.errors import GameFileError
+from environments.alfworld.game import Game
 from environments.alfworld.game_file import parse_game_file
 from environments.alfworld.game_source import task_of
 from environments.alfworld.generator import GeneratedSource, source
 from environments.alfworld.goal_text import read_goal
+from environments.alfworld.plan import plan
 from environments.alfworld.task_types import TaskType
 
 SOURCE = GeneratedSource(GeneratorSettings(games=12), seed=0)
@@ -62,12 +64,12 @@ def test_the_target_of_a_lamp_is_kept_apart_from_a_place() -> None:
 
 def test_a_room_is_furnished_again_until_the_task_can_be_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     task = SOURCE.tasks()[0].id
-    first, plan = SOURCE.read(task), source.plan
+    first = SOURCE.read(task)
     asked = []
 
-    def failing_once(game: object) -> tuple[str, ...] | None:
+    def failing_once(game: Game) -> tuple[str, ...] | None:
         asked.append(game)
-        return None if len(asked) == 1 else plan(game)  # type: ignore[arg-type]
+        return None if len(asked) == 1 else plan(game)
 
     monkeypatch.setattr(source, "plan", failing_once)
     second = SOURCE.read(task)
