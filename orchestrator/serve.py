@@ -131,7 +131,7 @@ class _Served:
                 await asyncio.Event().wait()
 
         try:
-            await kept_up(self.configuration, _say, serve, lambda: endpoint.address is not None)
+            await kept_up(self.configuration, _say, serve)
         finally:
             await asyncio.to_thread(endpoint.stop)
 

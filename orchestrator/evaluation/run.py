@@ -64,13 +64,8 @@ class EvaluationRun:
         Raises:
             HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
-        left, started = deque(jobs), list[_Servers]()
-
-        async def play(supervisor: Supervisor) -> None:
-            started.append(_Servers(self, supervisor))
-            await self._play(left, started[-1])
-
-        await kept_up(self.configuration, self.say, play, lambda: any(each.reached for each in started))
+        left = deque(jobs)
+        await kept_up(self.configuration, self.say, lambda each: self._play(left, _Servers(self, each)))
 
     async def _play(self, left: deque[tuple[Job, EpisodeLog]], servers: _Servers) -> None:
         """Plays the jobs, and removes each when it is finished."""
@@ -110,11 +105,6 @@ class _Servers:
         self._connections: Mapping[Role, Sequence[Connection]] = {}
         self._pools: ModelPools | None = None
         self._serving: AdapterChoice | None = None
-
-    @property
-    def reached(self) -> bool:
-        """Whether they were there, and healthy."""
-        return self._pools is not None
 
     async def with_adapters(self, choice: AdapterChoice) -> ModelPools:
         """The servers, answering with these adapters."""

@@ -209,7 +209,6 @@ async def kept_up(
     configuration: Configuration,
     say: Callable[[str], None],
     work: Callable[[Supervisor], Coroutine[Any, Any, None]],
-    reached: Callable[[], bool],
 ) -> None:
     """Does work that starts its servers itself; if one of them dies, stops all, and begins the work anew.
 
@@ -217,19 +216,20 @@ async def kept_up(
         configuration: Configuration of the servers; `pool.restarts` is how often in a row they may die.
         say: Callback that is told what has died.
         work: Work, which starts its servers with the supervisor that it is given.
-        reached: Whether the servers were ever reached; if not, they would not be the next time, either.
 
     Raises:
-        ServiceDiedError: a server died and is not started again.
+        ServiceDiedError: a server died too often in a row, or before all of them had ever served: it would
+            die the next time, too.
     """
-    deaths = DeathsInARow(restarts(configuration, say))
+    deaths, served = DeathsInARow(restarts(configuration, say)), False
     while True:
-        try:
-            async with supervised(configuration, lambda _: None) as supervisor:
+        async with supervised(configuration, lambda _: None) as supervisor:
+            try:
                 return await supervisor.guard(work(supervisor))
-        except ServiceDiedError as death:
-            if not (reached() and await deaths.are_few(death)):
-                raise
+            except ServiceDiedError as died:
+                death, served = died, served or supervisor.served
+        if not (served and await deaths.are_few(death)):
+            raise death
 
 
 def restarts(configuration: Configuration, say: Callable[[str], None]) -> Restarts:

@@ -99,6 +99,11 @@ class KeptService:
         """Id of the process that runs now, or died last."""
         return self.service.pid
 
+    @property
+    def served(self) -> bool:
+        """Whether one of its processes has served."""
+        return self._address is not None
+
     async def address(self, seconds: float) -> str:
         """Waits until the first process is serving; returns its `host:port`.
 
@@ -166,6 +171,11 @@ class Supervisor:
         self._watches: list[asyncio.Task[None]] = []
         self._death: asyncio.Future[ServiceDiedError] = asyncio.get_running_loop().create_future()
         self._stop_seconds, self._restarts = stop_seconds, restarts
+
+    @property
+    def served(self) -> bool:
+        """Whether each of the services has served."""
+        return all(service.served for service in self._services)
 
     async def start(self, spec: ServiceSpec) -> KeptService:
         """Starts a process and watches it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +21,12 @@ from core.errors import HiperError, UnavailableError
 from core.role import Role
 from orchestrator.clients.identity import WrongRoleError
 from orchestrator.servers import connections
-from orchestrator.servers.connections import Connector, connect
-from orchestrator.servers.services import ServiceSpec
+from orchestrator.servers.connections import Connector, connect, kept_up
+from orchestrator.servers.services import ServiceDiedError, ServiceSpec
 from orchestrator.servers.supervisor import Supervisor
 from run_folder.folder import RunFolder
 from serving.rpc.channel import open_channel
+from tests.orchestrator.servers.services_test import READY, UNTIL_PARENT_GOES, spec
 
 CONFIGURATION = Configuration.model_validate({"orchestrator": {"start_seconds": 0.2}})
 
@@ -185,3 +188,24 @@ async def _members(configuration: Configuration, folder: RunFolder) -> Starting:
     supervisor = Starting()
     await Connector(configuration, folder, supervisor, lambda _: None).members("127.0.0.1:2")
     return supervisor
+
+
+@pytest.mark.parametrize(("served", "lives"), [(True, 2), (False, 1)])
+def test_work_begins_anew_after_a_death_unless_its_servers_never_served(
+    tmp_path: Path, served: bool, lives: int
+) -> None:
+    said, began = list[str](), list[int]()
+
+    async def work(supervisor: Supervisor) -> None:
+        service = await supervisor.start(spec(tmp_path, (READY if served else "") + UNTIL_PARENT_GOES))
+        if served:
+            await service.address(20)
+        began.append(service.pid)
+        os.kill(service.pid, signal.SIGKILL)
+        await asyncio.Event().wait()
+
+    configuration = Configuration.model_validate({"pool": {"restarts": 1}})
+    with pytest.raises(ServiceDiedError, match="was killed by SIGKILL"):
+        asyncio.run(kept_up(configuration, said.append, work))
+    assert len(began) == lives
+    assert said == ["planner was killed by SIGKILL; started again (1 of 1)"] * (lives - 1)
