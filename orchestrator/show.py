@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -11,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from configuration.command import main, parse
-from configuration.syntax import Argument, NoFlags, NoSections, Syntax
+from configuration.section import Section
+from configuration.syntax import Argument, NoSections, Syntax
 from core.errors import ConfigurationError
 from core.paths import user_path
 from run_folder.folder import RunFolder
@@ -19,10 +23,18 @@ from run_folder.store import EpisodeStore
 from run_folder.turn_advantages import Level, TurnAdvantages
 from trajectory.episode import Decision, Episode, Turn
 
+
+class Flags(Section):
+    """Options of this command."""
+
+    svg: Path | None = None
+    """File for a picture of what is printed."""
+
+
 SYNTAX = Syntax(
     "show",
     NoSections,
-    NoFlags,
+    Flags,
     "Prints the episodes of a run, or one of them turn by turn.",
     arguments=(
         Argument("RUN_DIR", "the folder of a run"),
@@ -30,20 +42,40 @@ SYNTAX = Syntax(
     ),
 )
 
+_PICTURE_WIDTH = 100
+"""Number of characters of a picture's lines."""
+_FETCHED_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _BROKEN = "environment broke"
 """Ending of an episode whose environment broke its contract."""
 
 
 def show(argv: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
-    root, *numbers = parse(argv, SYNTAX).arguments
-    console = Console()
+    line = parse(argv, SYNTAX)
+    root, *numbers = line.arguments
     store = EpisodeStore.reading(RunFolder(user_path(root)).episodes)
-    if numbers:
-        print_episode(console, store, _number(numbers[0]))
-    else:
-        console.print(episodes_table(store))
+
+    def show_on(console: Console) -> None:
+        if numbers:
+            print_episode(console, store, _number(numbers[0]))
+        else:
+            console.print(episodes_table(store))
+
+    show_on(Console())
+    if line.flags.svg is not None:
+        _write_picture(line.flags.svg, " ".join(["hiper show", *line.arguments]), show_on)
     return 0
+
+
+def _write_picture(file: Path, title: str, show_on: Callable[[Console], None]) -> None:
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=_PICTURE_WIDTH, force_terminal=True, file=nowhere)
+        show_on(console)
+    try:
+        # A reader's own font does, and nothing need be fetched from elsewhere.
+        file.write_text(_FETCHED_FONT.sub("", console.export_svg(title=title)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--svg: cannot write {file}: {error.strerror}") from error
 
 
 def _number(text: str) -> int:
@@ -97,12 +129,13 @@ def print_episode(console: Console, store: EpisodeStore, number: int) -> None:
     for index, turn in enumerate(episode.turns):
         given = advantages[index] if index < len(advantages) else None
         if _starts_segment(turn, index):
-            high = _credit("high", given) if given else ""
-            heading = f"segment {segment}: {turn.plan.subgoal}  {high}".rstrip()
-            console.print(Rule(Text(heading), align="left"))
+            heading = Text(f"segment {segment}: {turn.plan.subgoal}")
+            if given and (high := _credit("high", given)):
+                heading.append("  ").append_text(high)
+            console.print(Rule(heading, align="left", style="dim"))
             segment += 1
         console.print(_turn(turn, index, given))
-    console.print(Rule(align="left"))
+    console.print(Rule(style="dim"))
     console.print(Text(f"final observation: {_one_line(episode.final_observation)}"))
 
 
@@ -153,11 +186,13 @@ def _grid() -> Table:
     return grid
 
 
-def _credit(level: Level, given: TurnAdvantages) -> str:
+def _credit(level: Level, given: TurnAdvantages) -> Text:
     """A value, if there is one, and the advantage that was computed from it."""
     advantage, value = given.of(level)
-    known = "" if value is None else f"V_{level} {value:.2f}  "
-    return "" if advantage is None else f"{known}A_{level} {advantage:+.3f}"
+    if advantage is None:
+        return Text()
+    known = Text() if value is None else Text(f"V_{level} {value:.2f}  ")
+    return known.append(f"A_{level} {advantage:+.3f}", style="green" if advantage >= 0 else "red")
 
 
 def _starts_segment(turn: Turn, index: int) -> bool:

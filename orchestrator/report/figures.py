@@ -201,6 +201,7 @@ def small_multiples(name: str, panels: Sequence[Panel], lines: Sequence[Metrics]
 
 
 def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
+    shown: list[float] = []
     for (label, metric), colour in zip(panel.curves, _COLOURS, strict=False):
         points = [(line[names.ADAPTER_VERSION], line[metric]) for line in lines if metric in line]
         if points:
@@ -209,8 +210,18 @@ def _panel(axes: Axes, panel: Panel, lines: Sequence[Metrics]) -> None:
             axes.plot(
                 versions, values, marker=marker, markersize=2.5, linewidth=1.2, color=colour, label=label
             )
+            shown += values
+    if len(set(shown)) == 1:
+        axes.set_ylim(_limits_of_one(shown[0], panel.percent))
     axes.set_title(panel.title, fontsize=9, loc="left")
     _finish(axes, panel.percent)
+
+
+def _limits_of_one(value: float, percent: bool) -> tuple[float, float]:
+    """Limits of an axis with a single value: from 0, so that a share is not above 1, nor a count below 0."""
+    other = 1.0 if value == 0 or (percent and 0 < value <= 1) else 2 * value
+    margin = 0.05 * abs(other)
+    return min(0.0, other) - margin, max(0.0, other) + margin
 
 
 def _finish(axes: Axes, percent: bool) -> None:

@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
-from core.errors import HiperError
+from core.errors import ConfigurationError, HiperError
 from core.exit_codes import REFUSED, of_error
 from orchestrator.show import episodes_table, print_episode, show
 from run_folder.store import EpisodeStore
@@ -20,6 +21,7 @@ from trajectory.machine import Assignment, Finished, Planning, StepOutcome, begi
 from trajectory.wire import episode_to_pb
 
 RULE = "──"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def begun(number: int) -> Planning:
@@ -110,6 +112,21 @@ def test_an_observation_has_the_whole_width(run_dir: Path) -> None:
     store.close()
     lines = console.export_text().splitlines()
     assert "turn 0    " + "word " * 7 + "word" in [line.rstrip() for line in lines]
+
+
+def test_a_picture_of_an_episode_needs_no_font_from_elsewhere(run_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "episode.svg"
+    assert show([str(run_dir), "0", "--svg", str(file)]) == 0
+    picture = ElementTree.fromstring(file.read_text())
+    texts = ["".join(one.itertext()).replace("\xa0", " ") for one in picture.iter(f"{SVG}text")]
+    assert f"hiper show {run_dir} 0" in texts
+    assert {"A_high +1.500", "A_low -0.250"} <= {text.strip() for text in texts}
+    assert "@font-face" not in file.read_text()
+
+
+def test_a_picture_that_cannot_be_written_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--svg: cannot write .*No such file or directory"):
+        show([str(run_dir), "0", "--svg", str(tmp_path / "nowhere" / "episode.svg")])
 
 
 def test_an_episode_turn_by_turn(run_dir: Path) -> None:

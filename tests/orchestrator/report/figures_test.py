@@ -133,6 +133,23 @@ def test_a_curve_has_the_points_that_the_lines_hold() -> None:
     assert many.lines[0].get_marker() == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "percent", "limits"),
+    [
+        (1.0, True, (-0.05, 1.05)),
+        (0.0, False, (-0.05, 1.05)),
+        (8.0, False, (-0.8, 16.8)),
+        (-2.0, False, (-4.2, 0.2)),
+    ],
+)
+def test_a_value_that_never_changes_has_an_axis_from_zero(
+    value: float, percent: bool, limits: tuple[float, float]
+) -> None:
+    axes = Figure().subplots()
+    figures._panel(axes, Panel("a", (("", "x/a"),), percent), [line(v, 0.5, x__a=value) for v in (1, 2)])
+    assert axes.get_ylim() == pytest.approx(limits)
+
+
 def test_the_moving_average_forgets_what_is_older_than_its_window() -> None:
     assert figures.moving_average([1, 0, 0, 0, 0, 0], [2] * 6) == pytest.approx(
         [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0]
