@@ -65,7 +65,9 @@ class EvaluationRun:
             HiperError: a server failed or refused the adapters. Episodes that were played are in the logs.
         """
         left = deque(jobs)
-        await kept_up(self.configuration, self.say, lambda each: self._play(left, _Servers(self, each)))
+        await kept_up(
+            self.configuration, self.say, lambda supervisor: self._play(left, _Servers(self, supervisor))
+        )
 
     async def _play(self, left: deque[tuple[Job, EpisodeLog]], servers: _Servers) -> None:
         """Plays the jobs, and removes each when it is finished."""
