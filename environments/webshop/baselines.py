@@ -13,7 +13,7 @@ from rich.table import Table
 from configuration.command import main as run
 from configuration.command import parse
 from configuration.syntax import NoFlags
-from core.intervals import normal, wilson
+from core.intervals import mean_score, wilson
 from environments import command
 from environments.benchmark import Task
 from environments.errors import UnknownEnvironmentError
@@ -72,8 +72,9 @@ def _table(title: str) -> Table:
 
 
 def _cells(scores: Scores) -> tuple[str, str]:
-    """Mean score with its normal interval, and success rate with Wilson's interval."""
-    return str(normal(scores.each)), str(wilson(scores.successes, len(scores.each)))
+    """Mean score and success rate, each with its interval."""
+    count = len(scores.each)
+    return str(mean_score(scores.mean, count)), str(wilson(scores.successes, count))
 
 
 if __name__ == "__main__":

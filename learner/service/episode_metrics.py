@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.intervals import normal
 from run_folder import metric_names as names
 from trajectory.episode import Decision, Episode, Turn
 
@@ -21,15 +20,13 @@ def episode_metrics(episodes: Sequence[Episode], update: int) -> dict[str, float
     engine = sum(generation.engine_seconds for generation in generations)
     environment = sum(turn.environment_seconds for turn in turns)
     whole = sum(turn.seconds for turn in turns)
-    score = normal([episode.score for episode in episodes])
     return (
         _by_environment(episodes)
         | _time_shares(episodes, engine, environment, whole)
         | {
             names.EPISODE_COUNT: len(episodes),
             names.SUCCESS_RATE: _mean(episode.won for episode in episodes),
-            names.SCORE_MEAN: score.mean,
-            names.SCORE_HALF_INTERVAL: score.half,
+            names.SCORE_MEAN: _mean(episode.score for episode in episodes),
             names.EPISODE_LENGTH: _mean(len(episode.turns) for episode in episodes),
             names.EPISODE_SWITCHES: _mean(_switches(episode.turns) for episode in episodes),
             names.TRUNCATED_SHARE: _mean(episode.truncated for episode in episodes),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from core.intervals import Mean, Proportion, normal, wilson
+from core.intervals import Mean, Proportion, mean_score, wilson
 from core.seeds import derive
 from environments.benchmark import Task
 from environments.errors import UnknownTaskTypeError
@@ -83,7 +84,7 @@ class Outcome:
     success: Proportion
     """Success rate with Wilson's 95 % interval."""
     score: Mean
-    """Mean score with the normal 95 % interval."""
+    """Mean score with its 95 % interval, which is Wilson's, too."""
     turns: float
     """Mean number of turns."""
     switches: float
@@ -103,7 +104,7 @@ class Outcome:
             episodes=count,
             won=won,
             success=wilson(won, count),
-            score=normal([one.score for one in played]),
+            score=mean_score(fmean(one.score for one in played), count),
             turns=turns / count,
             switches=sum(len(one.subgoals) for one in played) / count,
             truncated=sum(one.truncated for one in played) / count,

@@ -144,8 +144,16 @@ def _evaluation(path: Path) -> EvaluationSummary | None:
             version=content["adapters"]["version"],
             episodes=whole["episodes"],
             success=Proportion(**whole["success"]),
-            score=Mean(**whole["score"]),
+            score=_score(**whole["score"]),
             turns=whole["turns"],
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _score(mean: float, **interval: float) -> Mean:
+    """The mean score of an evaluation; earlier versions wrote half of the interval instead of its ends."""
+    if "half" in interval:
+        half = interval["half"]
+        return Mean(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Mean(mean, **interval)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from core.intervals import Mean, Proportion, wilson
+from core.intervals import Mean, Proportion, mean_score, wilson
 from core.role import Role
 from orchestrator.report.data import EvaluationSummary
 from run_folder import metric_names as names
@@ -101,7 +101,7 @@ def success_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSum
     wins = [round(line[names.SUCCESS_RATE] * count) for line, count in zip(played, counts, strict=True)]
     batches = [wilson(won, count) for won, count in zip(wins, counts, strict=True)]
     evaluated = [(one, one.success) for one in evaluations]
-    return _progress_figure("success", "Wilson", played, batches, evaluated)
+    return _progress_figure("success", played, batches, evaluated)
 
 
 def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSummary]) -> str:
@@ -109,9 +109,10 @@ def score_figure(lines: Sequence[Metrics], evaluations: Sequence[EvaluationSumma
     played = [line for line in lines if names.SCORE_MEAN in line]
     if all(line[names.SCORE_MEAN] == line[names.SUCCESS_RATE] for line in played):
         return ""
-    batches = [Mean(line[names.SCORE_MEAN], line.get(names.SCORE_HALF_INTERVAL, 0.0)) for line in played]
+    means = [line[names.SCORE_MEAN] for line in played]
+    batches = [mean_score(mean, count) for mean, count in zip(means, _counts(played), strict=True)]
     evaluated = [(one, one.score) for one in evaluations]
-    return _progress_figure("score", "normal", played, batches, evaluated)
+    return _progress_figure("score", played, batches, evaluated)
 
 
 def _counts(lines: Sequence[Metrics]) -> list[int]:
@@ -121,7 +122,6 @@ def _counts(lines: Sequence[Metrics]) -> list[int]:
 
 def _progress_figure(
     what: str,
-    interval: str,
     lines: Sequence[Metrics],
     batches: Sequence[_Estimate],
     evaluated: Sequence[tuple[EvaluationSummary, _Estimate]],
@@ -129,7 +129,7 @@ def _progress_figure(
     """The results of each version's batch, and of the evaluations."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
-    _batches(axes, lines, batches, interval)
+    _batches(axes, lines, batches)
     _evaluated(axes, [pair for pair in evaluated if pair[0].version >= 0])
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel(what)
@@ -138,7 +138,7 @@ def _progress_figure(
     return _svg(figure, what)
 
 
-def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate], interval: str) -> None:
+def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate]) -> None:
     if not lines:
         return
     versions = [line[names.ADAPTER_VERSION] - 1 for line in lines]
@@ -150,7 +150,7 @@ def _batches(axes: Axes, lines: Sequence[Metrics], batches: Sequence[_Estimate],
         color=_COLOURS[0],
         alpha=0.15,
         linewidth=0,
-        label=f"95 % interval ({interval})",
+        label="95 % interval (Wilson)",
     )
     axes.plot(versions, values, "o", markersize=3, color=_COLOURS[0], label="a batch")
     label = f"mean of {WINDOW} updates"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
 from scipy.stats import t as student
 
-from core.intervals import Mean
 from studies.curves.study import Outcome
 
 Measure = Callable[[Outcome], float]
@@ -33,8 +33,21 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
 """What runs are compared by, with the names in texts."""
 
 
-class Interval(Mean):
-    """A mean with Student's 95 % interval, which is infinitely wide for a single number."""
+@dataclass(frozen=True)
+class Interval:
+    """A mean with Student's 95 % interval."""
+
+    mean: float
+    half: float
+    """Half of the interval's width, infinite for a single number."""
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
 
     @classmethod
     def of(cls, values: Sequence[float], confidence: float = 0.95) -> Interval:

@@ -151,8 +151,8 @@ def test_outcomes_by_task_type_and_in_all() -> None:
     assert (by_type["heat"].won, by_type["heat"].episodes, by_type["cool"].success.rate) == (2, 2, 0)
     whole = by_type["all"]
     assert (whole.score.mean, whole.turns, whole.switches) == pytest.approx((2.5 / 3, 14 / 3, 5 / 3))
-    # The standard deviation is sqrt(1 / 12), of three values.
-    assert whole.score.half == pytest.approx(1.95996 / 6, abs=1e-5)
+    # 2.5 of 3: (5 / 6 + 0.64026 ± 1.95996 √(5 / 108 + 0.10671)) / 2.28049.
+    assert (whole.score.low, whole.score.high) == pytest.approx((0.3100, 0.9823), abs=1e-4)
     assert (whole.valid_plans, whole.valid_actions) == pytest.approx((12 / 14, 9 / 14))
     assert (whole.success.low, whole.success.high) == pytest.approx((0.2077, 0.9385), abs=1e-4)
     console = Console(width=130, record=True, file=io.StringIO())

@@ -52,8 +52,8 @@ def text(table: Table) -> list[list[str]]:
 
 def test_a_row_of_results_says_everything_of_a_type() -> None:
     lines = text(outcome_table("valid", outcomes([ONE, ONE, ONE, LOST])))
-    # 3 of 4: Wilson's interval is (0.75 + 0.4802) / 1.9604 ± 0.3271; scores 1, 1, 1, 0 deviate by 0.5.
-    row = "heat 4 3 75.0 % [30.1, 95.4] 0.750 [0.260, 1.240] 4.5 2.0 83.3% 83.3%"
+    # 3 of 4: Wilson's interval is (0.75 + 0.4802) / 1.9604 ± 0.3271.
+    row = "heat 4 3 75.0 % [30.1, 95.4] 0.750 [0.301, 0.954] 4.5 2.0 83.3% 83.3%"
     assert row.split() in lines
     assert ["all", *row.split()[1:]] in lines
 
@@ -71,32 +71,9 @@ def test_a_comparison_has_a_row_for_each_pair_and_split() -> None:
     rows = text(
         comparison_table([("v3", "seen", Outcome.of([ONE])), ("base", "unseen", Outcome.of([LOST, LOST]))])
     )
-    assert [
-        "v3",
-        "seen",
-        "1/1",
-        "100.0",
-        "%",
-        "[20.7,",
-        "100.0]",
-        "1.000",
-        "[1.000,",
-        "1.000]",
-        "4.0",
-    ] in rows
-    assert [
-        "base",
-        "unseen",
-        "0/2",
-        "0.0",
-        "%",
-        "[0.0,",
-        "65.8]",
-        "0.000",
-        "[0.000,",
-        "0.000]",
-        "6.0",
-    ] in rows
+    lines = [" ".join(row) for row in rows]
+    assert "v3 seen 1/1 100.0 % [20.7, 100.0] 1.000 [0.207, 1.000] 4.0" in lines
+    assert "base unseen 0/2 0.0 % [0.0, 65.8] 0.000 [0.000, 0.658] 6.0" in lines
 
 
 @settings(deadline=None, max_examples=40)

@@ -54,12 +54,19 @@ def played(run: Path, *won: bool, used: tuple[int, ...] = ()) -> None:
     store.close()
 
 
-def evaluated(run: Path, name: str, split: str = "valid_seen", version: int = 0, **changes: Any) -> None:
+def evaluated(
+    run: Path,
+    name: str,
+    split: str = "valid_seen",
+    version: int = 0,
+    score: dict[str, float] | None = None,
+    **changes: Any,
+) -> None:
     (run / "evaluation").mkdir(exist_ok=True)
     whole = {
         "episodes": 6,
         "success": {"rate": 0.5, "low": 0.25, "high": 0.75},
-        "score": {"mean": 0.5, "half": 0.125},
+        "score": {"mean": 0.5, "low": 0.375, "high": 0.625} if score is None else score,
         "turns": 7.0,
     }
     content = {
@@ -175,10 +182,16 @@ def test_an_evaluation_is_read_whole(run: Path) -> None:
             version=4,
             episodes=6,
             success=Proportion(0.5, 0.25, 0.75),
-            score=Mean(0.5, 0.125),
+            score=Mean(0.5, 0.375, 0.625),
             turns=7.0,
         ),
     )
+
+
+def test_an_evaluation_of_an_earlier_version_has_an_interval_within_the_scores(run: Path) -> None:
+    evaluated(run, "a.json", score={"mean": 0.875, "half": 0.25})
+    (found,) = read(run).evaluations
+    assert found.score == Mean(0.875, 0.625, 1.0)
 
 
 def test_evaluations_are_sorted_by_split_and_version(run: Path) -> None:

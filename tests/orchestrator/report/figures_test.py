@@ -36,7 +36,7 @@ def evaluation(version: int, split: str = "valid_seen", rate: float = 0.5) -> Ev
         version=version,
         episodes=10,
         success=Proportion(rate, rate - 0.1, rate + 0.2),
-        score=Mean(rate, 0.05),
+        score=Mean(rate, rate - 0.05, rate + 0.05),
         turns=7.0,
     )
 
@@ -58,7 +58,7 @@ def test_batches_are_drawn_at_the_version_that_played_with_their_intervals() -> 
     axes = Figure().subplots()
     lines = [line(1, 0.25), line(2, 0.75), line(3, 1.0)]
     rates = [wilson(won, 4) for won in (1, 3, 4)]
-    figures._batches(axes, lines, rates, "Wilson")
+    figures._batches(axes, lines, rates)
     points, average = axes.lines
     assert xy(points).tolist() == [[0, 0.25], [1, 0.75], [2, 1.0]]
     assert xy(average)[:, 1] == pytest.approx([0.25, 0.5, 2 / 3])

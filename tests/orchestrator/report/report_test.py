@@ -90,7 +90,7 @@ def run_dir(tmp_path: Path) -> Path:
         whole = {
             "episodes": 6,
             "success": {"rate": 0.5, "low": 0.2, "high": 0.8},
-            "score": {"mean": 0.5, "half": 0.125},
+            "score": {"mean": 0.5, "low": 0.375, "high": 0.625},
             "turns": 7.0,
         }
         content = {
@@ -160,9 +160,9 @@ def test_scores_have_a_figure_of_their_own_where_they_say_more_than_success(run_
     data = run_report.read(run_dir)
     of_success = [{**one, "episode/score/mean": one["episode/success_rate"]} for one in data.lines]
     assert score_figure(of_success, data.evaluations) == "" == score_figure(data.lines, data.evaluations)
-    scored = [{**one, "episode/score/mean": 0.5, "episode/score/half_interval": 0.2} for one in of_success]
+    scored = [{**one, "episode/score/mean": 0.5} for one in of_success]
     figure = score_figure(scored, data.evaluations)
-    assert "95 % interval (normal)" in figure and "evaluation, valid_seen" in figure
+    assert "95 % interval (Wilson)" in figure and "evaluation, valid_seen" in figure
 
 
 def test_the_time_adds_up_to_the_whole_run(run_dir: Path) -> None:
