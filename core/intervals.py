@@ -51,8 +51,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
 def mean_score(mean: float, count: int, confidence: float = 0.95) -> Mean:
     """The mean of `count` scores in [0, 1], with Wilson's interval for a success rate as high.
 
-    Scores of a given mean m vary at most as much as wins and losses do, by m * (1 - m). So the interval is
-    rather too wide than too narrow, and for wins and losses it is `wilson`'s.
+    Scores of a given mean m vary at most as much as wins and losses do, by m * (1 - m). So the interval is,
+    if anything, too wide, and for wins and losses it is `wilson`'s.
 
     Raises:
         ValueError: unless 0 <= mean <= 1, count > 0 and 0 < confidence < 1.

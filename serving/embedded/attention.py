@@ -50,8 +50,8 @@ class Step:
     row_mask: torch.Tensor
     """[running, 1, 1, span] 0 up to the row's own position, minus infinity after it."""
     spans: tuple[int, ...] = ()
-    """[running] How many positions each running sequence attends to, if each has a call of its own; empty if
-    one call computes all of them."""
+    """[running] Length of each running sequence, if attention is computed for each separately; empty if a
+    single call computes all of them."""
     segments: tuple[Segment, ...] = ()
     segment_masks: tuple[torch.Tensor | None, ...] = ()
     """Masks of the segments, unless their products are written out."""
